@@ -1,0 +1,70 @@
+// A torrent file, v1, v2 or hybrid, as read-only structs. BEP 3, 12, 19, 27, 47, 52.
+//
+// Piece space. Offsets below are bytes in one line of all files. v1 and hybrid: the files one after the other (the
+// hybrid's pad files fill up to the next piece). v2 only: each file starts on a piece, and the gap behind a file
+// does not exist: the last piece of each file is short. metainfo_piece_len() hides the difference.
+#pragma once
+#include "base/env.h"
+#include "crypto/hash.h"
+
+enum {
+    METAINFO_BYTES_MAX = 10000000,      // a whole torrent file; as libtorrent
+    METAINFO_PIECES_MAX = 2097152,
+    METAINFO_FILES_MAX = 1000000,
+    METAINFO_PIECE_LEN_MAX = 32767 * 16384,
+    METAINFO_URLS_MAX = 1000,           // trackers, and web seeds, each; the rest is ignored
+    BLOCK_LEN = 16384,                  // the unit of requests and of v2 leaves
+};
+
+enum metainfo_file_flags {
+    FILE_PAD = 1,                       // BEP 47: zeros, never on disk
+    FILE_SYMLINK = 2,
+    FILE_EXECUTABLE = 4,
+    FILE_HIDDEN = 8,
+};
+
+struct metainfo_file {
+    struct slice path;                  // safe and unique, '/' between parts, with the torrent's name in front if it has a directory
+    struct slice target;                // FILE_SYMLINK: safe path of what it points to, in the same form
+    uint64_t offset, len;               // in piece space, bytes
+    const uint8_t *root;                // v2: 32 bytes, NULL: v1 only or empty file
+    const uint8_t *layer;               // v2: piece layer, 32 bytes for each piece; NULL: file of one piece, or not in the torrent file
+    uint32_t flags;
+};
+
+struct metainfo_url {
+    struct slice url;                   // trimmed
+    uint32_t tier;                      // BEP 12; trackers only
+};
+
+struct metainfo {
+    struct slice bytes;                 // the whole file: own copy
+    struct slice info;                  // the raw info dictionary, inside bytes: what is hashed
+    struct slice name;                  // safe
+    bool has_v1, has_v2, is_private, is_dir;
+    uint8_t hash_v1[SHA1_LEN];          // if has_v1
+    uint8_t hash_v2[SHA256_LEN];        // if has_v2; the wire uses its first 20 bytes
+    uint32_t piece_len;
+    uint32_t pieces_n;
+    uint64_t span;                      // end of piece space, bytes
+    uint64_t len;                       // sum of all files but pads, bytes
+    const uint8_t *pieces;              // v1: 20 bytes for each piece; NULL: v2 only
+    struct metainfo_file *files;        // in piece-space order; empty files and symlinks too
+    uint32_t files_n;
+    struct metainfo_url *trackers, *web_seeds;
+    uint32_t trackers_n, web_seeds_n;
+    struct slice comment, created_by;   // raw, may be any bytes
+    int64_t created_s;                  // Unix time, 0: none
+    const struct mem *mem;
+};
+
+// Reads a torrent file; copies what it keeps. On failure `why` (at least 160 bytes, NUL-terminated) says in one line what
+// is wrong: "piece length 100 is not a power of two". ERR_SYNTAX: not a valid torrent; ERR_TOO_LONG: over a limit
+// above; ERR_NOMEM. metainfo_free is harmless after a failure.
+MUST_USE enum err metainfo_parse(struct metainfo *out, const struct mem *mem, struct slice bytes, char why[160]);
+void metainfo_free(struct metainfo *m);
+
+// Bytes of piece i, i < pieces_n.
+uint32_t metainfo_piece_len(const struct metainfo *m, uint32_t i);
+// Index of the file that holds the byte `offset` of piece space (never an empty one); offset < span and not in a v2 gap.
+uint32_t metainfo_file_at(const struct metainfo *m, uint64_t offset);
