@@ -1,0 +1,163 @@
+// The node: everything that kith does, composed, as one pure engine. Two hosts run it: app/host.c on the operating system,
+// sim on a simulated internet. docs/ARCHITECTURE.md tells the story.
+//
+// The owner calls an input, then polls until NODE_IDLE. Nothing an output points to lives past the next call.
+#pragma once
+#include "base/env.h"
+#include "codec/metainfo.h"
+#include "engine/io.h"
+
+struct node;
+
+// Where a stream or datagram arrived, or leaves from.
+enum node_port { NODE_PORT_PEER, NODE_PORT_TRACKER };
+
+enum {
+    NODE_TX_MIN = 64 * 1024,            // bytes of `tx` that node_poll wants to make progress
+    NODE_FETCH_MAX = 8 << 20,           // greatest body of a fetch: a tracker's answer after gunzip
+};
+
+struct node_config {
+    uint8_t peer_id[20];                // BEP 20; -KHxxxx- and random characters
+    uint16_t listen_port;               // announced to trackers and peers
+    uint64_t up_bps, down_bps;          // bytes/s of payload, all torrents together; 0: no limit
+    uint64_t pool_bytes;                // memory for content on its way to disk; 0: NODE_POOL_DEFAULT
+    uint32_t peers_max;                 // connections, all torrents together; 0: default
+    uint32_t slots_max;                 // unchoke slots for each torrent; 0: follows the uplink (bittorrent note 3.2)
+    bool tracker;                       // run a tracker on NODE_PORT_TRACKER
+    bool tracker_whitelist;             // only hashes admitted by node_tracker_admit
+    uint32_t tracker_interval_s;        // 0: default
+};
+
+// How a torrent is to be run.
+struct node_add {
+    const struct metainfo *meta;        // outlives the torrent
+    struct slice root;                  // directory of its files; outlives the torrent
+    struct slice resume;                // what NODE_SAVE gave earlier, empty: none
+    bool trust;                         // the files are complete and just hashed: no check
+    bool check;                         // hash everything that exists before starting
+    bool check_only;                    // stop after that
+    bool sequential;
+    bool reserve;                       // preallocate
+    const uint8_t *priorities;          // one for each file, 0 skip, 1-7; NULL: all 4
+    uint64_t seed_bytes_max;            // not used for a decision if 0
+};
+
+enum torrent_state { TORRENT_CHECKING, TORRENT_DOWNLOADING, TORRENT_SEEDING, TORRENT_PAUSED, TORRENT_ERROR };
+
+// Absolute counters and the present moment of one torrent.
+struct node_torrent_stats {
+    enum torrent_state state;
+    enum err error;                     // TORRENT_ERROR: why
+    char error_path[256];               // and at which file, may be cut
+    uint64_t wanted_bytes, done_bytes;  // of the wanted files; done: verified and written
+    uint64_t down_bytes, up_bytes;      // payload since start
+    uint64_t down_seed_bytes;           // part of down_bytes that came from peers that had everything
+    uint64_t waste_bytes;               // payload thrown away: duplicates and failed pieces
+    uint64_t down_bps, up_bps;          // over the last seconds
+    uint32_t pieces_n, pieces_have, pieces_checked;
+    uint32_t peers, seeds, unchoked_by, unchoking, known;
+    uint32_t hash_failures, banned;
+};
+
+enum node_event_kind {
+    NODE_EVENT_CHECKED,                 // check finished
+    NODE_EVENT_DONE,                    // all wanted files complete and synced
+    NODE_EVENT_FILE_DONE,               // file
+    NODE_EVENT_ERROR,                   // storage: the torrent pauses and retries by itself; err, text: path
+    NODE_EVENT_RECOVERED,
+    NODE_EVENT_TRACKER,                 // a tracker's warning or failure; text
+    NODE_EVENT_BANNED,                  // addr sent bad data
+    NODE_EVENT_STOPPED,                 // node_stop has finished: saved and announced
+};
+
+struct node_event {
+    enum node_event_kind kind;
+    uint32_t torrent;
+    uint32_t file;
+    enum err err;
+    struct addr addr;
+    struct slice text;
+};
+
+enum node_kind {
+    NODE_IDLE,          // deadline: call node_tick then; NSEC_NEVER: never
+    NODE_DGRAM,         // port, addr, bytes
+    NODE_CONNECT,       // conn, addr: answered by node_connected
+    NODE_SEND,          // conn, segs: progress comes by node_sent
+    NODE_CLOSE,         // conn: forget it; flush: after what is queued went out. No more calls for it
+    NODE_RESUME,        // conn: room again after node_rx_room gave none
+    NODE_JOB,           // job: answered by node_job_done
+    NODE_FETCH,         // id, bytes: an http(s) URL: answered by node_fetched
+    NODE_RESOLVE,       // id, bytes: a host name; answered by node_resolved
+    NODE_SAVE,          // id, key, bytes: answered by node_saved once durable
+    NODE_EVENT,         // event
+};
+
+struct node_out {
+    nsec deadline;
+    enum node_port port;
+    struct addr addr;
+    struct slice bytes, key;
+    uint32_t conn, id;
+    bool flush;
+    const struct io_seg *segs;
+    uint32_t segs_n;
+    struct io_job job;
+    struct node_event event;
+};
+
+// Memory where the next bytes of a stream belong. spans_n 0: none now, NODE_RESUME will come.
+struct node_room {
+    struct span spans[IO_ROOM_MAX];
+    uint32_t spans_n;
+};
+
+// ERR_NOMEM. env and what it points to outlive the node.
+MUST_USE enum err node_new(struct node **out, const struct node_config *cfg, const struct env *env, nsec now);
+// Wants no jobs under way (node_stop and drain first, or never run it again).
+void node_free(struct node *n);
+void node_tick(struct node *n, nsec now);
+// Composes datagrams, headers and events into tx (at least NODE_TX_MIN free) and fills out.
+enum node_kind node_poll(struct node *n, nsec now, struct buf *tx, struct node_out *out);
+
+// Streams. conn is never 0.
+// A stream arrived; returns its conn, or 0: refuse it.
+uint32_t node_accept(struct node *n, nsec now, enum node_port port, const struct addr *from);
+void node_connected(struct node *n, nsec now, uint32_t conn, enum err e);
+// Ask, read into it at once, report what landed: no other call on the node between the two. Filling only the first
+// span, or a part of it, is always right.
+void node_rx_room(struct node *n, nsec now, uint32_t conn, struct node_room *out);
+void node_rx(struct node *n, nsec now, uint32_t conn, size_t len);
+// len bytes of what was queued left for the network.
+void node_sent(struct node *n, nsec now, uint32_t conn, uint64_t len);
+// The stream ended; the conn is forgotten.
+void node_closed(struct node *n, nsec now, uint32_t conn, enum err e);
+
+void node_datagram(struct node *n, nsec now, enum node_port port, const struct addr *from, struct slice data);
+
+// Completions. ERR_CANCELLED where the host gave up.
+void node_job_done(struct node *n, nsec now, uint32_t id, enum err e, uint32_t file);      // file: the one that failed
+void node_fetched(struct node *n, nsec now, uint32_t id, enum err e, int status, struct slice body);
+void node_resolved(struct node *n, nsec now, uint32_t id, enum err e, const struct addr *addrs, uint32_t n_addrs);
+void node_saved(struct node *n, nsec now, uint32_t id, enum err e);
+// A file range that was being sent could not be read: its torrent is checked again where needed.
+void node_read_failed(struct node *n, nsec now, uint32_t store, uint32_t file, enum err e);
+
+// Commands.
+// torrent: its number, never 0; also the number of its store. ERR_EXISTS: the same hash is there. ERR_UNSUPPORTED: v2
+// without piece layers. ERR_NOMEM, ERR_FULL.
+MUST_USE enum err node_torrent_add(struct node *n, nsec now, const struct node_add *add, uint32_t *torrent);
+MUST_USE enum err node_peer_add(struct node *n, nsec now, uint32_t torrent, const struct addr *peer);
+// Announces stop, saves state, closes all; NODE_EVENT_STOPPED when done, within NODE_STOP_MAX.
+void node_stop(struct node *n, nsec now);
+// BEP 3 whitelist of the tracker. ERR_FULL, ERR_NOMEM, ERR_EXISTS.
+MUST_USE enum err node_tracker_admit(struct node *n, const uint8_t hash[20]);
+
+// File `file` of a store: for the host, which opens lazily. file < files of the store.
+void node_store_file(const struct node *n, uint32_t store, uint32_t file, struct io_file *out);
+uint32_t node_store_files(const struct node *n, uint32_t store);
+void node_torrent_stats(const struct node *n, uint32_t torrent, struct node_torrent_stats *out);
+// The verified pieces as a BEP 3 bitfield, borrowed until the next call.
+struct slice node_torrent_have(const struct node *n, uint32_t torrent);
+void node_check(const struct node *n);
