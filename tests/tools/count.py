@@ -1,0 +1,37 @@
+#!/usr/bin/python3
+"""count.py [--broken N] LOG...: adds up Meson test logs (one JSON object a line) and prints the total as the last line.
+Fails if any failed, or if none ran."""
+import json
+import sys
+
+FAILED = {"FAIL", "ERROR", "TIMEOUT", "INTERRUPT", "UNEXPECTEDPASS"}
+
+
+def main(args):
+    passed = skipped = 0
+    bad = []
+    if args and args[0] == "--broken":
+        bad += ["a build that did not finish"] * int(args[1])
+        args = args[2:]
+    for path in args:
+        try:
+            lines = open(path, encoding="utf-8").read().splitlines()
+        except OSError:
+            bad.append("%s was not written" % path)
+            continue
+        for line in lines:
+            test = json.loads(line)
+            if test["result"] in ("OK", "EXPECTEDFAIL"):
+                passed += 1
+            elif test["result"] == "SKIP":
+                skipped += 1
+            else:
+                bad.append("%s: %s %s" % (path.split("/")[0], test["name"], test["result"].lower()))
+    print()
+    for what in bad:
+        print("failed:", what)
+    print("%d passed, %d failed%s" % (passed, len(bad), ", %d skipped" % skipped if skipped else ""))
+    return 1 if bad or passed == 0 else 0
+
+
+sys.exit(main(sys.argv[1:]))
