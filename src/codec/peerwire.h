@@ -11,6 +11,7 @@ enum {
     PIECE_HEADER_LEN = 13,              // length, id, index, begin of a piece message
     EXTENDED_LEN_MAX = 1 << 20,         // a named limit: BEP 10 has none
     REQUEST_MSG_LEN = 17,
+    HASHES_MAX = 512 + 64,              // digests in one hashes message: BEP 52's greatest length and its proofs
 };
 
 enum peer_msg_id {
@@ -42,9 +43,11 @@ MUST_USE enum err handshake_parse(struct handshake *out, const uint8_t bytes[HAN
 void handshake_write(struct wr *w, const struct handshake *h);
 
 // One message body, without its 4-byte length; an empty body is a keep-alive; an unknown id gives MSG_UNKNOWN. A piece
-// message must hold all its data. ERR_PROTOCOL: the length does not fit the id.
+// message must hold all its data, and payload is the data. ERR_PROTOCOL: the length does not fit the id; an exact
+// bitfield and the length of a piece are the caller's to check.
 MUST_USE enum err peer_msg_parse(struct peer_msg *out, struct slice body);
-// The greatest body that a message of this id may have, in bytes; bitfield_n: bytes of an exact bitfield.
+// The greatest body that a message of this id may have, in bytes; bitfield_n: bytes of an exact bitfield, 0: not known
+// yet. Unknown ids may be skipped up to EXTENDED_LEN_MAX.
 uint32_t peer_msg_len_max(uint8_t id, uint32_t bitfield_n);
 // Writes a message with its length; a piece only up to its header: the data follows elsewhere. Nothing without room.
 void peer_msg_write(struct wr *w, const struct peer_msg *m);
