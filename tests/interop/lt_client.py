@@ -1,0 +1,53 @@
+#!/usr/bin/python3
+"""lt_client.py seed|leech|check TORRENT FOLDER IP PORT tcp|utp|mse|both [PEER_IP:PORT...]: a libtorrent peer.
+seed and leech stay until they are ended; leech prints 'done' when it is complete; check prints 'recheck_s SECONDS' and ends.
+LT_SETTINGS: a JSON object of further settings."""
+import json
+import os
+import sys
+import time
+
+import libtorrent as lt
+
+
+def settings(ip, port, mode):
+    s = {
+        "listen_interfaces": "%s:%s" % (ip, port), "outgoing_interfaces": ip, "alert_mask": 0, "user_agent": "lt-peer",
+        "enable_dht": False, "enable_lsd": False, "enable_upnp": False, "enable_natpmp": False,
+        "allow_multiple_connections_per_ip": True, "announce_to_all_trackers": True, "connections_limit": 2000,
+        "active_downloads": -1, "active_seeds": -1, "active_limit": 100000, "max_allowed_in_request_queue": 200000,
+        "enable_outgoing_tcp": mode != "utp", "enable_incoming_tcp": mode != "utp",
+        "enable_outgoing_utp": mode in ("utp", "both"), "enable_incoming_utp": mode in ("utp", "both"),
+    }
+    if mode == "mse":
+        s.update(out_enc_policy=0, in_enc_policy=0, allowed_enc_level=2, prefer_rc4=True)
+    else:
+        s.update(out_enc_policy=2, in_enc_policy=2)
+    s.update(json.loads(os.environ.get("LT_SETTINGS", "{}")))
+    return s
+
+
+def main(role, torrent, folder, ip, port, mode="tcp", *peers):
+    session = lt.session(settings(ip, port, mode))
+    started = time.time()
+    params = lt.add_torrent_params()
+    params.ti = lt.torrent_info(torrent)
+    params.save_path = folder
+    params.flags &= ~lt.torrent_flags.auto_managed & ~lt.torrent_flags.paused
+    handle = session.add_torrent(params)
+    for peer in peers:
+        host, _, peer_port = peer.rpartition(":")
+        handle.connect_peer((host, int(peer_port)))
+    while not handle.status().is_seeding:
+        time.sleep(0.02)
+    if role == "check":
+        print("recheck_s %.2f" % (time.time() - started))
+        return
+    if role == "leech":
+        handle.flush_cache()
+    print("done", flush=True)
+    while True:
+        time.sleep(1)
+
+
+main(*sys.argv[1:])
