@@ -1,0 +1,251 @@
+// libcurl on the loop: see fetch.h.
+#include "plat/fetch.h"
+
+#include <curl/curl.h>
+#include <stdlib.h>
+
+#include "base/list.h"
+
+struct fetcher {
+    struct loop *l;
+    CURLM *multi;
+    struct timer *timer;
+    struct fetcher_config cfg;
+    char *device;
+    struct list running;                // of fetch.link
+};
+
+struct fetch {
+    struct fetcher *f;
+    struct list link;
+    uint32_t id;
+    CURL *easy;
+    bool too_long;
+    struct buf body;
+};
+
+// A socket that libcurl wants watched.
+struct fetch_socket {
+    struct fetcher *f;
+    struct watch *w;
+    curl_socket_t fd;
+};
+
+static enum err err_of_curl(CURLcode c)
+{
+    static const struct {
+        CURLcode code;
+        enum err err;
+    } TABLE[] = {
+        {CURLE_OK, ERR_OK},
+        {CURLE_COULDNT_RESOLVE_HOST, ERR_UNREACHABLE},
+        {CURLE_COULDNT_RESOLVE_PROXY, ERR_UNREACHABLE},
+        {CURLE_INTERFACE_FAILED, ERR_UNREACHABLE},
+        {CURLE_COULDNT_CONNECT, ERR_REFUSED},
+        {CURLE_OPERATION_TIMEDOUT, ERR_TIMEOUT},
+        {CURLE_FILESIZE_EXCEEDED, ERR_TOO_LONG},
+        {CURLE_WRITE_ERROR, ERR_TOO_LONG},
+        {CURLE_OUT_OF_MEMORY, ERR_NOMEM},
+        {CURLE_GOT_NOTHING, ERR_CLOSED},
+        {CURLE_PARTIAL_FILE, ERR_CLOSED},
+        {CURLE_RECV_ERROR, ERR_CLOSED},
+        {CURLE_SEND_ERROR, ERR_CLOSED},
+        {CURLE_UNSUPPORTED_PROTOCOL, ERR_UNSUPPORTED},
+        {CURLE_URL_MALFORMAT, ERR_SYNTAX},
+        {CURLE_PEER_FAILED_VERIFICATION, ERR_ACCESS},
+        {CURLE_TOO_MANY_REDIRECTS, ERR_PROTOCOL},
+        {CURLE_WEIRD_SERVER_REPLY, ERR_PROTOCOL},
+        {CURLE_BAD_CONTENT_ENCODING, ERR_PROTOCOL},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(TABLE); i++) {
+        if (TABLE[i].code == c)
+            return TABLE[i].err;
+    }
+    return ERR_IO;
+}
+
+static void fetch_free(struct fetch *t)
+{
+    (void)curl_multi_remove_handle(t->f->multi, t->easy);
+    curl_easy_cleanup(t->easy);
+    list_remove(&t->link);
+    free(t->body.p);
+    free(t);
+}
+
+static void collect(struct fetcher *f)
+{
+    int left = 0;
+    for (CURLMsg *m = curl_multi_info_read(f->multi, &left); m != NULL; m = curl_multi_info_read(f->multi, &left)) {
+        if (m->msg != CURLMSG_DONE)
+            continue;
+        char *priv = NULL;
+        long status = 0;
+        const CURLcode code = m->data.result;
+        CURL *easy = m->easy_handle;
+        (void)curl_easy_getinfo(easy, CURLINFO_PRIVATE, &priv);
+        (void)curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+        struct fetch *t = (struct fetch *)(void *)priv;
+        const enum err e = t->too_long ? ERR_TOO_LONG : err_of_curl(code);
+        f->cfg.done(f->cfg.ctx, t->id, e, (int)status, e == ERR_OK ? buf_slice(&t->body) : (struct slice){0});
+        fetch_free(t);
+    }
+}
+
+static void act(struct fetcher *f, curl_socket_t fd, int bits)
+{
+    int running = 0;
+    (void)curl_multi_socket_action(f->multi, fd, bits, &running);
+    collect(f);
+}
+
+static void on_ready(void *ctx, unsigned ready)
+{
+    struct fetch_socket *s = ctx;
+    act(s->f, s->fd, (ready & WATCH_READ ? CURL_CSELECT_IN : 0) | (ready & WATCH_WRITE ? CURL_CSELECT_OUT : 0));
+}
+
+static void on_timer(void *ctx) { act(ctx, CURL_SOCKET_TIMEOUT, 0); }
+
+static int socket_wanted(CURL *easy, curl_socket_t fd, int what, void *ctx, void *of_socket)
+{
+    (void)easy;
+    struct fetcher *f = ctx;
+    struct fetch_socket *s = of_socket;
+    if (what == CURL_POLL_REMOVE) {
+        if (s != NULL) {
+            watch_free(s->w);
+            free(s);
+        }
+        (void)curl_multi_assign(f->multi, fd, NULL);
+        return 0;
+    }
+    if (s == NULL) {
+        s = calloc(1, sizeof *s);
+        if (s == NULL)
+            return -1;
+        *s = (struct fetch_socket){.f = f, .fd = fd};
+        if (watch_new(&s->w, f->l, fd, on_ready, s) != ERR_OK) {
+            free(s);
+            return -1;
+        }
+        (void)curl_multi_assign(f->multi, fd, s);
+    }
+    watch_set(s->w, (what & CURL_POLL_IN ? WATCH_READ : 0u) | (what & CURL_POLL_OUT ? WATCH_WRITE : 0u));
+    return 0;
+}
+
+static int timer_wanted(CURLM *multi, long ms, void *ctx)
+{
+    (void)multi;
+    struct fetcher *f = ctx;
+    timer_set(f->timer, ms < 0 ? NSEC_NEVER : loop_now(f->l) + (uint64_t)ms * NSEC_MS);
+    return 0;
+}
+
+static size_t body_arrived(char *data, size_t size, size_t count, void *ctx)
+{
+    struct fetch *t = ctx;
+    const size_t n = size * count;
+    if (n > t->f->cfg.body_max - t->body.n) {
+        t->too_long = true;
+        return 0;
+    }
+    if (n > buf_room(&t->body)) {
+        const size_t cap = (size_t)u64_max(t->body.n + n, t->body.cap * 2);
+        uint8_t *p = realloc(t->body.p, cap);
+        if (p == NULL)
+            return 0;
+        t->body.p = p;
+        t->body.cap = cap;
+    }
+    memcpy(t->body.p + t->body.n, data, n);
+    t->body.n += n;
+    return n;
+}
+
+enum err fetcher_new(struct fetcher **out, struct loop *l, const struct fetcher_config *cfg)
+{
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+        return ERR_IO;
+    struct fetcher *f = calloc(1, sizeof *f);
+    if (f == NULL)
+        return ERR_NOMEM;
+    f->l = l;
+    f->cfg = *cfg;
+    list_init(&f->running);
+    f->device = cfg->device == NULL ? NULL : strdup(cfg->device);
+    f->multi = curl_multi_init();
+    if (f->multi == NULL || (cfg->device != NULL && f->device == NULL) || timer_new(&f->timer, l, on_timer, f) != ERR_OK) {
+        fetcher_free(f);
+        return ERR_NOMEM;
+    }
+    (void)curl_multi_setopt(f->multi, CURLMOPT_SOCKETFUNCTION, socket_wanted);
+    (void)curl_multi_setopt(f->multi, CURLMOPT_SOCKETDATA, f);
+    (void)curl_multi_setopt(f->multi, CURLMOPT_TIMERFUNCTION, timer_wanted);
+    (void)curl_multi_setopt(f->multi, CURLMOPT_TIMERDATA, f);
+    (void)curl_multi_setopt(f->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)FETCH_RUNNING_MAX);
+    (void)curl_multi_setopt(f->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)FETCH_PER_HOST_MAX);
+    *out = f;
+    return ERR_OK;
+}
+
+void fetcher_free(struct fetcher *f)
+{
+    if (f == NULL)
+        return;
+    LIST_EACH(&f->running, link, save)
+        fetch_free(CONTAINER(link, struct fetch, link));
+    if (f->multi != NULL)
+        (void)curl_multi_cleanup(f->multi);
+    timer_free(f->timer);
+    free(f->device);
+    free(f);
+}
+
+static void set_options(struct fetch *t, const char *url)
+{
+    CURL *c = t->easy;
+    (void)curl_easy_setopt(c, CURLOPT_URL, url);
+    (void)curl_easy_setopt(c, CURLOPT_PRIVATE, (char *)t);
+    (void)curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, body_arrived);
+    (void)curl_easy_setopt(c, CURLOPT_WRITEDATA, t);
+    (void)curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+    (void)curl_easy_setopt(c, CURLOPT_TIMEOUT, (long)FETCH_TIMEOUT_S);
+    (void)curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, (long)(FETCH_TIMEOUT_S / 2));
+    (void)curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 1L);
+    (void)curl_easy_setopt(c, CURLOPT_MAXREDIRS, (long)FETCH_REDIRECTS_MAX);
+    (void)curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
+    (void)curl_easy_setopt(c, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+    (void)curl_easy_setopt(c, CURLOPT_ACCEPT_ENCODING, "gzip");
+    (void)curl_easy_setopt(c, CURLOPT_USERAGENT, "kith/0.1.0");
+    (void)curl_easy_setopt(c, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)t->f->cfg.body_max);
+    if (t->f->device != NULL)
+        (void)curl_easy_setopt(c, CURLOPT_INTERFACE, t->f->device);
+}
+
+enum err fetcher_get(struct fetcher *f, uint32_t id, struct slice url)
+{
+    if (url.n == 0 || url.n > FETCH_URL_MAX || memchr(url.p, 0, url.n) != NULL)
+        return ERR_SYNTAX;
+    char text[FETCH_URL_MAX + 1];
+    memcpy(text, url.p, url.n);
+    text[url.n] = 0;
+    struct fetch *t = calloc(1, sizeof *t);
+    if (t == NULL)
+        return ERR_NOMEM;
+    *t = (struct fetch){.f = f, .id = id, .easy = curl_easy_init()};
+    list_init(&t->link);
+    if (t->easy == NULL) {
+        free(t);
+        return ERR_NOMEM;
+    }
+    set_options(t, text);
+    if (curl_multi_add_handle(f->multi, t->easy) != CURLM_OK) {
+        curl_easy_cleanup(t->easy);
+        free(t);
+        return ERR_NOMEM;
+    }
+    list_push_back(&f->running, &t->link);
+    return ERR_OK;
+}

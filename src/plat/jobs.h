@@ -1,0 +1,34 @@
+// Worker threads. Jobs go out to a pool and come back, in batches, on the loop's thread.
+#pragma once
+#include "plat/loop.h"
+
+enum { WORKER_SCRATCH = 256 * 1024 };   // page-aligned memory of each worker that asks for it, reused, fits the L2
+
+struct pool;
+struct jobs;
+
+// Embedded in what the job works on, which must live until done.
+struct job {
+    void (*run)(struct job *j, uint8_t *(*scratch)(void));  // on a worker; scratch() gives its WORKER_SCRATCH bytes or NULL
+    void (*done)(struct job *j);        // on the loop's thread
+    struct job *next;                   // next and pool are the pool's
+    struct pool *pool;
+    bool urgent;                        // before those that are not
+};
+
+// The way back of all pools of a loop.
+MUST_USE enum err jobs_new(struct jobs **out, struct loop *l);
+// Wants its pools freed. What has run but is not done is forgotten.
+void jobs_free(struct jobs *b);
+// Calls done() of all that have run; the loop does it by itself, a turn may do it earlier.
+void jobs_collect(struct jobs *b);
+
+// `threads` workers, started when first needed; `name` shows in ps. ERR_NOMEM.
+MUST_USE enum err pool_new(struct pool **out, struct jobs *b, uint32_t threads, const char *name);
+// Waits for the jobs that run (name resolution may take long); those still waiting are given to drop(j) (may be NULL).
+void pool_free(struct pool *p, void (*drop)(struct job *j));
+// Queues; workers are woken by pool_kick, once for many. Loop's thread only.
+void pool_push(struct pool *p, struct job *j);
+void pool_kick(struct pool *p);
+// Jobs pushed and not done yet.
+uint32_t pool_pending(const struct pool *p);

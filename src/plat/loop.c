@@ -1,0 +1,280 @@
+// The event loop over libuv: see loop.h.
+#include "plat/loop.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <uv.h>
+
+#include "base/list.h"
+#include "plat/oserr.h"
+
+struct loop {
+    uv_loop_t uv;
+    uv_prepare_t prepare;
+    uv_idle_t idle;
+    uv_signal_t signals[2];
+    bool signals_on;
+    nsec now;
+    struct list changed;                // of watch.changed
+    void (*turn)(void *ctx);
+    void *ctx;
+    void (*on_signal)(void *ctx, int number);
+};
+
+struct watch {
+    uv_poll_t uv;
+    struct loop *l;
+    struct list changed;
+    unsigned want, active;
+    void (*on)(void *ctx, unsigned ready);
+    void *ctx;
+};
+
+struct timer {
+    uv_timer_t uv;
+    struct loop *l;
+    uint64_t at_ms;                     // UINT64_MAX: not running
+    void (*on)(void *ctx);
+    void *ctx;
+};
+
+struct waker {
+    uv_async_t uv;
+    struct loop *l;
+    void (*on)(void *ctx);
+    void *ctx;
+};
+
+static void free_data(uv_handle_t *h) { free(h->data); }
+
+static void touch_now(struct loop *l) { l->now = uv_hrtime(); }
+
+nsec loop_now(const struct loop *l) { return l->now; }
+
+static void on_ready(uv_poll_t *uv, int status, int events);
+
+static void watch_apply(struct watch *w)
+{
+    if (w->want == w->active)
+        return;
+    w->active = w->want;
+    const int events = (w->want & WATCH_READ ? UV_READABLE : 0) | (w->want & WATCH_WRITE ? UV_WRITABLE : 0);
+    const int r = events == 0 ? uv_poll_stop(&w->uv) : uv_poll_start(&w->uv, events, on_ready);
+    ASSERT(r == 0);
+}
+
+static void on_ready(uv_poll_t *uv, int status, int events)
+{
+    struct watch *w = uv->data;
+    touch_now(w->l);
+    unsigned ready = (events & UV_READABLE ? WATCH_READ : 0u) | (events & UV_WRITABLE ? WATCH_WRITE : 0u);
+    if (status < 0) {
+        // libuv has stopped the handle (POLLERR alone); the owner finds the error by reading or writing.
+        w->active = 0;
+        ready = WATCH_READ | WATCH_WRITE;
+        if (list_empty(&w->changed))
+            list_push_back(&w->l->changed, &w->changed);
+    }
+    if ((ready & w->want) != ready)
+        watch_apply(w);                 // it fires for what nobody wants any more: now it is worth a system call
+    w->on(w->ctx, ready);
+}
+
+static void on_prepare(uv_prepare_t *uv)
+{
+    struct loop *l = uv->data;
+    touch_now(l);
+    (void)uv_idle_stop(&l->idle);
+    l->turn(l->ctx);
+    LIST_EACH(&l->changed, link, save) {
+        struct watch *w = CONTAINER(link, struct watch, changed);
+        list_remove(&w->changed);
+        // A bit that is only taken back waits until it fires unwanted: it is mostly wanted again before.
+        if ((w->want & ~w->active) != 0)
+            watch_apply(w);
+    }
+}
+
+static void on_idle(uv_idle_t *uv) { (void)uv; }
+
+enum err loop_new(struct loop **out, void (*turn)(void *ctx), void *ctx)
+{
+    struct loop *l = calloc(1, sizeof *l);
+    if (l == NULL)
+        return ERR_NOMEM;
+    const int r = uv_loop_init(&l->uv);
+    if (r < 0) {
+        free(l);
+        return err_of_errno(-r);
+    }
+    list_init(&l->changed);
+    l->turn = turn;
+    l->ctx = ctx;
+    (void)uv_prepare_init(&l->uv, &l->prepare);
+    (void)uv_idle_init(&l->uv, &l->idle);
+    l->prepare.data = l->idle.data = l;
+    (void)uv_prepare_start(&l->prepare, on_prepare);
+    touch_now(l);
+    *out = l;
+    return ERR_OK;
+}
+
+void loop_free(struct loop *l)
+{
+    if (l == NULL)
+        return;
+    uv_close((uv_handle_t *)&l->prepare, NULL);
+    uv_close((uv_handle_t *)&l->idle, NULL);
+    if (l->signals_on) {
+        uv_close((uv_handle_t *)&l->signals[0], NULL);
+        uv_close((uv_handle_t *)&l->signals[1], NULL);
+    }
+    (void)uv_run(&l->uv, UV_RUN_DEFAULT);
+    const int r = uv_loop_close(&l->uv);
+    ASSERT(r == 0);                     // else a watch or timer was forgotten
+    free(l);
+}
+
+void loop_run(struct loop *l)
+{
+    touch_now(l);
+    (void)uv_run(&l->uv, UV_RUN_DEFAULT);
+}
+
+void loop_stop(struct loop *l) { uv_stop(&l->uv); }
+void loop_again(struct loop *l) { (void)uv_idle_start(&l->idle, on_idle); }
+
+static void on_signal(uv_signal_t *uv, int number)
+{
+    struct loop *l = uv->data;
+    touch_now(l);
+    l->on_signal(l->ctx, number);
+}
+
+enum err loop_signals(struct loop *l, void (*on)(void *ctx, int number))
+{
+    static const int NUMBERS[2] = {SIGINT, SIGTERM};
+    ASSERT(!l->signals_on);
+    l->on_signal = on;
+    for (size_t i = 0; i < 2; i++) {
+        (void)uv_signal_init(&l->uv, &l->signals[i]);
+        l->signals[i].data = l;
+    }
+    l->signals_on = true;
+    for (size_t i = 0; i < 2; i++) {
+        const int r = uv_signal_start(&l->signals[i], on_signal, NUMBERS[i]);
+        if (r < 0)
+            return err_of_errno(-r);
+    }
+    return ERR_OK;
+}
+
+enum err watch_new(struct watch **out, struct loop *l, int fd, void (*on)(void *ctx, unsigned ready), void *ctx)
+{
+    struct watch *w = calloc(1, sizeof *w);
+    if (w == NULL)
+        return ERR_NOMEM;
+    const int r = uv_poll_init(&l->uv, &w->uv, fd);
+    if (r < 0) {
+        free(w);
+        return err_of_errno(-r);
+    }
+    w->uv.data = w;
+    w->l = l;
+    w->on = on;
+    w->ctx = ctx;
+    list_init(&w->changed);
+    *out = w;
+    return ERR_OK;
+}
+
+void watch_set(struct watch *w, unsigned want)
+{
+    w->want = want;
+    if (want != w->active && list_empty(&w->changed))
+        list_push_back(&w->l->changed, &w->changed);
+}
+
+void watch_free(struct watch *w)
+{
+    if (w == NULL)
+        return;
+    list_remove(&w->changed);
+    uv_close((uv_handle_t *)&w->uv, free_data);
+}
+
+static void on_timer(uv_timer_t *uv)
+{
+    struct timer *t = uv->data;
+    t->at_ms = UINT64_MAX;
+    touch_now(t->l);
+    t->on(t->ctx);
+}
+
+enum err timer_new(struct timer **out, struct loop *l, void (*on)(void *ctx), void *ctx)
+{
+    struct timer *t = calloc(1, sizeof *t);
+    if (t == NULL)
+        return ERR_NOMEM;
+    (void)uv_timer_init(&l->uv, &t->uv);
+    t->uv.data = t;
+    t->l = l;
+    t->at_ms = UINT64_MAX;
+    t->on = on;
+    t->ctx = ctx;
+    *out = t;
+    return ERR_OK;
+}
+
+void timer_set(struct timer *t, nsec at)
+{
+    const uint64_t at_ms = at == NSEC_NEVER ? UINT64_MAX : u64_div_up(at, NSEC_MS);
+    if (at_ms == t->at_ms)
+        return;
+    t->at_ms = at_ms;
+    if (at_ms == UINT64_MAX) {
+        (void)uv_timer_stop(&t->uv);
+        return;
+    }
+    // libuv counts from the time it read last, on the same clock.
+    (void)uv_timer_start(&t->uv, on_timer, u64_sub_sat(at_ms, uv_now(&t->l->uv)), 0);
+}
+
+void timer_free(struct timer *t)
+{
+    if (t != NULL)
+        uv_close((uv_handle_t *)&t->uv, free_data);
+}
+
+static void on_wake(uv_async_t *uv)
+{
+    struct waker *w = uv->data;
+    touch_now(w->l);
+    w->on(w->ctx);
+}
+
+enum err waker_new(struct waker **out, struct loop *l, void (*on)(void *ctx), void *ctx)
+{
+    struct waker *w = calloc(1, sizeof *w);
+    if (w == NULL)
+        return ERR_NOMEM;
+    const int r = uv_async_init(&l->uv, &w->uv, on_wake);
+    if (r < 0) {
+        free(w);
+        return err_of_errno(-r);
+    }
+    w->uv.data = w;
+    w->l = l;
+    w->on = on;
+    w->ctx = ctx;
+    *out = w;
+    return ERR_OK;
+}
+
+void waker_wake(struct waker *w) { (void)uv_async_send(&w->uv); }
+
+void waker_free(struct waker *w)
+{
+    if (w != NULL)
+        uv_close((uv_handle_t *)&w->uv, free_data);
+}
