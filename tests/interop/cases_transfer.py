@@ -38,7 +38,8 @@ def transfer(lab, seed, leech, tracker="ot", protocol="http", shape="single", ve
     leecher.extra = extra
     leecher.start()
     lab.until("the leech (%s) is complete" % leech, leecher.done)
-    wrong = payload.differences(target, os.path.join(out, os.path.basename(target)), strict=leech == "kith")
+    # transmission 3.00 does not make empty files
+    wrong = payload.differences(target, os.path.join(out, os.path.basename(target)), strict=leech == "kith", empty=leech != "tr")
     need(not wrong, "; ".join(wrong[:5]))
     leecher.finish()
     seeder.finish()
@@ -88,7 +89,7 @@ def selection(lab):
     wanted = [i for i, name in enumerate(files) if name.startswith("many/") or name == "z/last.bin"]
     leecher = clients.Kith(lab, "leech", torrent, lab.path("out"), lab.ip(3), LEECH_PORT,
                            peers=("%s:%d" % (lab.ip(2), SEED_PORT),), stay=False)
-    leecher.extra = ("--select", ",".join(str(i) for i in wanted))
+    leecher.extra = ("--select", ",".join(str(i + 1) for i in wanted))
     leecher.start()
     lab.until("kith get is complete", leecher.done)
     got = os.path.join(lab.path("out"), "multi")
@@ -163,6 +164,8 @@ def foreign_cases():
     out = []
     for seed in OTHERS:
         for leech in OTHERS:
+            if (seed, leech) == ("rt", "ar"):
+                continue                # rtorrent closes the connection after the first MiB or two: between the two of them
             for protocol in ("http", "udp"):
                 out.append(("foreign/%s-to-%s/ot-%s" % (seed, leech, protocol), one(seed, leech, "ot", protocol), 150))
     for shape in ("single", "multi"):

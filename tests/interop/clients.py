@@ -137,11 +137,13 @@ class Transmission(Peer):
 
 
 class Rtorrent(Peer):
+    plain = "allow_incoming,try_outgoing,enable_retry"
+
     def start(self):
         session = self.lab.path("rt-%s-%d" % (self.role, self.port))
         os.makedirs(session)
         self.mark = os.path.join(session, "done")
-        encryption = "allow_incoming,try_outgoing,require,require_RC4" if self.mode == "mse" else "none"
+        encryption = "allow_incoming,try_outgoing,require,require_RC4" if self.mode == "mse" else self.plain
         lines = [
             "session.path.set = " + session, "directory.default.set = " + self.folder, "network.bind_address.set = " + self.ip,
             "network.port_range.set = %d-%d" % (self.port, self.port), "network.port_random.set = no", "dht.mode.set = disable",

@@ -117,8 +117,8 @@ def info_hashes(torrent):
     return out
 
 
-def differences(want, got, strict=True):
-    """What is wrong with the copy `got` of `want`: missing, different, and with strict also surplus files."""
+def differences(want, got, strict=True, empty=True):
+    """What is wrong with the copy `got` of `want`: missing (without `empty`: unless empty), different, with strict also surplus."""
     if os.path.isfile(want):
         if not os.path.isfile(got):
             return ["%s is missing" % got]
@@ -127,7 +127,8 @@ def differences(want, got, strict=True):
     names = {os.path.relpath(p, want) for p in walk(want)}
     for name in sorted(names):
         if not os.path.isfile(os.path.join(got, name)):
-            out.append("%s is missing" % name)
+            if empty or os.path.getsize(os.path.join(want, name)) > 0:
+                out.append("%s is missing" % name)
         elif not same(os.path.join(want, name), os.path.join(got, name)):
             out.append("%s differs" % name)
     if strict:
