@@ -1,0 +1,180 @@
+// The tracker server's HTTP side: see tracker.h. BEP 3, 7, 21, 23, 24, 48.
+#include "codec/announce_http.h"
+#include "engine/find/tracker_int.h"
+
+// What goes into a reply's body. Keys are written in bencode's order.
+static void put_text(struct wr *w, struct slice s)
+{
+    wr_dec(w, s.n);
+    wr_u8(w, ':');
+    wr_bytes(w, s);
+}
+
+static void put_number(struct wr *w, const char *key, uint64_t v)
+{
+    put_text(w, slice_str(key));
+    wr_u8(w, 'i');
+    wr_dec(w, v);
+    wr_u8(w, 'e');
+}
+
+static void put_failure(struct wr *w, const char *why)
+{
+    wr_str(w, "d14:failure reason");
+    put_text(w, slice_str(why));
+    wr_u8(w, 'e');
+}
+
+static void put_peers_compact(struct wr *w, const struct tracker_answer *a, bool ipv6)
+{
+    wr_str(w, ipv6 ? "5:peers0:6:peers6" : "5:peers");
+    wr_dec(w, (uint64_t)a->n * (ipv6 ? 18 : 6));
+    wr_u8(w, ':');
+    for (uint32_t i = 0; i < a->n; i++)
+        wr_bytes(w, store_compact(&a->swarm->pools[ipv6], ipv6, a->places[i]));
+}
+
+// Without peer ids, which are not kept: as BEP 3's no_peer_id allows.
+static void put_peers_list(struct wr *w, const struct tracker_answer *a, bool ipv6)
+{
+    wr_str(w, "5:peersl");
+    for (uint32_t i = 0; i < a->n; i++) {
+        struct rd r = rd_make(store_compact(&a->swarm->pools[ipv6], ipv6, a->places[i]));
+        uint8_t ip[16] = {0};
+        rd_copy(&r, ip, ipv6 ? 16 : 4);
+        const struct addr peer = ipv6 ? addr_ipv6(ip, rd_be16(&r)) : addr_ipv4(ip, rd_be16(&r));
+        char text[ADDR_TEXT_MAX];
+        wr_str(w, "d2:ip");
+        put_text(w, slice_str(addr_format_ip(&peer, text)));
+        put_number(w, "port", peer.port);
+        wr_u8(w, 'e');
+    }
+    wr_u8(w, 'e');
+}
+
+static void serve_announce(struct tracker *t, const struct tracker_conn *c, struct slice query, struct wr *w)
+{
+    struct announce_query q;
+    const char *why;
+    t->stats.http_announces++;
+    if (announce_query_parse(&q, query, &why) != ERR_OK) {
+        t->stats.rx_bad++;
+        put_failure(w, why);
+        return;
+    }
+    struct tracker_answer a;
+    tracker_announce(t, &c->from, &q.announce, STORE_SAMPLE_MAX, &a);
+    if (a.failure != NULL) {
+        put_failure(w, a.failure);
+        return;
+    }
+    const bool ipv6 = c->from.family == ADDR_IPV6;
+    uint32_t seeds = 0, leeches = 0, downloaded = 0;
+    if (a.swarm != NULL) {
+        seeds = store_count(a.swarm, CLASS_SEED);
+        leeches = store_count(a.swarm, CLASS_LEECH) + store_count(a.swarm, CLASS_PARTIAL);
+        downloaded = a.swarm->downloaded;
+    }
+    wr_u8(w, 'd');
+    put_number(w, "complete", seeds);
+    put_number(w, "downloaded", downloaded);
+    put_text(w, SLICE_LIT("external ip"));
+    put_text(w, addr_ip(&c->from));
+    put_number(w, "incomplete", leeches);
+    put_number(w, "interval", t->cfg.interval_s);
+    put_number(w, "min interval", t->cfg.interval_s / 2);
+    if (q.compact)
+        put_peers_compact(w, &a, ipv6);
+    else
+        put_peers_list(w, &a, ipv6);
+    wr_u8(w, 'e');
+}
+
+// Few and short: insertion sort, and equal ones only once. Returns how many are left.
+static uint32_t sort_hashes(uint8_t (*hashes)[20], uint32_t n)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        uint8_t held[20];
+        memcpy(held, hashes[i], 20);
+        uint32_t at = kept;
+        while (at > 0 && memcmp(hashes[at - 1], held, 20) > 0)
+            at--;
+        if (at > 0 && memcmp(hashes[at - 1], held, 20) == 0)
+            continue;
+        memmove(hashes[at + 1], hashes[at], (kept - at) * sizeof hashes[0]);
+        memcpy(hashes[at], held, 20);
+        kept++;
+    }
+    return kept;
+}
+
+static void serve_scrape(struct tracker *t, struct slice query, struct wr *w)
+{
+    uint8_t hashes[TRACKER_SCRAPE_MAX][20];
+    uint32_t n = scrape_query_hashes(query, hashes, TRACKER_SCRAPE_MAX);
+    t->stats.http_scrapes++;
+    if (n == 0) {
+        put_failure(w, "full scrape is not offered");
+        return;
+    }
+    n = sort_hashes(hashes, n);
+    wr_str(w, "d5:filesd");
+    for (uint32_t i = 0; i < n; i++) {
+        const struct tracker_swarm *s = store_find(&t->store, hashes[i]);
+        if (s == NULL)
+            continue;
+        const uint32_t downloaders = store_count(s, CLASS_LEECH);
+        put_text(w, slice_of(hashes[i], 20));
+        wr_u8(w, 'd');
+        put_number(w, "complete", store_count(s, CLASS_SEED));
+        put_number(w, "downloaded", s->downloaded);
+        put_number(w, "downloaders", downloaders);
+        put_number(w, "incomplete", downloaders + store_count(s, CLASS_PARTIAL));
+        wr_u8(w, 'e');
+    }
+    wr_str(w, "ee");
+}
+
+static void put_response(struct wr *w, const char *status, struct slice body, bool keep_alive, bool head)
+{
+    wr_str(w, "HTTP/1.1 ");
+    wr_str(w, status);
+    wr_str(w, "\r\nContent-Type: text/plain\r\nContent-Length: ");
+    wr_dec(w, body.n);
+    wr_str(w, keep_alive ? "\r\nConnection: keep-alive\r\n\r\n" : "\r\nConnection: close\r\n\r\n");
+    if (!head)
+        wr_bytes(w, body);
+}
+
+enum http_served tracker_http_serve(struct tracker *t, struct tracker_conn *c, struct wr *tx)
+{
+    struct http_request q;
+    const enum err e = http_request_parse(&q, slice_of(c->bytes, c->n));
+    if (e == ERR_AGAIN && c->n < sizeof c->bytes)
+        return HTTP_NOTHING;
+    if (e != ERR_OK) {
+        t->stats.rx_bad++;
+        put_response(tx, e == ERR_AGAIN ? "431 Request Header Fields Too Large" : e == ERR_UNSUPPORTED ?
+                     "405 Method Not Allowed" : "400 Bad Request", (struct slice){0}, false, false);
+        return HTTP_LAST;
+    }
+    t->body.n = 0;
+    struct wr w = wr_make(&t->body);
+    const char *status = "200 OK";
+    if (slice_eq_str(q.path, "/announce")) {
+        serve_announce(t, c, q.query, &w);
+    } else if (slice_eq_str(q.path, "/scrape")) {
+        serve_scrape(t, q.query, &w);
+    } else {
+        t->stats.rx_bad++;
+        status = "404 Not Found";
+    }
+    ASSERT(w.ok);
+    c->requests++;
+    const bool keep_alive = q.keep_alive && !c->overflowed && c->requests < TRACKER_REQUESTS_MAX;
+    put_response(tx, status, buf_slice(&t->body), keep_alive, q.head);
+    c->n -= u32_of(q.len);
+    memmove(c->bytes, c->bytes + q.len, c->n);
+    return keep_alive ? HTTP_REPLIED : HTTP_LAST;
+}
