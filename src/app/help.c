@@ -1,0 +1,198 @@
+// The help texts and the man page, made from the tables of options.h.
+#include "app/options.h"
+
+enum { EXAMPLES_N = 5 };
+
+static const char *const examples[COMMANDS_N][EXAMPLES_N][2] = {
+    [CMD_NONE] = {
+        {"kith share ~/photos --tracker http://tracker.example/announce", "seed a directory, print its magnet link"},
+        {"kith get debian.torrent -o ~/iso", "fetch into ~/iso, then end"},
+        {"kith create film.mkv -o film.torrent", "only make the torrent file"},
+        {"kith verify debian.torrent ~/iso", "is everything as it should be?"},
+        {"kith tracker --http 6969 --udp 6969", "let others find each other"},
+    },
+    [CMD_GET] = {
+        {"kith get debian.torrent -o ~/iso", "fetch into ~/iso, then end"},
+        {"kith get debian.torrent -o ~/iso --seed --up 2M", "go on seeding, at most 2 MiB/s"},
+        {"kith get album.torrent -o . --select '1,3-5'", "only some files; `kith show` has the numbers"},
+        {"kith get x.torrent -o . --peer 192.0.2.7:51413", "from a peer you know, without a tracker"},
+        {"kith get x.torrent -o . --timeout 2m --json", "for scripts: give up after 2 minutes, JSON lines"},
+    },
+    [CMD_SHARE] = {
+        {"kith share film.mkv", "makes film.mkv.torrent, seeds, prints the magnet link"},
+        {"kith share ~/photos -t http://tracker.example/announce", "with a tracker, so that others find you"},
+        {"kith share ~/photos --up 80Mbit --slots 6", "leave some of the uplink to others"},
+        {"kith share ~/iso --torrent debian.torrent", "seed by a torrent file that exists"},
+        {"kith share data.bin --hybrid -o data.torrent", "for BitTorrent v2 as well"},
+    },
+    [CMD_CREATE] = {
+        {"kith create film.mkv -o film.torrent", "v1, piece length by size"},
+        {"kith create photos -o photos.torrent --hybrid", "v1 and v2 in one"},
+        {"kith create photos -o p.torrent -t http://a.example/announce -t udp://b.example:6969", "two tiers of trackers"},
+        {"kith create iso -o iso.torrent -w https://mirror.example/", "with a web seed"},
+        {"kith create data -o d.torrent --piece-length 1M --private", "pieces of 1 MiB, peers only by the tracker"},
+    },
+    [CMD_SHOW] = {
+        {"kith show debian.torrent", "name, hashes, files, trackers, magnet link"},
+        {"kith show debian.torrent --json", "the same as one JSON object"},
+        {"kith show debian.torrent --json | jq -r .magnet", "only the magnet link"},
+        {"kith show debian.torrent --json | jq -r '.files[].path'", "only the names"},
+        {"kith show *.torrent", "one at a time: shells give several, kith takes one"},
+    },
+    [CMD_VERIFY] = {
+        {"kith verify debian.torrent ~/iso", "hash all, report each file that differs"},
+        {"kith verify debian.torrent ~/iso -v", "report the good files, too"},
+        {"kith verify debian.torrent ~/iso --json", "for scripts"},
+        {"kith verify debian.torrent ~/iso -q && echo whole", "only the exit status: 0 or 6"},
+        {"kith verify debian.torrent ~/iso --threads 1", "leave the other cores alone"},
+    },
+    [CMD_TRACKER] = {
+        {"kith tracker", "HTTP and UDP on port 6969"},
+        {"kith tracker --http 8080", "HTTP only"},
+        {"kith tracker --listen 192.0.2.1 --udp 6969", "UDP only, on one address"},
+        {"kith tracker --whitelist hashes.txt", "only these; kill -HUP reads the file again"},
+        {"kith tracker --interval 10m --json", "statistics as JSON lines"},
+    },
+    [CMD_HELP] = {
+        {"kith help get", "explain `kith get`"},
+        {"kith get --help", "the same"},
+        {"kith help", "list the commands"},
+        {"kith help tracker", "how to run a tracker"},
+        {"kith --version", "the version"},
+    },
+    [CMD_VERSION] = {
+        {"kith version", "the version"},
+        {"kith --version", "the same"},
+        {"kith version --json", "as JSON"},
+        {"kith version --json | jq -r .version", "only the number"},
+        {"kith help", "what else there is"},
+    },
+};
+
+static const struct {
+    int status;
+    const char *meaning;
+} statuses[] = {
+    {0, "done"}, {1, "another error"}, {2, "wrong usage"}, {3, "not found"}, {4, "not allowed"}, {5, "network, temporary"},
+    {6, "content or torrent file is damaged"}, {7, "stopped before complete"}, {8, "disk full or failing"},
+    {10, "already there"}, {12, "nobody answered within --timeout"}, {130, "second SIGINT (143: SIGTERM) during clean-up"},
+};
+
+static bool has(const struct option_row *r, enum command c)
+{
+    return c != CMD_NONE && c != CMD_HELP && c != CMD_VERSION ? (r->commands >> c & 1) != 0 : r->commands == IN_ALL;
+}
+
+static void print_examples(FILE *to, enum command c)
+{
+    fputs("\nexamples:\n", to);
+    for (unsigned i = 0; i < EXAMPLES_N; i++)
+        if (examples[c][i][0] != NULL)
+            fprintf(to, "  %s\n      %s\n", examples[c][i][0], examples[c][i][1]);
+}
+
+static void print_options(FILE *to, enum command c)
+{
+    size_t n = 0;
+    const struct option_row *rows = options_table(&n);
+    fputs("\noptions:\n", to);
+    for (size_t i = 0; i < n; i++) {
+        const struct option_row *r = &rows[i];
+        if (!has(r, c))
+            continue;
+        char left[64];
+        const char letter[5] = {'-', r->letter, ',', ' ', 0};
+        snprintf(left, sizeof left, "%s--%s%s%s", r->letter != 0 ? letter : "    ", r->name, r->arg != NULL ? " " : "",
+            r->arg != NULL ? r->arg : "");
+        fprintf(to, "  %-26s %s\n", left, r->help);
+    }
+}
+
+void options_help(FILE *to, enum command c)
+{
+    if (c == CMD_NONE) {
+        fputs("usage: kith COMMAND [argument...] [option...]\n\ncommands:\n", to);
+        for (unsigned i = CMD_NONE + 1; i < COMMANDS_N; i++)
+            fprintf(to, "  %-9s %-18s %s\n", command_name((enum command)i), command_args((enum command)i), command_line((enum command)i));
+        print_examples(to, c);
+        fputs("\n`kith help COMMAND` lists the options of a command.\n", to);
+        return;
+    }
+    fprintf(to, "usage: kith %s %s%s[option...]\n\n%s\n", command_name(c), command_args(c), *command_args(c) != 0 ? " " : "",
+        command_line(c));
+    print_examples(to, c);
+    print_options(to, c);
+}
+
+// Text for mdoc: a backslash is doubled, a leading point or quote is hidden, a hyphen stays one.
+static void print_escaped(FILE *to, const char *text)
+{
+    if (*text == '.' || *text == '\'')
+        fputs("\\&", to);
+    for (; *text != 0; text++) {
+        if (*text == '\\')
+            fputs("\\e", to);
+        else if (*text == '-')
+            fputs("\\-", to);
+        else
+            fputc(*text, to);
+    }
+}
+
+static void man_command(FILE *to, enum command c)
+{
+    fprintf(to, ".Ss kith %s %s\n", command_name(c), command_args(c));
+    print_escaped(to, command_line(c));
+    fputs(".\n.Bl -tag -width Ds\n", to);
+    size_t n = 0;
+    const struct option_row *rows = options_table(&n);
+    for (size_t i = 0; i < n; i++) {
+        const struct option_row *r = &rows[i];
+        if (!has(r, c) || r->commands == IN_ALL)
+            continue;
+        fputs(".It ", to);
+        if (r->letter != 0)
+            fprintf(to, "Fl %c , ", r->letter);
+        fprintf(to, "Fl \\-%s", r->name);
+        if (r->arg != NULL)
+            fprintf(to, " Ar %s", r->arg);
+        fputc('\n', to);
+        print_escaped(to, r->help);
+        fputc('\n', to);
+    }
+    fputs(".El\n", to);
+    fputs(".Pp\nExamples:\n.Bd -literal -offset indent\n", to);
+    for (unsigned i = 0; i < EXAMPLES_N; i++) {
+        print_escaped(to, examples[c][i][0]);
+        fputc('\n', to);
+    }
+    fputs(".Ed\n", to);
+}
+
+void options_man(FILE *to)
+{
+    fputs(".\\\" Made by `kith help man` from the table of options: do not edit.\n"
+          ".Dd $Mdocdate$\n.Dt KITH 1\n.Os\n.Sh NAME\n.Nm kith\n.Nd share and fetch files with BitTorrent\n"
+          ".Sh SYNOPSIS\n.Nm\n.Ar command\n.Op Ar argument ...\n.Op Ar option ...\n.Sh DESCRIPTION\n"
+          "Standard output carries data, standard error everything else.\n"
+          "Options may stand anywhere; after\n.Fl \\-\nonly arguments follow.\n", to);
+    fputs(".Sh COMMANDS\n", to);
+    for (unsigned c = CMD_NONE + 1; c < COMMANDS_N; c++)
+        if (c != CMD_HELP && c != CMD_VERSION)
+            man_command(to, (enum command)c);
+    fputs(".Sh COMMON OPTIONS\n.Bl -tag -width Ds\n", to);
+    size_t n = 0;
+    const struct option_row *rows = options_table(&n);
+    for (size_t i = 0; i < n; i++) {
+        if (rows[i].commands != IN_ALL)
+            continue;
+        fprintf(to, ".It %s%c%sFl \\-%s%s%s\n", rows[i].letter != 0 ? "Fl " : "", rows[i].letter != 0 ? rows[i].letter : ' ',
+            rows[i].letter != 0 ? " , " : "", rows[i].name, rows[i].arg != NULL ? " Ar " : "", rows[i].arg != NULL ? rows[i].arg : "");
+        print_escaped(to, rows[i].help);
+        fputc('\n', to);
+    }
+    fputs(".El\n.Sh EXIT STATUS\n.Bl -tag -width Ds\n", to);
+    for (size_t i = 0; i < ARRAY_LEN(statuses); i++)
+        fprintf(to, ".It %d\n%s\n", statuses[i].status, statuses[i].meaning);
+    fputs(".El\n.Sh FILES\n.Bl -tag -width Ds\n.It Pa $XDG_STATE_HOME/kith/state.db\nresume data of downloads (SQLite)\n.El\n", to);
+}

@@ -1,0 +1,132 @@
+// The command line: one table of commands and one of options, from which parsing, --help and the man page are made.
+#pragma once
+#include <stdio.h>
+
+#include "app/talk.h"
+
+// id, name, arguments, one line
+#define COMMANDS(X) \
+    X(CMD_GET, "get", "FILE.torrent", "fetch what a torrent describes") \
+    X(CMD_SHARE, "share", "PATH", "seed a file or directory, making its torrent if need be") \
+    X(CMD_CREATE, "create", "PATH", "make a torrent file, no network") \
+    X(CMD_SHOW, "show", "FILE.torrent", "print what a torrent file says") \
+    X(CMD_VERIFY, "verify", "FILE.torrent DIR", "compare files with their torrent") \
+    X(CMD_TRACKER, "tracker", "", "run a tracker, HTTP and UDP") \
+    X(CMD_HELP, "help", "[COMMAND]", "explain a command") \
+    X(CMD_VERSION, "version", "", "print the version")
+
+#define COMMAND_ID(id, name, args, line) id,
+enum command { CMD_NONE, COMMANDS(COMMAND_ID) COMMANDS_N };
+#undef COMMAND_ID
+
+// Sets of commands.
+enum {
+    IN_GET = 1 << CMD_GET,
+    IN_SHARE = 1 << CMD_SHARE,
+    IN_CREATE = 1 << CMD_CREATE,
+    IN_SHOW = 1 << CMD_SHOW,
+    IN_VERIFY = 1 << CMD_VERIFY,
+    IN_TRACKER = 1 << CMD_TRACKER,
+    IN_MAKE = IN_CREATE | IN_SHARE,
+    IN_PEER = IN_GET | IN_SHARE,
+    IN_NET = IN_PEER | IN_TRACKER,
+    IN_ALL = 0x7fff,
+};
+
+enum progress_mode { PROGRESS_AUTO, PROGRESS_BLOCK, PROGRESS_LINE, PROGRESS_LINES, PROGRESS_NONE };
+
+// Arguments of an option that may be given more than once, in order; they point into argv.
+struct texts {
+    const char **items;
+    uint32_t n;
+};
+
+struct options {
+    enum command command;
+    struct texts args;
+    const char *output, *torrent, *comment, *select, *listen, *state, *whitelist;
+    struct texts trackers, web_seeds, peers;
+    bool v1, v2, hybrid, is_private, date, force;
+    bool seed, sequential, check, sha256;
+    bool no_dht, no_lsd, json, quiet, no_color, help, version;
+    uint64_t piece_len, down_bps, up_bps;
+    nsec timeout, interval;
+    uint32_t port, http_port, udp_port, slots, threads;
+    uint32_t verbose;
+    uint32_t progress;                  // enum progress_mode
+};
+
+// type, long name, letter or 0, argument or NULL, field, commands, help
+#define OPTIONS(X) \
+    X(TEXT, "output", 'o', "PATH", output, IN_GET | IN_MAKE, "directory of the files (get); the torrent file to write") \
+    X(FLAG, "v1", 0, NULL, v1, IN_MAKE, "BitTorrent v1 only: the default of `share`") \
+    X(FLAG, "v2", 0, NULL, v2, IN_MAKE, "BitTorrent v2 only (BEP 52)") \
+    X(FLAG, "hybrid", 0, NULL, hybrid, IN_MAKE, "both in one; older programs may show its pad files") \
+    X(SIZE, "piece-length", 'l', "N", piece_len, IN_MAKE, "bytes of a piece, a power of two; default: by size") \
+    X(LIST, "tracker", 't', "URL", trackers, IN_MAKE | IN_GET, "announce here, too; again: a lower tier") \
+    X(LIST, "web-seed", 'w', "URL", web_seeds, IN_MAKE, "the files are also at this URL") \
+    X(FLAG, "private", 0, NULL, is_private, IN_MAKE, "peers come only from the trackers (BEP 27)") \
+    X(TEXT, "comment", 'c', "TEXT", comment, IN_MAKE, "a comment in the torrent file") \
+    X(FLAG, "date", 0, NULL, date, IN_MAKE, "write the creation date: not the same file twice") \
+    X(FLAG, "force", 'f', NULL, force, IN_MAKE, "overwrite a torrent file that exists") \
+    X(COUNT, "threads", 0, "N", threads, IN_MAKE | IN_VERIFY, "threads that hash; default: one for each core") \
+    X(TEXT, "torrent", 0, "FILE", torrent, IN_SHARE, "seed by this torrent file instead of making one") \
+    X(LIST, "peer", 'p', "HOST:PORT", peers, IN_PEER, "connect to this peer") \
+    X(TEXT, "select", 0, "LIST", select, IN_GET, "only these files: numbers of `kith show` or globs, `1,3-5,*.txt`") \
+    X(FLAG, "seed", 0, NULL, seed, IN_GET, "go on seeding when complete") \
+    X(FLAG, "sequential", 0, NULL, sequential, IN_GET, "fetch in order of the files") \
+    X(FLAG, "check", 0, NULL, check, IN_PEER, "hash what is on disk before starting") \
+    X(FLAG, "sha256", 0, NULL, sha256, IN_GET, "print the SHA-256 of each file when complete") \
+    X(PORT, "port", 'P', "N", port, IN_PEER, "TCP and UDP port for peers; default: 51413 or one of the next") \
+    X(PORT, "http", 0, "PORT", http_port, IN_TRACKER, "serve HTTP announces here; default 6969") \
+    X(PORT, "udp", 0, "PORT", udp_port, IN_TRACKER, "serve UDP announces here; default 6969") \
+    X(TEXT, "whitelist", 0, "FILE", whitelist, IN_TRACKER, "only these info-hashes, one a line; SIGHUP reads it again") \
+    X(TIME, "interval", 0, "S", interval, IN_TRACKER, "how often peers shall announce; default 30m") \
+    X(TEXT, "listen", 0, "ADDR", listen, IN_NET, "numeric address to listen on and connect from") \
+    X(RATE, "down", 0, "RATE", down_bps, IN_PEER, "limit of receiving: 500K, 1.5M, 10MB/s, 80Mbit") \
+    X(RATE, "up", 0, "RATE", up_bps, IN_PEER, "limit of sending") \
+    X(COUNT, "slots", 0, "N", slots, IN_PEER, "peers served at a time; default: follows the uplink") \
+    X(FLAG, "no-dht", 0, NULL, no_dht, IN_NET, "find no peers by the DHT (not in this version anyway)") \
+    X(FLAG, "no-lsd", 0, NULL, no_lsd, IN_NET, "find no peers in the local network (likewise)") \
+    X(TEXT, "state", 0, "DIR", state, IN_PEER, "where resume data is kept; default: $XDG_STATE_HOME/kith") \
+    X(TIME, "timeout", 0, "DUR", timeout, IN_PEER, "give up after so long without a peer, data or disk: 30s, 5m") \
+    X(MODE, "progress", 0, "MODE", progress, IN_ALL, "auto, block, line, lines or none") \
+    X(FLAG, "json", 0, NULL, json, IN_ALL, "one JSON object a line on stdout") \
+    X(FLAG, "no-color", 0, NULL, no_color, IN_ALL, "no colours; also by NO_COLOR or TERM=dumb") \
+    X(MORE, "verbose", 'v', NULL, verbose, IN_ALL, "say more; -vv still more") \
+    X(FLAG, "quiet", 'q', NULL, quiet, IN_ALL, "say nothing but errors") \
+    X(FLAG, "help", 'h', NULL, help, IN_ALL, "explain the command") \
+    X(FLAG, "version", 0, NULL, version, IN_ALL, "print the version")
+
+enum option_type {
+    OPTION_FLAG, OPTION_TEXT, OPTION_LIST, OPTION_SIZE, OPTION_RATE, OPTION_TIME, OPTION_PORT, OPTION_COUNT, OPTION_MORE, OPTION_MODE,
+};
+
+// One row of the table.
+struct option_row {
+    enum option_type type;
+    const char *name;
+    char letter;
+    const char *arg;
+    size_t field;                       // offset in struct options
+    unsigned commands;                  // bits 1 << enum command
+    const char *help;
+};
+
+enum { OPTIONS_WHY_MAX = 320 };
+
+// The whole table, and one command's name, arguments and line.
+const struct option_row *options_table(size_t *out_n);
+const char *command_name(enum command c);
+const char *command_args(enum command c);
+const char *command_line(enum command c);
+
+// Reads argv. On failure `why` says what is wrong and `hint` what to do next ("" if nothing fits). What out's lists
+// hold is freed by options_done, which is needed after a failure, too. ERR_SYNTAX, ERR_RANGE, ERR_NOMEM.
+MUST_USE enum err options_parse(struct options *out, int argc, char **argv, char why[OPTIONS_WHY_MAX], char hint[OPTIONS_WHY_MAX]);
+void options_done(struct options *o);
+
+// Prints the help of a command, or of all for CMD_NONE: synopsis, five examples, flags.
+void options_help(FILE *to, enum command c);
+// The man page kith(1), in mdoc.
+void options_man(FILE *to);

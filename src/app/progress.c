@@ -1,0 +1,184 @@
+// See progress.h.
+#include "app/progress.h"
+
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "app/units.h"
+
+void progress_init(struct progress *p, struct talk *talk, enum progress_mode mode)
+{
+    *p = (struct progress){.talk = talk, .mode = mode};
+    const char *const term = getenv("TERM");
+    const bool can = isatty(fileno(talk->err)) == 1 && term != NULL && strcmp(term, "dumb") != 0;
+    if (mode == PROGRESS_AUTO)
+        p->mode = talk->quiet || talk->json ? PROGRESS_NONE : can ? PROGRESS_BLOCK : PROGRESS_LINES;
+}
+
+uint64_t progress_eta(const struct progress_view *v)
+{
+    if (v->done >= v->size)
+        return 0;
+    return v->down_bps == 0 ? UINT64_MAX : u64_div_up(v->size - v->done, v->down_bps);
+}
+
+// The bar: `columns` wide, in half columns where the terminal can.
+static void write_bar(struct wr *w, const struct progress_view *v, unsigned columns, bool utf8)
+{
+    // in per mille first, so that nothing overflows
+    const uint64_t per_mille = v->size == 0 ? 1000 : v->done >= v->size ? 1000 : v->done / (v->size / 1000 + 1);
+    const unsigned halves = (unsigned)(per_mille * columns * 2 / 1000);
+    for (unsigned i = 0; i < columns; i++) {
+        if (i < halves / 2)
+            wr_str(w, utf8 ? "█" : "#");
+        else if (i == halves / 2 && halves % 2 == 1)
+            wr_str(w, utf8 ? "▌" : "=");
+        else
+            wr_str(w, utf8 ? "─" : "-");
+    }
+}
+
+// Columns that UTF-8 text takes, if every character is one wide: true for all that is written here.
+static unsigned columns_of(struct slice s)
+{
+    unsigned n = 0;
+    for (size_t i = 0; i < s.n; i++)
+        n += (s.p[i] & 0xc0) != 0x80;
+    return n;
+}
+
+// Appends a line and cuts it to the terminal, because a wrapped line cannot be taken back.
+static void append_cut(struct wr *out, struct slice line, unsigned width)
+{
+    size_t n = line.n;
+    while (n > 0 && columns_of(slice_sub(line, 0, n)) > width)
+        do
+            n--;
+        while (n > 0 && (line.p[n] & 0xc0) == 0x80);
+    wr_bytes(out, slice_sub(line, 0, n));
+}
+
+char *progress_block(const struct progress_view *v, unsigned width, bool utf8, char out[PROGRESS_TEXT_MAX])
+{
+    char a[UNITS_TEXT_MAX], b[UNITS_TEXT_MAX], c[UNITS_TEXT_MAX];
+    uint8_t tail_text[256], line_text[512];
+    struct buf tail = {tail_text, 0, sizeof tail_text}, line = {line_text, 0, sizeof line_text};
+    struct buf all = {(uint8_t *)out, 0, PROGRESS_TEXT_MAX - 1};
+    struct wr t = wr_make(&tail), l = wr_make(&line), w = wr_make(&all);
+    wr_fmt(&t, "  %3u%%  %s   %s   ETA %s", units_percent(v->done, v->size), units_share(v->done, v->size, a),
+        units_rate(v->down_bps, b), units_time(progress_eta(v), c));
+    const unsigned taken = columns_of(buf_slice(&tail)) + 1;
+    unsigned bar = width > taken ? width - taken - (width - taken > 1) : 0;
+    bar = u32_min(bar, PROGRESS_BAR_MAX);
+    wr_str(&l, " ");
+    if (bar >= 4)
+        write_bar(&l, v, bar, utf8);
+    wr_bytes(&l, buf_slice(&tail));
+    append_cut(&w, buf_slice(&line), width);
+    if (v->net) {
+        const char *const dot = utf8 ? " · " : " | ";
+        line.n = 0;
+        wr_fmt(&l, " peers %u%sseeds %u%s%s %s%sknown %u", v->peers, dot, v->seeds, dot, utf8 ? "↑" : "up",
+            units_rate(v->up_bps, a), dot, v->known);
+        wr_str(&w, "\n");
+        append_cut(&w, buf_slice(&line), width);
+    }
+    out[all.n] = 0;
+    return out;
+}
+
+char *progress_line(const struct progress_view *v, int64_t unix_s, char out[PROGRESS_TEXT_MAX])
+{
+    char a[UNITS_TEXT_MAX], b[UNITS_TEXT_MAX], c[UNITS_TEXT_MAX], d[UNITS_TEXT_MAX], stamp[32] = "";
+    const time_t at = (time_t)unix_s;
+    struct tm tm;
+    if (gmtime_r(&at, &tm) != NULL)
+        strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    struct buf all = {(uint8_t *)out, 0, PROGRESS_TEXT_MAX - 1};
+    struct wr w = wr_make(&all);
+    wr_fmt(&w, "%s %s %.8s%s%u%% %s/%s", stamp, v->verb, v->id, v->id[0] != 0 ? " " : "", units_percent(v->done, v->size),
+        units_size_tight(v->done, a), units_size_tight(v->size, b));
+    if (v->net)
+        wr_fmt(&w, " dl=%s ul=%s peers=%u", units_rate_tight(v->down_bps, c), units_rate_tight(v->up_bps, d), v->peers);
+    else
+        wr_fmt(&w, " rate=%s", units_rate_tight(v->down_bps, c));
+    wr_fmt(&w, " eta=%s", units_time(progress_eta(v), c));
+    out[all.n] = 0;
+    return out;
+}
+
+json_t *progress_json(const struct progress_view *v)
+{
+    json_t *e = talk_event("progress");
+    json_object_set_new(e, "task", json_string(v->verb));
+    if (v->id[0] != 0)
+        json_object_set_new(e, "id", json_string(v->id));
+    json_object_set_new(e, "name", talk_json_text(slice_str(v->name)));
+    json_object_set_new(e, "done", talk_json_count(v->done));
+    json_object_set_new(e, "size", talk_json_count(v->size));
+    json_object_set_new(e, "down", talk_json_count(v->down_bps));
+    if (v->net) {
+        json_object_set_new(e, "up", talk_json_count(v->up_bps));
+        json_object_set_new(e, "up_bytes", talk_json_count(v->up_bytes));
+        json_object_set_new(e, "peers", talk_json_count(v->peers));
+        json_object_set_new(e, "seeds", talk_json_count(v->seeds));
+    }
+    const uint64_t eta = progress_eta(v);
+    json_object_set_new(e, "eta", eta == UINT64_MAX ? json_null() : talk_json_count(eta));
+    return e;
+}
+
+static unsigned terminal_width(FILE *f)
+{
+    struct winsize size = {0};
+    if (ioctl(fileno(f), TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
+        return 80;
+    return size.ws_col;
+}
+
+// The block replaces the one before it; its first line feeds make room below the cursor.
+static void draw(struct progress *p, const struct progress_view *v)
+{
+    char text[PROGRESS_TEXT_MAX];
+    struct progress_view shown = *v;
+    if (p->mode == PROGRESS_LINE)
+        shown.net = false;
+    progress_block(&shown, terminal_width(p->talk->err), p->talk->utf8, text);
+    talk_erase(p->talk);
+    pthread_mutex_lock(&p->talk->lock);
+    fputs(text, p->talk->err);
+    fflush(p->talk->err);
+    p->talk->drawn = shown.net ? 2 : 1;
+    pthread_mutex_unlock(&p->talk->lock);
+}
+
+void progress_show(struct progress *p, nsec now, const struct progress_view *v, bool at_once)
+{
+    if (!at_once && now < p->next)
+        return;
+    nsec wait = NSEC_S;
+    char text[PROGRESS_TEXT_MAX];
+    if (p->talk->json)
+        talk_emit(p->talk, progress_json(v));
+    switch (p->mode) {
+    case PROGRESS_AUTO:             // decided by progress_init
+    case PROGRESS_NONE: break;
+    case PROGRESS_BLOCK:
+    case PROGRESS_LINE:
+        draw(p, v);
+        wait = PROGRESS_DRAW_MS * NSEC_MS;
+        break;
+    case PROGRESS_LINES:
+        talk_note(p->talk, "%s", progress_line(v, talk_now_ms() / 1000, text));
+        wait = PROGRESS_LINES_S * NSEC_S;
+        break;
+    }
+    p->next = now + (p->talk->json ? NSEC_S : wait);
+}
+
+void progress_end(struct progress *p)
+{
+    talk_erase(p->talk);
+}

@@ -1,0 +1,45 @@
+// How far it is: a block that is redrawn on a terminal, a line now and then elsewhere, or JSON events.
+#pragma once
+#include "app/options.h"
+
+enum {
+    PROGRESS_TEXT_MAX = 1024,           // bytes of a block or line and its NUL
+    PROGRESS_BAR_MAX = 28,              // columns of the bar
+    PROGRESS_LINES_S = 10,              // seconds between two lines
+    PROGRESS_DRAW_MS = 250,             // between two drawings of a block
+};
+
+// What is shown; all absolute, bytes and bytes/s.
+struct progress_view {
+    const char *verb;                   // "get", "check", "hash", "seed"
+    const char *id;                     // hex of the info-hash, "" if there is none yet
+    const char *name;
+    uint64_t done, size;
+    uint64_t down_bps, up_bps;          // down_bps: also of hashing
+    uint64_t up_bytes;
+    uint32_t peers, seeds;
+    uint32_t known;                     // peers heard of
+    bool net;                           // peers, seeds and up_bps mean something
+};
+
+struct progress {
+    struct talk *talk;
+    enum progress_mode mode;            // never PROGRESS_AUTO
+    nsec next;
+};
+
+// Decides AUTO: none when quiet, a block on a terminal that can do it, lines otherwise.
+void progress_init(struct progress *p, struct talk *talk, enum progress_mode mode);
+// Shows `v` if it is time, or at once with `at_once`.
+void progress_show(struct progress *p, nsec now, const struct progress_view *v, bool at_once);
+// Takes a block off the screen, so that something else can follow.
+void progress_end(struct progress *p);
+
+// Seconds until done at this rate, UINT64_MAX: unknown; 0: done.
+uint64_t progress_eta(const struct progress_view *v);
+// Two lines for a terminal of `width` columns, without a line feed at the end. utf8: with block characters.
+char *progress_block(const struct progress_view *v, unsigned width, bool utf8, char out[PROGRESS_TEXT_MAX]);
+// One line for a log: "2026-11-22T16:02:10Z get b41adf89 64% 404.1MiB/631.0MiB dl=41.3MiB/s …".
+char *progress_line(const struct progress_view *v, int64_t unix_s, char out[PROGRESS_TEXT_MAX]);
+// The event "progress".
+json_t *progress_json(const struct progress_view *v);
