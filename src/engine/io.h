@@ -71,4 +71,6 @@ struct io_file {
     uint64_t len;                       // final length, bytes
     bool executable;
     bool skip;                          // not on disk (pads)
+    bool unwanted;                      // not to be made by JOB_PREPARE; a write opens it as any other
+    bool reserve;                       // JOB_PREPARE makes it and takes disk space for len bytes
 };

@@ -8,6 +8,7 @@
 #include "engine/io.h"
 
 struct node;
+struct tracker_stats;                   // engine/find/tracker.h
 
 // Where a stream or datagram arrived, or leaves from.
 enum node_port { NODE_PORT_PEER, NODE_PORT_TRACKER };
@@ -62,7 +63,7 @@ struct node_torrent_stats {
 
 enum node_event_kind {
     NODE_EVENT_CHECKED,                 // check finished
-    NODE_EVENT_DONE,                    // all wanted files complete and synced
+    NODE_EVENT_DONE,                    // all wanted files complete; on stable storage once NODE_EVENT_STOPPED has come
     NODE_EVENT_FILE_DONE,               // file
     NODE_EVENT_ERROR,                   // storage: the torrent pauses and retries by itself; err, text: path
     NODE_EVENT_RECOVERED,
@@ -98,6 +99,7 @@ struct node_out {
     nsec deadline;
     enum node_port port;
     struct addr addr;
+    enum addr_family family;            // NODE_FETCH: over this family only; ADDR_NONE: any
     struct slice bytes, key;
     uint32_t conn, id;
     bool flush;
@@ -153,6 +155,12 @@ MUST_USE enum err node_peer_add(struct node *n, nsec now, uint32_t torrent, cons
 void node_stop(struct node *n, nsec now);
 // BEP 3 whitelist of the tracker. ERR_FULL, ERR_NOMEM, ERR_EXISTS.
 MUST_USE enum err node_tracker_admit(struct node *n, const uint8_t hash[20]);
+// ERR_NOT_FOUND.
+MUST_USE enum err node_tracker_revoke(struct node *n, const uint8_t hash[20]);
+// Only with cfg.tracker.
+void node_tracker_stats(const struct node *n, struct tracker_stats *out);
+// The key under which NODE_SAVE keeps a torrent's resume data: for loading it again. At most 512 bytes.
+void node_resume_key(struct wr *w, const struct metainfo *meta, struct slice root);
 
 // File `file` of a store: for the host, which opens lazily. file < files of the store.
 void node_store_file(const struct node *n, uint32_t store, uint32_t file, struct io_file *out);

@@ -1,0 +1,297 @@
+// The composition: torrents, connections, the tracker, and one poll over all of them. See node.h.
+#include "engine/node/node_int.h"
+
+enum err node_new(struct node **out, const struct node_config *cfg, const struct env *env, nsec now)
+{
+    struct node *n = mem_zalloc(env->mem, sizeof *n);
+    if (n == NULL)
+        return ERR_NOMEM;
+    n->cfg = *cfg;
+    n->env = env;
+    n->mem = env->mem;
+    n->now = now;
+    n->beat_at = now + NSEC_S;
+    n->tracker_at = NSEC_NEVER;
+    n->connects_left = NODE_CONNECTS_PER_BEAT;
+    if (n->cfg.peers_max == 0 || n->cfg.peers_max > NODE_PEERS_MAX)
+        n->cfg.peers_max = NODE_PEERS_MAX;
+    list_init(&n->touched);
+    list_init(&n->pending);
+    list_init(&n->hellos);
+    list_init(&n->closes);
+    rate_init(&n->up, cfg->up_bps);
+    rate_init(&n->down, cfg->down_bps);
+    map_init(&n->hashes, n->mem, 2 * NODE_TORRENTS_MAX, env->seed);
+    heap_init(&n->timers, n->mem, 2 * NODE_TORRENTS_MAX);
+    enum err e = pool_init(&n->pool, env, cfg->pool_bytes == 0 ? NODE_POOL_DEFAULT : u64_max(cfg->pool_bytes, POOL_SLAB_LEN));
+    if (e == ERR_OK && cfg->tracker) {
+        struct rng r = rng_make(env->seed, 0x747261636b);
+        const struct tracker_config tc = {.secret = {rng_u64(&r), rng_u64(&r)}, .interval_s = cfg->tracker_interval_s,
+                                          .whitelist = cfg->tracker_whitelist};
+        e = tracker_new(&n->tracker, &tc, env, now);
+        n->tracker_touched = true;
+    }
+    if (e != ERR_OK) {
+        node_free(n);
+        return e;
+    }
+    *out = n;
+    return ERR_OK;
+}
+
+void node_free(struct node *n)
+{
+    if (n == NULL)
+        return;
+    for (uint32_t i = 0; i < n->conns_high; i++)
+        mem_free(n->mem, n->conns[i], sizeof(struct conn));
+    for (uint32_t i = 0; i < n->torrents_n; i++)
+        torrent_free(n, n->torrents[i]);
+    tracker_free(n->tracker);
+    if (n->pool.slabs != NULL)
+        pool_done(&n->pool);
+    map_done(&n->hashes);
+    heap_done(&n->timers);
+    mem_free(n->mem, n, sizeof *n);
+}
+
+static void beat(struct node *n)
+{
+    n->beat_at = n->now + NSEC_S;
+    n->connects_left = NODE_CONNECTS_PER_BEAT;
+    conn_beat(n);
+    for (uint32_t i = 0; i < n->torrents_n; i++)
+        torrent_beat(n, n->torrents[i]);
+    conn_work(n);
+}
+
+void node_tick(struct node *n, nsec now)
+{
+    ASSERT(now >= n->now);
+    n->now = now;
+    for (struct heap_node *h = heap_min(&n->timers); h != NULL && h->at <= now; h = heap_min(&n->timers)) {
+        heap_remove(&n->timers, h);
+        struct torrent *t = torrent_get(n, (uint32_t)(h->id / 2));
+        if (h->id % 2 == 0)
+            swarm_tick(t->swarm, now);
+        else
+            announcer_tick(t->announcer, now);
+        torrent_touch(n, t);
+    }
+    if (n->tracker != NULL && n->tracker_at <= now) {
+        tracker_tick(n->tracker, now);
+        n->tracker_touched = true;
+    }
+    if (n->beat_at <= now && n->torrents_n != 0)
+        beat(n);
+}
+
+static bool tracker_carry(struct node *n, struct buf *tx, struct node_out *out, enum node_kind *kind)
+{
+    struct tracker_out to = {0};
+    struct conn *c;
+    switch (tracker_poll(n->tracker, n->now, tx, &to)) {
+    case TRACKER_IDLE:
+        n->tracker_at = to.deadline;
+        n->tracker_touched = false;
+        return false;
+    case TRACKER_DGRAM:
+        out->port = NODE_PORT_TRACKER;
+        out->addr = to.addr;
+        out->bytes = to.bytes;
+        *kind = NODE_DGRAM;
+        return true;
+    case TRACKER_SEND:
+        n->seg = (struct io_seg){.kind = SEG_BYTES, .bytes = to.bytes};
+        out->conn = to.conn;
+        out->segs = &n->seg;
+        out->segs_n = 1;
+        *kind = NODE_SEND;
+        return true;
+    case TRACKER_CLOSE:
+        c = conn_get(n, to.conn);
+        ASSERT(c != NULL);
+        c->flush = true;
+        conn_drop(n, c, true);
+        return conn_poll(n, tx, out, kind);
+    }
+    return false;
+}
+
+static bool stop_done(struct node *n)
+{
+    if (!n->stopping || n->stopped_told)
+        return false;
+    for (uint32_t i = 0; i < n->torrents_n; i++)
+        if (!n->torrents[i]->swarm_stopped || !n->torrents[i]->announcer_stopped)
+            return false;
+    n->stopped_told = true;
+    return true;
+}
+
+static nsec deadline(const struct node *n)
+{
+    const struct heap_node *h = heap_min(&n->timers);
+    nsec at = h == NULL ? NSEC_NEVER : h->at;
+    if (n->tracker != NULL)
+        at = u64_min(at, n->tracker_at);
+    if (n->torrents_n != 0 && !n->stopped_told)
+        at = u64_min(at, n->beat_at);
+    return at;
+}
+
+enum node_kind node_poll(struct node *n, nsec now, struct buf *tx, struct node_out *out)
+{
+    ASSERT(now >= n->now);
+    ASSERT(buf_room(tx) >= NODE_TX_MIN);
+    n->now = now;
+    *out = (struct node_out){0};
+    enum node_kind kind;
+    for (;;) {
+        if (conn_poll(n, tx, out, &kind))
+            return kind;
+        if (n->tracker_touched && tracker_carry(n, tx, out, &kind))
+            return kind;
+        if (list_empty(&n->touched)) {
+            conn_work(n);
+            if (list_empty(&n->hellos) && list_empty(&n->closes))
+                break;
+            continue;
+        }
+        struct torrent *t = CONTAINER(n->touched.next, struct torrent, touched);
+        if (torrent_poll(n, t, tx, out, &kind))
+            return kind;
+        list_remove(&t->touched);
+    }
+    if (stop_done(n)) {
+        out->event = (struct node_event){.kind = NODE_EVENT_STOPPED};
+        return NODE_EVENT;
+    }
+    out->deadline = deadline(n);
+    return NODE_IDLE;
+}
+
+void node_datagram(struct node *n, nsec now, enum node_port port, const struct addr *from, struct slice data)
+{
+    ASSERT(now >= n->now);
+    n->now = now;
+    if (port == NODE_PORT_TRACKER && n->tracker != NULL) {
+        tracker_datagram(n->tracker, now, from, data);
+        n->tracker_touched = true;
+        return;
+    }
+    for (uint32_t i = 0; i < n->torrents_n; i++) {
+        if (!announcer_datagram(n->torrents[i]->announcer, now, from, data))
+            continue;
+        torrent_touch(n, n->torrents[i]);
+        return;
+    }
+}
+
+void node_job_done(struct node *n, nsec now, uint32_t id, enum err e, uint32_t file)
+{
+    ASSERT(now >= n->now);
+    n->now = now;
+    struct torrent *t = torrent_get(n, id >> JOB_BITS);
+    ASSERT(t != NULL);
+    swarm_job_done(t->swarm, now, id & ((1u << JOB_BITS) - 1), e, file);
+    torrent_touch(n, t);
+}
+
+void node_fetched(struct node *n, nsec now, uint32_t id, enum err e, int status, struct slice body)
+{
+    ASSERT(now >= n->now);
+    n->now = now;
+    struct pending p;
+    if (!request_end(n, id, &p))
+        return;
+    struct torrent *t = torrent_get(n, p.torrent);
+    announcer_fetched(t->announcer, now, p.local, e, status, body);
+    torrent_touch(n, t);
+}
+
+void node_resolved(struct node *n, nsec now, uint32_t id, enum err e, const struct addr *addrs, uint32_t n_addrs)
+{
+    ASSERT(now >= n->now);
+    n->now = now;
+    struct pending p;
+    if (!request_end(n, id, &p))
+        return;
+    struct torrent *t = torrent_get(n, p.torrent);
+    announcer_resolved(t->announcer, now, p.local, e, addrs, n_addrs);
+    torrent_touch(n, t);
+}
+
+void node_saved(struct node *n, nsec now, uint32_t id, enum err e)
+{
+    ASSERT(now >= n->now);
+    n->now = now;
+    struct torrent *t = torrent_get(n, id);
+    ASSERT(t != NULL);
+    swarm_saved(t->swarm, now, e);
+    torrent_touch(n, t);
+}
+
+void node_read_failed(struct node *n, nsec now, uint32_t store, uint32_t file, enum err e)
+{
+    ASSERT(now >= n->now);
+    n->now = now;
+    struct torrent *t = torrent_get(n, store);
+    ASSERT(t != NULL);
+    log_line(n->env->log, LOG_WARNING, "file %u of torrent %u could not be read: %s", file, store, err_text(e));
+    swarm_read_failed(t->swarm, now, file);
+    torrent_touch(n, t);
+}
+
+void node_stop(struct node *n, nsec now)
+{
+    ASSERT(now >= n->now);
+    n->now = now;
+    if (n->stopping)
+        return;
+    n->stopping = true;
+    for (uint32_t i = 0; i < n->conns_high; i++) {
+        struct conn *c = n->conns[i];
+        if (c != NULL && (c->state == CONN_CONNECTING || c->state == CONN_SHAKING_OUT || c->state == CONN_SHAKING_IN))
+            conn_drop(n, c, true);
+    }
+    for (uint32_t i = 0; i < n->torrents_n; i++) {
+        struct torrent *t = n->torrents[i];
+        struct swarm_stats s;
+        swarm_stats(t->swarm, &s);
+        const struct announcer_progress p = {.uploaded = s.up_bytes, .downloaded = s.down_bytes, .left = s.left_bytes};
+        announcer_update(t->announcer, &p);
+        announcer_stop(t->announcer, now);
+        swarm_stop(t->swarm, now);
+        torrent_touch(n, t);
+    }
+}
+
+enum err node_tracker_admit(struct node *n, const uint8_t hash[20])
+{
+    ASSERT(n->tracker != NULL);
+    return tracker_admit(n->tracker, hash);
+}
+
+enum err node_tracker_revoke(struct node *n, const uint8_t hash[20])
+{
+    ASSERT(n->tracker != NULL);
+    return tracker_revoke(n->tracker, hash);
+}
+
+void node_tracker_stats(const struct node *n, struct tracker_stats *out)
+{
+    ASSERT(n->tracker != NULL);
+    tracker_stats(n->tracker, out);
+}
+
+void node_check(const struct node *n)
+{
+    for (uint32_t i = 0; i < n->torrents_n; i++) {
+        swarm_check(n->torrents[i]->swarm);
+        announcer_check(n->torrents[i]->announcer);
+    }
+    if (n->tracker != NULL)
+        tracker_check(n->tracker);
+    ASSERT(n->pool.reserved + n->pool.taken <= n->pool.slots_max);
+}

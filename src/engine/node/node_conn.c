@@ -1,0 +1,327 @@
+// Streams before they are peers: connecting, shaking hands, finding their torrent. BEP 3, 52 (upgrade to v2).
+#include "engine/node/node_int.h"
+
+enum { CONN_INDEX_BITS = 12 };
+static_assert(NODE_CONNS_MAX <= 1 << CONN_INDEX_BITS, "a conn's index fits its id");
+
+struct conn *conn_get(const struct node *n, uint32_t id)
+{
+    struct conn *c = n->conns[id & (NODE_CONNS_MAX - 1)];
+    return c == NULL || c->id != id || c->state == CONN_DEAD ? NULL : c;
+}
+
+struct conn *conn_new(struct node *n, const struct addr *addr)
+{
+    uint32_t i = 0;
+    while (i < n->conns_high && n->conns[i] != NULL)
+        i++;
+    if (i == NODE_CONNS_MAX)
+        return NULL;
+    struct conn *c = mem_zalloc(n->mem, sizeof *c);
+    if (c == NULL)
+        return NULL;
+    n->conns_high = u32_max(n->conns_high, i + 1);
+    n->conns_n++;
+    n->generation = n->generation % ((1u << (32 - CONN_INDEX_BITS)) - 1) + 1;
+    *c = (struct conn){.id = n->generation << CONN_INDEX_BITS | i, .addr = *addr};
+    c->deadline = n->now + NODE_HANDSHAKE_S * NSEC_S;
+    list_init(&c->link);
+    list_init(&c->out_link);
+    n->conns[i] = c;
+    return c;
+}
+
+static void conn_free(struct node *n, struct conn *c)
+{
+    list_remove(&c->link);
+    list_remove(&c->out_link);
+    n->conns[c->id & (NODE_CONNS_MAX - 1)] = NULL;
+    n->conns_n--;
+    mem_free(n->mem, c, sizeof *c);
+}
+
+void conn_drop(struct node *n, struct conn *c, bool tell_host)
+{
+    if (c->state == CONN_CONNECTING)
+        n->half_open--;
+    if (c->torrent != NULL && c->peer == NULL && c->known) {
+        swarm_known_failed(c->torrent->swarm, n->now, &c->addr);
+        torrent_touch(n, c->torrent);
+    }
+    if (!tell_host) {
+        conn_free(n, c);
+        return;
+    }
+    c->state = CONN_DEAD;
+    list_remove(&c->link);
+    list_remove(&c->out_link);
+    list_push_back(&n->closes, &c->out_link);
+}
+
+uint32_t node_accept(struct node *n, nsec now, enum node_port port, const struct addr *from)
+{
+    ASSERT(now >= n->now);
+    n->now = now;
+    const uint32_t max = n->cfg.peers_max + (n->tracker != NULL ? TRACKER_CONNS_MAX : 0);
+    struct conn *c = n->stopping || n->conns_n >= max ? NULL : conn_new(n, from);
+    if (c == NULL)
+        return 0;
+    if (port == NODE_PORT_PEER) {
+        c->state = CONN_SHAKING_IN;
+        list_push_back(&n->pending, &c->link);
+        return c->id;
+    }
+    c->state = CONN_TRACKER;
+    if (n->tracker == NULL || tracker_accept(n->tracker, now, c->id, from) != ERR_OK) {
+        conn_free(n, c);
+        return 0;
+    }
+    n->tracker_touched = true;
+    return c->id;
+}
+
+void node_connected(struct node *n, nsec now, uint32_t id, enum err e)
+{
+    ASSERT(now >= n->now);
+    n->now = now;
+    struct conn *c = conn_get(n, id);
+    if (c == NULL)
+        return;
+    ASSERT(c->state == CONN_CONNECTING);
+    if (e != ERR_OK) {
+        conn_drop(n, c, false);
+        return;
+    }
+    n->half_open--;
+    c->state = CONN_SHAKING_OUT;
+    list_push_back(&n->hellos, &c->out_link);
+}
+
+static void connect_to(struct node *n, struct torrent *t, const struct addr *addr)
+{
+    struct conn *c = conn_new(n, addr);
+    if (c == NULL) {
+        swarm_known_failed(t->swarm, n->now, addr);
+        return;
+    }
+    c->state = CONN_CONNECTING;
+    c->torrent = t;
+    c->known = true;
+    n->half_open++;
+    n->connects_left--;
+    list_push_back(&n->pending, &c->link);
+    list_push_back(&n->hellos, &c->out_link);   // the poll tells the host
+}
+
+void conn_work(struct node *n)
+{
+    uint32_t idle = 0;
+    while (!n->stopping && idle < n->torrents_n && n->half_open < NODE_HALF_OPEN_MAX && n->connects_left != 0 &&
+           n->conns_n < n->cfg.peers_max) {
+        struct torrent *t = n->torrents[n->connect_turn++ % n->torrents_n];
+        struct addr addr;
+        if (swarm_known_next(t->swarm, n->now, &addr)) {
+            connect_to(n, t, &addr);
+            idle = 0;
+        } else {
+            idle++;
+        }
+    }
+}
+
+void conn_beat(struct node *n)
+{
+    while (!list_empty(&n->pending)) {
+        struct conn *c = CONTAINER(n->pending.next, struct conn, link);
+        if (c->deadline > n->now)
+            break;
+        conn_drop(n, c, true);
+    }
+}
+
+static const uint8_t *our_hash(const struct torrent *t)
+{
+    return t->meta->has_v1 ? t->hash_v1 : t->hash_v2;
+}
+
+static bool is_hash_of(const struct torrent *t, const uint8_t hash[INFO_HASH_LEN])
+{
+    return (t->meta->has_v1 && memcmp(hash, t->hash_v1, INFO_HASH_LEN) == 0) ||
+           (t->meta->has_v2 && memcmp(hash, t->hash_v2, INFO_HASH_LEN) == 0);
+}
+
+static void say_hello(struct node *n, struct conn *c, struct buf *tx, struct node_out *out)
+{
+    struct handshake h = {.has_fast = true, .has_extended = true, .has_v2 = c->torrent->meta->has_v2};
+    memcpy(h.info_hash, c->state == CONN_SHAKING_IN ? c->shake + 28 : our_hash(c->torrent), INFO_HASH_LEN);
+    memcpy(h.peer_id, n->cfg.peer_id, PEER_ID_LEN);
+    struct wr w = wr_make(tx);
+    const size_t at = tx->n;
+    handshake_write(&w, &h);
+    ASSERT(w.ok);
+    n->seg = (struct io_seg){.kind = SEG_BYTES, .bytes = slice_of(tx->p + at, HANDSHAKE_LEN)};
+    out->segs = &n->seg;
+    out->segs_n = 1;
+    c->own_out += HANDSHAKE_LEN;
+    c->said_hello = true;
+}
+
+// The handshake is whole: the stream becomes a peer of its torrent.
+static void shaken(struct node *n, struct conn *c)
+{
+    struct swarm_peer_new in = {.conn = c->id, .addr = c->addr, .incoming = c->state == CONN_SHAKING_IN};
+    if (handshake_parse(&in.theirs, c->shake) != ERR_OK) {
+        conn_drop(n, c, true);
+        return;
+    }
+    memcpy(in.theirs.peer_id, c->shake + HANDSHAKE_HASH_END, PEER_ID_LEN);
+    const enum err e = swarm_peer_add(c->torrent->swarm, n->now, &in, &c->peer);
+    torrent_touch(n, c->torrent);
+    if (e != ERR_OK) {
+        conn_drop(n, c, true);
+        return;
+    }
+    if (c->known)
+        swarm_known_connected(c->torrent->swarm, n->now, &c->addr);
+    c->state = CONN_PEER;
+    list_remove(&c->link);
+    if (c->starved)
+        list_push_back(&n->hellos, &c->out_link);
+}
+
+static void shake_rx(struct node *n, struct conn *c, size_t len)
+{
+    c->shake_n += (uint32_t)len;
+    ASSERT(c->shake_n <= HANDSHAKE_LEN);
+    if (c->shake_n >= HANDSHAKE_HASH_END && c->state == CONN_SHAKING_IN && c->torrent == NULL) {
+        struct handshake h;
+        const enum err e = handshake_parse(&h, c->shake);
+        c->torrent = e == ERR_OK ? torrent_by_hash(n, h.info_hash) : NULL;
+        if (c->torrent == NULL) {
+            conn_drop(n, c, true);
+            return;
+        }
+        list_push_back(&n->hellos, &c->out_link);
+    }
+    if (c->shake_n < HANDSHAKE_LEN)
+        return;
+    if (c->state == CONN_SHAKING_OUT && !is_hash_of(c->torrent, c->shake + 28)) {
+        conn_drop(n, c, true);
+        return;
+    }
+    if (c->said_hello)
+        shaken(n, c);
+}
+
+void node_rx_room(struct node *n, nsec now, uint32_t id, struct node_room *out)
+{
+    ASSERT(now >= n->now);
+    n->now = now;
+    struct conn *c = conn_get(n, id);
+    ASSERT(c != NULL);
+    out->spans_n = 0;
+    switch (c->state) {
+    case CONN_PEER: swarm_rx_room(c->torrent->swarm, now, c->peer, out->spans, &out->spans_n); break;
+    case CONN_SHAKING_IN:
+    case CONN_SHAKING_OUT:
+        c->starved = c->shake_n == HANDSHAKE_LEN;       // ours must go first
+        if (!c->starved)
+            out->spans[out->spans_n++] = (struct span){c->shake + c->shake_n, HANDSHAKE_LEN - c->shake_n};
+        break;
+    case CONN_TRACKER: out->spans[out->spans_n++] = (struct span){n->rx, sizeof n->rx}; break;
+    case CONN_NONE:
+    case CONN_CONNECTING:
+    case CONN_DEAD: ASSERT(false); break;
+    }
+}
+
+void node_rx(struct node *n, nsec now, uint32_t id, size_t len)
+{
+    ASSERT(now >= n->now);
+    n->now = now;
+    struct conn *c = conn_get(n, id);
+    ASSERT(c != NULL);
+    switch (c->state) {
+    case CONN_PEER:
+        swarm_rx(c->torrent->swarm, now, c->peer, len);
+        torrent_touch(n, c->torrent);
+        break;
+    case CONN_SHAKING_IN:
+    case CONN_SHAKING_OUT: shake_rx(n, c, len); break;
+    case CONN_TRACKER:
+        tracker_rx(n->tracker, now, id, slice_of(n->rx, len));
+        n->tracker_touched = true;
+        break;
+    case CONN_NONE:
+    case CONN_CONNECTING:
+    case CONN_DEAD: ASSERT(false); break;
+    }
+}
+
+void node_sent(struct node *n, nsec now, uint32_t id, uint64_t len)
+{
+    ASSERT(now >= n->now);
+    n->now = now;
+    struct conn *c = conn_get(n, id);
+    if (c == NULL)
+        return;
+    const uint64_t own = u64_min(len, c->own_out);
+    c->own_out -= own;
+    if (len == own || c->state != CONN_PEER)
+        return;
+    swarm_sent(c->torrent->swarm, now, c->peer, len - own);
+    torrent_touch(n, c->torrent);
+}
+
+void node_closed(struct node *n, nsec now, uint32_t id, enum err e)
+{
+    ASSERT(now >= n->now);
+    n->now = now;
+    (void)e;                            // whoever has it sees its own time-outs and figures
+    struct conn *c = conn_get(n, id);
+    if (c == NULL)
+        return;
+    if (c->state == CONN_PEER) {
+        swarm_peer_closed(c->torrent->swarm, now, c->peer);
+        torrent_touch(n, c->torrent);
+    } else if (c->state == CONN_TRACKER) {
+        tracker_closed(n->tracker, now, id);
+        n->tracker_touched = true;
+    }
+    conn_drop(n, c, false);
+}
+
+static bool poll_hello(struct node *n, struct buf *tx, struct node_out *out, enum node_kind *kind)
+{
+    struct conn *c = CONTAINER(n->hellos.next, struct conn, out_link);
+    list_remove(&c->out_link);
+    out->conn = c->id;
+    out->addr = c->addr;
+    if (c->state == CONN_CONNECTING) {
+        *kind = NODE_CONNECT;
+        return true;
+    }
+    if (c->state == CONN_PEER) {
+        *kind = NODE_RESUME;
+        return true;
+    }
+    say_hello(n, c, tx, out);
+    *kind = NODE_SEND;
+    if (c->shake_n == HANDSHAKE_LEN)
+        shaken(n, c);                   // theirs came whole before ours went
+    return true;
+}
+
+bool conn_poll(struct node *n, struct buf *tx, struct node_out *out, enum node_kind *kind)
+{
+    if (!list_empty(&n->hellos))
+        return poll_hello(n, tx, out, kind);
+    if (list_empty(&n->closes))
+        return false;
+    struct conn *c = CONTAINER(n->closes.next, struct conn, out_link);
+    out->conn = c->id;
+    out->flush = c->flush;
+    conn_free(n, c);
+    *kind = NODE_CLOSE;
+    return true;
+}

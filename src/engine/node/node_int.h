@@ -1,0 +1,107 @@
+// What the files of this room share; nobody else includes it.
+#pragma once
+#include "base/heap.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "engine/find/announcer.h"
+#include "engine/find/tracker.h"
+#include "engine/node/node.h"
+#include "engine/swarm/swarm.h"
+
+enum {
+    NODE_TORRENTS_MAX = 4096,
+    NODE_CONNS_MAX = 4096,
+    NODE_PEERS_MAX = 2000,
+    NODE_HALF_OPEN_MAX = 100,           // connects under way
+    NODE_CONNECTS_PER_BEAT = 30,        // and begun in one second
+    NODE_HANDSHAKE_S = 15,              // connect and handshake together
+    NODE_PENDING_MAX = 1024,            // fetches and name look-ups under way
+    NODE_RX_LEN = 4096,                 // bytes read at once from a tracker's client
+    JOB_BITS = 10,                      // of a job's id: the swarm's part
+};
+
+#define NODE_POOL_DEFAULT (40 * MIB)
+
+enum conn_state {
+    CONN_NONE, CONN_CONNECTING, CONN_SHAKING_OUT, CONN_SHAKING_IN, CONN_PEER, CONN_TRACKER, CONN_DEAD,
+};
+
+struct conn {
+    struct list link;                   // node.pending while connecting or shaking hands
+    struct list out_link;               // node.closes or node.hellos
+    uint32_t id;
+    enum conn_state state;
+    struct addr addr;
+    struct torrent *torrent;
+    struct swarm_peer *peer;
+    nsec deadline;
+    uint64_t own_out;                   // bytes sent that the swarm does not know of
+    uint8_t shake[HANDSHAKE_LEN];
+    uint32_t shake_n;
+    bool known;                         // addr is one of the torrent's known addresses
+    bool said_hello, starved, flush;
+};
+
+struct torrent {
+    uint32_t number;                    // 1 + index in node.torrents
+    struct list touched;
+    struct heap_node swarm_timer, announcer_timer;
+    struct map_node by_v1, by_v2;
+    bool in_v1, in_v2;
+    uint8_t hash_v1[INFO_HASH_LEN], hash_v2[INFO_HASH_LEN];
+    const struct metainfo *meta;
+    struct slice root;
+    const uint8_t *priorities;
+    struct swarm *swarm;
+    struct announcer *announcer;
+    bool announcing, swarm_stopped, announcer_stopped;
+};
+
+struct pending {
+    uint32_t torrent, local, id;        // id 0: free
+};
+
+struct node {
+    struct node_config cfg;
+    const struct env *env;
+    const struct mem *mem;
+    nsec now;
+    struct pool pool;
+    struct rate up, down;
+    struct torrent *torrents[NODE_TORRENTS_MAX];
+    uint32_t torrents_n;
+    struct map hashes;                  // info-hash -> torrent
+    struct heap timers;
+    struct list touched;
+    struct conn *conns[NODE_CONNS_MAX];
+    uint32_t conns_n, conns_high, generation;
+    uint32_t half_open, connects_left, connect_turn;
+    struct list pending, hellos, closes;
+    struct pending requests[NODE_PENDING_MAX];
+    uint32_t requests_n, request_serial;
+    struct tracker *tracker;
+    bool tracker_touched;
+    nsec tracker_at, beat_at;
+    bool stopping, stopped_told;
+    uint8_t rx[NODE_RX_LEN];
+    char text[512];
+    struct io_seg seg;
+};
+
+// node_torrent.c
+struct torrent *torrent_get(const struct node *n, uint32_t number);     // NULL: none
+struct torrent *torrent_by_hash(const struct node *n, const uint8_t hash[INFO_HASH_LEN]);
+void torrent_touch(struct node *n, struct torrent *t);
+void torrent_beat(struct node *n, struct torrent *t);
+bool torrent_poll(struct node *n, struct torrent *t, struct buf *tx, struct node_out *out, enum node_kind *kind);
+void torrent_free(struct node *n, struct torrent *t);
+uint32_t request_add(struct node *n, uint32_t torrent, uint32_t local); // 0: too many
+bool request_end(struct node *n, uint32_t id, struct pending *out);
+
+// node_conn.c
+struct conn *conn_get(const struct node *n, uint32_t id);               // NULL: none, or gone
+struct conn *conn_new(struct node *n, const struct addr *addr);         // NULL: full
+void conn_drop(struct node *n, struct conn *c, bool tell_host);         // forgets it; NODE_CLOSE comes if tell_host
+void conn_work(struct node *n);                                         // begins connects
+void conn_beat(struct node *n);                                         // time-outs
+bool conn_poll(struct node *n, struct buf *tx, struct node_out *out, enum node_kind *kind);

@@ -1,0 +1,406 @@
+// A torrent in the node: its swarm and its announcer, and what they ask carried to the host or to each other.
+#include "engine/node/node_int.h"
+
+enum { WANT_PEERS_BELOW = 20 };         // fewer known addresses: the trackers are asked again when they allow it
+
+struct torrent *torrent_get(const struct node *n, uint32_t number)
+{
+    return number == 0 || number > n->torrents_n ? NULL : n->torrents[number - 1];
+}
+
+struct torrent *torrent_by_hash(const struct node *n, const uint8_t hash[INFO_HASH_LEN])
+{
+    struct map_node *m = map_get(&n->hashes, slice_of(hash, INFO_HASH_LEN));
+    if (m == NULL)
+        return NULL;
+    // Two links in one struct: the key tells which one this is.
+    struct torrent *t = CONTAINER(m, struct torrent, by_v1);
+    return m->key.p == CONTAINER(m, struct torrent, by_v2)->hash_v2 ? CONTAINER(m, struct torrent, by_v2) : t;
+}
+
+void torrent_touch(struct node *n, struct torrent *t)
+{
+    if (list_empty(&t->touched))
+        list_push_back(&n->touched, &t->touched);
+}
+
+static enum err hashes_add(struct node *n, struct torrent *t)
+{
+    const struct metainfo *m = t->meta;
+    memcpy(t->hash_v1, m->hash_v1, INFO_HASH_LEN);
+    memcpy(t->hash_v2, m->hash_v2, INFO_HASH_LEN);      // BEP 52: truncated to 20 bytes
+    if (m->has_v1) {
+        const enum err e = map_put(&n->hashes, &t->by_v1, slice_of(t->hash_v1, INFO_HASH_LEN));
+        if (e != ERR_OK)
+            return e;
+        t->in_v1 = true;
+    }
+    if (m->has_v2) {
+        const enum err e = map_put(&n->hashes, &t->by_v2, slice_of(t->hash_v2, INFO_HASH_LEN));
+        if (e != ERR_OK)
+            return e;
+        t->in_v2 = true;
+    }
+    return ERR_OK;
+}
+
+static enum err announcer_make(struct node *n, struct torrent *t)
+{
+    struct announcer_tracker trackers[ANNOUNCER_TRACKERS_MAX];
+    struct announcer_config cfg = {.port = n->cfg.listen_port, .is_private = t->meta->is_private, .trackers = trackers};
+    struct rng r = rng_make(n->env->seed, 0x6b6579);
+    cfg.key = (uint32_t)rng_u64(&r);
+    memcpy(cfg.peer_id, n->cfg.peer_id, sizeof cfg.peer_id);
+    if (t->meta->has_v1)
+        memcpy(cfg.info_hash[cfg.n_hashes++], t->hash_v1, INFO_HASH_LEN);
+    if (t->meta->has_v2)
+        memcpy(cfg.info_hash[cfg.n_hashes++], t->hash_v2, INFO_HASH_LEN);
+    cfg.n_trackers = u32_min(t->meta->trackers_n, ANNOUNCER_TRACKERS_MAX);
+    for (uint32_t i = 0; i < cfg.n_trackers; i++)
+        trackers[i] = (struct announcer_tracker){t->meta->trackers[i].url, t->meta->trackers[i].tier};
+    return announcer_new(&t->announcer, &cfg, n->env, n->now);
+}
+
+static enum err swarm_make(struct node *n, struct torrent *t, const struct node_add *add)
+{
+    const struct swarm_config cfg = {
+        .meta = add->meta, .store = t->number, .pool = &n->pool, .up = &n->up, .down = &n->down, .peer_id = n->cfg.peer_id,
+        .listen_port = n->cfg.listen_port, .slots = n->cfg.slots_max, .peers_max = u32_min(SWARM_PEERS_MAX, n->cfg.peers_max),
+        .sequential = add->sequential, .reserve = add->reserve, .trust = add->trust, .check = add->check,
+        .check_only = add->check_only, .priorities = add->priorities, .resume = add->resume,
+    };
+    return swarm_new(&t->swarm, &cfg, n->env, n->now);
+}
+
+void torrent_free(struct node *n, struct torrent *t)
+{
+    if (t->in_v1)
+        map_remove(&n->hashes, &t->by_v1);
+    if (t->in_v2)
+        map_remove(&n->hashes, &t->by_v2);
+    swarm_free(t->swarm);
+    announcer_free(t->announcer);
+    heap_remove(&n->timers, &t->swarm_timer);
+    heap_remove(&n->timers, &t->announcer_timer);
+    list_remove(&t->touched);
+    mem_free(n->mem, t, sizeof *t);
+}
+
+enum err node_torrent_add(struct node *n, nsec now, const struct node_add *add, uint32_t *torrent)
+{
+    ASSERT(now >= n->now);
+    n->now = now;
+    if (n->torrents_n == NODE_TORRENTS_MAX || n->stopping)
+        return ERR_FULL;
+    struct torrent *t = mem_zalloc(n->mem, sizeof *t);
+    if (t == NULL)
+        return ERR_NOMEM;
+    t->number = n->torrents_n + 1;
+    t->meta = add->meta;
+    t->root = add->root;
+    t->priorities = add->priorities;
+    t->swarm_timer.id = 2 * (uint64_t)t->number;
+    t->announcer_timer.id = t->swarm_timer.id + 1;
+    list_init(&t->touched);
+    enum err e = hashes_add(n, t);
+    if (e == ERR_OK)
+        e = swarm_make(n, t, add);
+    if (e == ERR_OK)
+        e = announcer_make(n, t);
+    if (e != ERR_OK) {
+        torrent_free(n, t);
+        return e;
+    }
+    n->torrents[n->torrents_n++] = t;
+    torrent_touch(n, t);
+    *torrent = t->number;
+    return ERR_OK;
+}
+
+enum err node_peer_add(struct node *n, nsec now, uint32_t torrent, const struct addr *peer)
+{
+    ASSERT(now >= n->now);
+    n->now = now;
+    struct torrent *t = torrent_get(n, torrent);
+    if (t == NULL)
+        return ERR_NOT_FOUND;
+    swarm_known_add(t->swarm, now, peer, true);
+    torrent_touch(n, t);
+    return ERR_OK;
+}
+
+static void progress(struct torrent *t, const struct swarm_stats *s)
+{
+    const struct announcer_progress p = {.uploaded = s->up_bytes, .downloaded = s->down_bytes, .left = s->left_bytes,
+                                         .partial_seed = s->left_bytes == 0 && s->pieces_have < t->meta->pieces_n};
+    announcer_update(t->announcer, &p);
+}
+
+void torrent_beat(struct node *n, struct torrent *t)
+{
+    struct swarm_stats s;
+    swarm_stats(t->swarm, &s);
+    progress(t, &s);
+    if (s.state == SWARM_DOWNLOADING && s.known < WANT_PEERS_BELOW && t->announcing)
+        announcer_want_peers(t->announcer, n->now);
+}
+
+static void swarm_event(struct node *n, struct torrent *t, const struct swarm_out *so, struct node_out *out)
+{
+    struct swarm_stats s;
+    out->event = (struct node_event){.torrent = t->number, .file = so->file, .err = so->err, .addr = so->addr};
+    swarm_stats(t->swarm, &s);
+    progress(t, &s);
+    switch (so->event) {
+    case SWARM_EVENT_CHECKED:
+        out->event.kind = NODE_EVENT_CHECKED;
+        t->announcing = true;
+        announcer_start(t->announcer, n->now);
+        break;
+    case SWARM_EVENT_DONE:
+        out->event.kind = NODE_EVENT_DONE;
+        if (s.down_bytes != 0)
+            announcer_completed(t->announcer, n->now);
+        break;
+    case SWARM_EVENT_FILE_DONE: out->event.kind = NODE_EVENT_FILE_DONE; break;
+    case SWARM_EVENT_ERROR:
+        out->event.kind = NODE_EVENT_ERROR;
+        out->event.text = t->meta->files[so->file].path;
+        break;
+    case SWARM_EVENT_RECOVERED: out->event.kind = NODE_EVENT_RECOVERED; break;
+    case SWARM_EVENT_BANNED: out->event.kind = NODE_EVENT_BANNED; break;
+    case SWARM_EVENT_STOPPED:
+        t->swarm_stopped = true;
+        out->event.kind = NODE_EVENT_STOPPED;
+        break;
+    }
+}
+
+static struct slice resume_key(struct node *n, const struct torrent *t)
+{
+    struct buf b = {(uint8_t *)n->text, 0, sizeof n->text};
+    struct wr w = wr_make(&b);
+    node_resume_key(&w, t->meta, t->root);
+    return buf_slice(&b);
+}
+
+void node_resume_key(struct wr *w, const struct metainfo *meta, struct slice root)
+{
+    wr_str(w, "resume/");
+    wr_hex(w, meta->has_v1 ? slice_of(meta->hash_v1, SHA1_LEN) : slice_of(meta->hash_v2, SHA256_LEN));
+    wr_str(w, "/");
+    // A very long path is told apart by its digest.
+    uint8_t digest[SHA1_LEN];
+    sha1_of(root, digest);
+    if (root.n > 300)
+        wr_hex(w, slice_of(digest, sizeof digest));
+    else
+        wr_bytes(w, root);
+}
+
+static bool swarm_carry(struct node *n, struct torrent *t, enum swarm_kind what, struct swarm_out *so, struct node_out *out, enum node_kind *kind)
+{
+    struct conn *c;
+    switch (what) {
+    case SWARM_IDLE: return false;
+    case SWARM_SEND:
+        out->conn = so->conn;
+        out->segs = so->segs;
+        out->segs_n = so->segs_n;
+        *kind = NODE_SEND;
+        return true;
+    case SWARM_CLOSE:
+        c = conn_get(n, so->conn);
+        ASSERT(c != NULL);
+        c->peer = NULL;
+        c->known = false;
+        conn_drop(n, c, true);
+        return conn_poll(n, NULL, out, kind);
+    case SWARM_RESUME:
+        out->conn = so->conn;
+        *kind = NODE_RESUME;
+        return true;
+    case SWARM_JOB:
+        out->job = so->job;
+        out->job.id = t->number << JOB_BITS | so->job.id;
+        *kind = NODE_JOB;
+        return true;
+    case SWARM_SAVE:
+        out->id = t->number;
+        out->key = resume_key(n, t);
+        out->bytes = so->bytes;
+        *kind = NODE_SAVE;
+        return true;
+    case SWARM_EVENT:
+        swarm_event(n, t, so, out);
+        *kind = NODE_EVENT;
+        // The node's own last word is said once, for all torrents together.
+        return out->event.kind != NODE_EVENT_STOPPED;
+    }
+    return false;
+}
+
+static struct slice tracker_text(struct node *n, const struct torrent *t, const struct announcer_out *ao)
+{
+    struct buf b = {(uint8_t *)n->text, 0, sizeof n->text};
+    struct wr w = wr_make(&b);
+    wr_bytes(&w, slice_sub(t->meta->trackers[ao->tracker].url, 0, 200));
+    wr_str(&w, ": ");
+    if (ao->text.n != 0)
+        wr_bytes(&w, ao->text);
+    else
+        wr_str(&w, err_text(ao->err));
+    return buf_slice(&b);
+}
+
+static void tracker_event(struct node *n, struct torrent *t, const struct announcer_out *ao, struct node_out *out)
+{
+    out->event = (struct node_event){.kind = NODE_EVENT_TRACKER, .torrent = t->number, .err = ao->err, .text = tracker_text(n, t, ao)};
+}
+
+static bool announcer_carry(struct node *n, struct torrent *t, enum announcer_kind what, const struct announcer_out *ao, struct node_out *out,
+                            enum node_kind *kind)
+{
+    switch (what) {
+    case ANNOUNCER_FETCH:
+    case ANNOUNCER_RESOLVE:
+        out->id = request_add(n, t->number, ao->id);
+        out->bytes = ao->bytes;
+        out->family = ao->family;
+        *kind = what == ANNOUNCER_FETCH ? NODE_FETCH : NODE_RESOLVE;
+        return out->id != 0;            // else the announcer's own time-out ends it
+    case ANNOUNCER_SEND:
+        out->port = NODE_PORT_PEER;
+        out->addr = ao->addr;
+        out->bytes = ao->bytes;
+        *kind = NODE_DGRAM;
+        return true;
+    case ANNOUNCER_PEERS:
+        for (uint32_t i = 0; i < ao->n_peers; i++)
+            swarm_known_add(t->swarm, n->now, &ao->peers[i], false);
+        return false;
+    case ANNOUNCER_WARNING:
+    case ANNOUNCER_ERROR:
+        tracker_event(n, t, ao, out);
+        *kind = NODE_EVENT;
+        return true;
+    case ANNOUNCER_STOPPED: t->announcer_stopped = true; return false;
+    case ANNOUNCER_IDLE:
+    case ANNOUNCER_COUNTS:
+    case ANNOUNCER_OK:
+    case ANNOUNCER_EXTERNAL: return false;
+    }
+    return false;
+}
+
+static void timer_set(struct node *n, struct heap_node *timer, nsec at)
+{
+    if (heap_set(&n->timers, timer, at) != ERR_OK)
+        n->beat_at = n->now;            // no memory for a timer: the beat stands in
+}
+
+// One output of a torrent; false: it has nothing more to say and its timers are set.
+bool torrent_poll(struct node *n, struct torrent *t, struct buf *tx, struct node_out *out, enum node_kind *kind)
+{
+    for (;;) {
+        struct swarm_out so = {0};
+        const enum swarm_kind what = swarm_poll(t->swarm, n->now, tx, &so);
+        if (what == SWARM_IDLE) {
+            timer_set(n, &t->swarm_timer, so.deadline);
+            break;
+        }
+        if (swarm_carry(n, t, what, &so, out, kind))
+            return true;
+    }
+    for (;;) {
+        struct announcer_out ao = {0};
+        const enum announcer_kind what = announcer_poll(t->announcer, n->now, tx, &ao);
+        if (what == ANNOUNCER_IDLE) {
+            timer_set(n, &t->announcer_timer, ao.deadline);
+            return false;
+        }
+        if (announcer_carry(n, t, what, &ao, out, kind))
+            return true;
+    }
+}
+
+uint32_t request_add(struct node *n, uint32_t torrent, uint32_t local)
+{
+    if (n->requests_n == NODE_PENDING_MAX)
+        return 0;
+    uint32_t i = 0;
+    while (n->requests[i].id != 0)
+        i++;
+    n->requests_n++;
+    n->request_serial = n->request_serial % (UINT32_MAX / NODE_PENDING_MAX - 1) + 1;
+    n->requests[i] = (struct pending){torrent, local, n->request_serial * NODE_PENDING_MAX + i};
+    return n->requests[i].id;
+}
+
+bool request_end(struct node *n, uint32_t id, struct pending *out)
+{
+    struct pending *p = &n->requests[id % NODE_PENDING_MAX];
+    if (id == 0 || p->id != id)
+        return false;
+    *out = *p;
+    *p = (struct pending){0};
+    n->requests_n--;
+    return true;
+}
+
+static enum torrent_state state_of(enum swarm_state s)
+{
+    switch (s) {
+    case SWARM_CHECKING: return TORRENT_CHECKING;
+    case SWARM_DOWNLOADING: return TORRENT_DOWNLOADING;
+    case SWARM_SEEDING: return TORRENT_SEEDING;
+    case SWARM_ERROR: return TORRENT_ERROR;
+    case SWARM_STOPPING:
+    case SWARM_STOPPED: return TORRENT_PAUSED;
+    }
+    return TORRENT_PAUSED;
+}
+
+void node_torrent_stats(const struct node *n, uint32_t torrent, struct node_torrent_stats *out)
+{
+    const struct torrent *t = torrent_get(n, torrent);
+    ASSERT(t != NULL);
+    struct swarm_stats s;
+    swarm_stats(t->swarm, &s);
+    *out = (struct node_torrent_stats){
+        .state = state_of(s.state), .error = s.error, .wanted_bytes = s.wanted_bytes, .done_bytes = s.done_bytes,
+        .down_bytes = s.down_bytes, .up_bytes = s.up_bytes, .down_seed_bytes = s.down_seed_bytes, .waste_bytes = s.waste_bytes,
+        .down_bps = s.down_bps, .up_bps = s.up_bps, .pieces_n = t->meta->pieces_n, .pieces_have = s.pieces_have,
+        .pieces_checked = s.pieces_checked, .peers = s.peers, .seeds = s.seeds, .unchoked_by = s.unchoked_by,
+        .unchoking = s.unchoking, .known = s.known, .hash_failures = s.hash_failures, .banned = s.banned,
+    };
+    if (s.error != ERR_OK) {
+        const struct slice path = t->meta->files[s.error_file].path;
+        memcpy(out->error_path, path.p, size_min(path.n, sizeof out->error_path - 1));
+    }
+}
+
+struct slice node_torrent_have(const struct node *n, uint32_t torrent)
+{
+    const struct torrent *t = torrent_get(n, torrent);
+    ASSERT(t != NULL);
+    return swarm_have(t->swarm);
+}
+
+uint32_t node_store_files(const struct node *n, uint32_t store)
+{
+    const struct torrent *t = torrent_get(n, store);
+    ASSERT(t != NULL);
+    return t->meta->files_n;
+}
+
+void node_store_file(const struct node *n, uint32_t store, uint32_t file, struct io_file *out)
+{
+    const struct torrent *t = torrent_get(n, store);
+    ASSERT(t != NULL);
+    ASSERT(file < t->meta->files_n);
+    const struct metainfo_file *f = &t->meta->files[file];
+    const bool unwanted = t->priorities != NULL && t->priorities[file] == 0;
+    *out = (struct io_file){.root = t->root, .path = f->path, .target = f->target, .len = f->len,
+                            .executable = (f->flags & FILE_EXECUTABLE) != 0, .skip = (f->flags & FILE_PAD) != 0, .unwanted = unwanted};
+}

@@ -1,0 +1,43 @@
+// Addresses of peers that might be connected to: bounded, tried in turn, with back-off.
+#pragma once
+#include "base/addr.h"
+#include "base/map.h"
+
+enum {
+    KNOWN_RETRY_S = 60,                 // first pause after a failure, doubled each time
+    KNOWN_TRUSTED_S = 5,                // for addresses that the user gave
+    KNOWN_POINTLESS_S = 1800,           // for a seed met by a seed
+    KNOWN_FAILS_MAX = 5,                // untrusted addresses are forgotten after so many
+    KNOWN_KEY_LEN = 20,
+};
+
+enum known_state { KNOWN_FREE, KNOWN_CONNECTING, KNOWN_CONNECTED };
+
+struct known {
+    struct map_node node;
+    uint8_t key[KNOWN_KEY_LEN];
+    struct addr addr;
+    enum known_state state;
+    uint32_t fails;
+    nsec retry_at;
+    bool trusted;                       // given by the user: never forgotten
+};
+
+struct known_set {
+    struct map map;
+    const struct mem *mem;
+    struct map_node *cursor;            // the next to look at; NULL: start over
+};
+
+void known_init(struct known_set *k, const struct mem *mem, uint32_t max, uint64_t seed);
+void known_done(struct known_set *k);
+// Adding what is known, or more than max, does nothing.
+void known_add(struct known_set *k, const struct addr *a, bool trusted);
+// The next address that is due, now KNOWN_CONNECTING; false: none. Looks at every address at most once.
+MUST_USE bool known_next(struct known_set *k, nsec now, struct addr *out);
+// NULL: not known.
+struct known *known_find(const struct known_set *k, const struct addr *a);
+void known_failed(struct known_set *k, nsec now, const struct addr *a);
+// When the next address is due; NSEC_NEVER: none.
+nsec known_due(const struct known_set *k, nsec now);
+void known_forget(struct known_set *k, const struct addr *a);

@@ -1,0 +1,184 @@
+// What each message of a peer means. BEP 3, 6, 10.
+#include "engine/swarm/swarm_int.h"
+
+#include "base/bits.h"
+#include "codec/extended.h"
+
+// Interest must be exact: it decides whose slots are wasted.
+void interest_update(struct swarm *s, struct swarm_peer *p)
+{
+    p->am_interested = p->useful_n != 0 && s->state != SWARM_SEEDING;
+    if (p->am_interested != p->interested_sent)
+        ready_set(s, p);
+}
+
+static bool has_space(struct swarm *s, struct swarm_peer *p)
+{
+    if (p->has == NULL)
+        p->has = mem_zalloc(s->mem, bits_bytes(s->meta->pieces_n) + 8);
+    if (p->has == NULL)
+        rx_close(s, p, ERR_NOMEM);
+    return p->has != NULL;
+}
+
+// It has everything: the bitfield goes, one counter stays.
+static void become_seed(struct swarm *s, struct swarm_peer *p)
+{
+    const uint32_t n = s->meta->pieces_n;
+    for (uint32_t i = 0; p->has != NULL && i < n; i++)
+        if (bits_get(p->has, i))
+            picker_dec(&s->picker, i);
+    mem_free(s->mem, p->has, bits_bytes(n) + 8);
+    p->has = NULL;
+    p->has_all = true;
+    p->has_n = n;
+    p->useful_n = s->picker.missing_n;
+    p->upload_only = true;
+    s->picker.seeds++;
+}
+
+static void on_have(struct swarm *s, struct swarm_peer *p, uint32_t index)
+{
+    if (index >= s->meta->pieces_n) {
+        rx_close(s, p, ERR_PROTOCOL);
+        return;
+    }
+    p->got_first = true;
+    if (peer_has(p, index) || !has_space(s, p))
+        return;                         // LT says `have` again for what its bitfield said
+    bits_set(p->has, index);
+    p->has_n++;
+    picker_inc(&s->picker, index);
+    if (picker_wants(&s->picker, index))
+        p->useful_n++;
+    if (p->has_n == s->meta->pieces_n)
+        become_seed(s, p);
+    interest_update(s, p);
+}
+
+static void on_bitfield(struct swarm *s, struct swarm_peer *p, struct slice bits)
+{
+    const uint32_t n = s->meta->pieces_n;
+    if (bits.n != bits_bytes(n)) {
+        rx_close(s, p, ERR_PROTOCOL);
+        return;
+    }
+    if (p->got_first || !has_space(s, p))
+        return;                         // a second bitfield is ignored, as all do
+    p->got_first = true;
+    for (uint32_t i = 0; i < n; i++) {
+        if (!bits_get(bits.p, i))
+            continue;
+        bits_set(p->has, i);
+        p->has_n++;
+    }
+    if (p->has_n == n) {
+        mem_free(s->mem, p->has, bits_bytes(n) + 8);    // nothing was counted yet
+        p->has = NULL;
+        become_seed(s, p);
+    }
+    for (uint32_t i = 0; !p->has_all && i < n; i++) {
+        if (!bits_get(p->has, i))
+            continue;
+        picker_inc(&s->picker, i);
+        p->useful_n += picker_wants(&s->picker, i);
+    }
+    interest_update(s, p);
+}
+
+static void on_have_all(struct swarm *s, struct swarm_peer *p)
+{
+    if (p->got_first)
+        return;
+    p->got_first = true;
+    become_seed(s, p);
+    interest_update(s, p);
+}
+
+static void on_choke(struct swarm *s, struct swarm_peer *p)
+{
+    p->peer_choking = true;
+    p->slow_start = true;
+    p->depth = DEPTH_MIN;
+    // With fast the peer rejects one by one (BEP 6), but some do not: nobody waits for that.
+    request_drop_all(s, p, p->fast);
+    rx_give_ahead(s, p);
+}
+
+static void on_allowed_fast(struct swarm *s, struct swarm_peer *p, uint32_t index)
+{
+    if (index >= s->meta->pieces_n || p->allowed_n >= ALLOWED_FAST_K)
+        return;
+    if (p->allowed == NULL)
+        p->allowed = mem_zarray(s->mem, ALLOWED_FAST_K, sizeof *p->allowed);
+    if (p->allowed != NULL)
+        p->allowed[p->allowed_n++] = index;
+}
+
+static void on_extended(struct swarm_peer *p, const struct peer_msg *m)
+{
+    struct extended_handshake h;
+    if (m->extended_id != 0 || extended_parse(&h, m->payload) != ERR_OK)
+        return;                         // nothing was negotiated; a handshake that cannot be read is no reason to part
+    if (h.has_reqq && h.reqq > 0)
+        p->reqq = u32_min(h.reqq, ASKED_MAX);
+    if (h.has_upload_only)
+        p->upload_only = h.upload_only || p->has_all;
+}
+
+static struct wanted wanted_of(const struct peer_msg *m)
+{
+    return (struct wanted){m->index, m->begin, m->len};
+}
+
+static void on_interested(struct swarm *s, struct swarm_peer *p, bool interested)
+{
+    if (p->peer_interested == interested)
+        return;
+    p->peer_interested = interested;
+    choke_refill(s);
+}
+
+static void on_fast_only(struct swarm *s, struct swarm_peer *p, const struct peer_msg *m)
+{
+    if (!p->fast) {
+        rx_close(s, p, ERR_PROTOCOL);   // BEP 6: not without both having said so
+        return;
+    }
+    const struct asked a = {m->index, m->begin, m->len};
+    if (m->id == MSG_HAVE_ALL)
+        on_have_all(s, p);
+    else if (m->id == MSG_HAVE_NONE)
+        p->got_first = true;
+    else if (m->id == MSG_ALLOWED_FAST)
+        on_allowed_fast(s, p, m->index);
+    else if (m->id == MSG_REJECT && request_rejected(s, p, &a) && p->depth > DEPTH_MIN)
+        p->depth -= p->depth / 8;       // it keeps fewer than we thought
+}
+
+void msg_handle(struct swarm *s, struct swarm_peer *p, const struct peer_msg *m)
+{
+    const struct wanted w = wanted_of(m);
+    switch (m->id) {
+    case MSG_CHOKE: on_choke(s, p); break;
+    case MSG_UNCHOKE:
+        p->peer_choking = false;
+        p->block_at = s->now;
+        break;
+    case MSG_INTERESTED: on_interested(s, p, true); break;
+    case MSG_NOT_INTERESTED: on_interested(s, p, false); break;
+    case MSG_HAVE: on_have(s, p, m->index); break;
+    case MSG_BITFIELD: on_bitfield(s, p, m->payload); break;
+    case MSG_REQUEST: serve_request(s, p, &w); break;
+    case MSG_CANCEL: serve_cancel(s, p, &w); break;
+    case MSG_SUGGEST:
+    case MSG_HAVE_ALL:
+    case MSG_HAVE_NONE:
+    case MSG_REJECT:
+    case MSG_ALLOWED_FAST: on_fast_only(s, p, m); break;
+    case MSG_EXTENDED: on_extended(p, m); break;
+    default: break;                     // keep-alive, port, hashes, what we do not know: skipped (trap 3)
+    }
+    if (!p->closing && (request_due(s, p) || tx_pending(s, p)))
+        ready_set(s, p);
+}

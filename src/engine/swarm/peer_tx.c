@@ -1,0 +1,142 @@
+// Bytes out: what a peer must be told is derived from the state, so that a full buffer loses nothing. BEP 3, 6, 10.
+#include "engine/swarm/swarm_int.h"
+
+#include "base/bits.h"
+#include "codec/extended.h"
+
+enum { CONTROL_MIN = 512 };             // room that the first messages need
+
+// The segments of one send under construction: bytes written to tx since `from` become a segment when something else comes.
+struct composer {
+    struct swarm *s;
+    struct wr w;
+    size_t from;
+    uint32_t n;
+    uint64_t bytes;
+};
+
+static void flush_bytes(struct composer *c)
+{
+    const size_t len = c->w.b->n - c->from;
+    if (len == 0)
+        return;
+    c->s->segs[c->n++] = (struct io_seg){.kind = SEG_BYTES, .bytes = slice_of(c->w.b->p + c->from, len)};
+    c->bytes += len;
+    c->from = c->w.b->n;
+}
+
+static void write_simple(struct composer *c, uint16_t id)
+{
+    peer_msg_write(&c->w, &(struct peer_msg){.id = id});
+}
+
+static void compose_bitfield(struct composer *c)
+{
+    const size_t n = bits_bytes(c->s->meta->pieces_n);
+    wr_be32(&c->w, u32_of(1 + n));
+    wr_u8(&c->w, MSG_BITFIELD);
+    flush_bytes(c);
+    c->s->segs[c->n++] = (struct io_seg){.kind = SEG_BYTES, .bytes = slice_of(c->s->have, n)};
+    c->bytes += n;
+}
+
+static void compose_extended(struct composer *c, const struct swarm_peer *p)
+{
+    const struct extended_handshake h = {
+        .has_reqq = true, .reqq = SWARM_REQQ, .has_listen_port = true, .listen_port = c->s->cfg.listen_port,
+        .has_upload_only = true, .upload_only = c->s->picker.missing_n == 0,
+        .client = SLICE_LIT("kith/0.1.0"), .your_ip = p->addr,
+    };
+    extended_write(&c->w, &h);
+}
+
+// The first messages: what we have, then the extension handshake.
+static void compose_first(struct composer *c, struct swarm_peer *p)
+{
+    struct swarm *s = c->s;
+    if (p->fast && s->picker.had_n == s->meta->pieces_n)
+        write_simple(c, MSG_HAVE_ALL);
+    else if (s->picker.had_n != 0)
+        compose_bitfield(c);
+    else if (p->fast)
+        write_simple(c, MSG_HAVE_NONE);
+    p->have_pos = s->have_log_n;
+    p->sent_first = true;
+    if (p->extended)
+        compose_extended(c, p);
+    serve_allowed_fast(s, p);
+}
+
+static void compose_state(struct composer *c, struct swarm_peer *p)
+{
+    if (p->am_choking != p->choke_sent) {
+        write_simple(c, p->am_choking ? MSG_CHOKE : MSG_UNCHOKE);
+        p->choke_sent = p->am_choking;
+    }
+    if (p->am_interested != p->interested_sent) {
+        write_simple(c, p->am_interested ? MSG_INTERESTED : MSG_NOT_INTERESTED);
+        p->interested_sent = p->am_interested;
+    }
+    for (; p->allowed_out_sent < p->allowed_out_n && buf_room(c->w.b) >= CONTROL_MIN; p->allowed_out_sent++) {
+        const uint32_t index = p->allowed_out[p->allowed_out_sent];
+        if (bits_get(c->s->have, index))
+            peer_msg_write(&c->w, &(struct peer_msg){.id = MSG_ALLOWED_FAST, .index = index});
+    }
+}
+
+static void compose_haves(struct composer *c, struct swarm_peer *p)
+{
+    for (; p->have_pos < c->s->have_log_n && buf_room(c->w.b) >= CONTROL_MIN; p->have_pos++) {
+        const uint32_t index = c->s->have_log[p->have_pos];
+        if (index != UINT32_MAX && !peer_has(p, index))     // who has it need not know
+            peer_msg_write(&c->w, &(struct peer_msg){.id = MSG_HAVE, .index = index});
+    }
+}
+
+static void compose_rejects(struct composer *c, struct swarm_peer *p)
+{
+    uint32_t i = 0;
+    for (; i < p->rejects.n && buf_room(c->w.b) >= CONTROL_MIN; i++) {
+        const struct wanted *q = &p->rejects.items[i];
+        peer_msg_write(&c->w, &(struct peer_msg){.id = MSG_REJECT, .index = q->index, .begin = q->begin, .len = q->len});
+    }
+    p->rejects.n -= i;
+    if (i != 0 && p->rejects.n != 0)
+        memmove(p->rejects.items, p->rejects.items + i, p->rejects.n * sizeof *p->rejects.items);
+}
+
+bool tx_pending(const struct swarm *s, const struct swarm_peer *p)
+{
+    return !p->sent_first || p->am_choking != p->choke_sent || p->am_interested != p->interested_sent ||
+           p->have_pos < s->have_log_n || p->rejects.n != 0 || p->cancels.n != 0 || p->allowed_out_sent < p->allowed_out_n;
+}
+
+bool tx_compose(struct swarm *s, struct swarm_peer *p, struct buf *tx, struct swarm_out *out)
+{
+    if (buf_room(tx) < SWARM_TX_MIN) {
+        ready_set(s, p);
+        return false;
+    }
+    struct composer c = {.s = s, .w = wr_make(tx), .from = tx->n};
+    if (!p->sent_first)
+        compose_first(&c, p);
+    compose_state(&c, p);
+    compose_rejects(&c, p);
+    compose_haves(&c, p);
+    request_compose(s, p, &c.w);
+    if (s->now - p->tx_at >= KEEPALIVE_S * NSEC_S && c.n == 0 && c.w.b->n == c.from)
+        write_simple(&c, MSG_KEEP_ALIVE);
+    flush_bytes(&c);
+    if (p->out_pending <= OUT_LOW)
+        c.n = serve_compose(s, p, &c.w, c.n, &c.bytes);
+    ASSERT(c.w.ok);
+    if (buf_room(tx) < SWARM_TX_MIN / 2 && (tx_pending(s, p) || request_due(s, p)))
+        ready_set(s, p);                // the rest with the next buffer
+    if (c.n == 0)
+        return false;
+    p->out_pending += c.bytes;
+    p->tx_at = s->now;
+    out->segs = s->segs;
+    out->segs_n = c.n;
+    return true;
+}

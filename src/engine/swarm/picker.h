@@ -1,0 +1,51 @@
+// Which piece next: missing pieces in order of (priority, availability), random inside, kept sorted by one swap per
+// level and `have`. Pure data structure; knows nothing of peers but how many have a piece.
+#pragma once
+#include "base/env.h"
+
+enum {
+    PICKER_PRIORITIES = 8,              // 0 skip, 1 … 7 most wanted
+    PICKER_AVAIL_MAX = 255,             // more copies than this count as this many
+    PICKER_WALK_MAX = 1024,             // steps of one search in the order
+    PICKER_RANDOM_FIRST = 4,            // pieces picked at random before rarest first begins
+};
+
+struct picker {
+    const struct mem *mem;
+    uint32_t pieces_n;
+    uint32_t *order;                    // pieces, sorted by level; the last level: not to be picked
+    uint32_t *pos;                      // where a piece is in order
+    uint32_t *level_end;                // end of each level in order
+    uint16_t *avail;                    // copies at peers that do not have everything
+    uint8_t *priority;
+    uint8_t *state;                     // enum picker_state
+    uint32_t seeds;                     // peers that have everything
+    uint32_t missing_n;                 // wanted and not had, also the open ones
+    uint32_t closed_n;                  // wanted, missing and not open
+    uint32_t had_n;
+    uint32_t sequential_at;             // no piece below it can be picked in sequential mode
+    struct rng rng;
+};
+
+enum picker_state {
+    PICKER_MISSING,
+    PICKER_OPEN,                        // being fetched
+    PICKER_HAD,
+};
+
+// All pieces missing with priority 4. ERR_NOMEM.
+MUST_USE enum err picker_init(struct picker *p, const struct mem *mem, uint32_t pieces_n, uint64_t seed);
+void picker_done(struct picker *p);
+void picker_set_priority(struct picker *p, uint32_t piece, uint8_t priority);
+void picker_set_state(struct picker *p, uint32_t piece, enum picker_state state);
+// A peer that does not have everything got or lost a copy.
+void picker_inc(struct picker *p, uint32_t piece);
+void picker_dec(struct picker *p, uint32_t piece);
+static inline bool picker_wants(const struct picker *p, uint32_t i) { return p->priority[i] != 0 && p->state[i] != PICKER_HAD; }
+// The best missing piece that `has` (a bitfield; NULL: everything) has, or UINT32_MAX. has_n: how many pieces it has.
+uint32_t picker_next(struct picker *p, const uint8_t *has, uint32_t has_n);
+// The lowest missing piece that it has.
+uint32_t picker_next_sequential(struct picker *p, const uint8_t *has);
+// Copies of the rarest piece at connected peers, seeds included.
+uint32_t picker_rarest(const struct picker *p);
+void picker_check(const struct picker *p);

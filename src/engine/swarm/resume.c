@@ -1,0 +1,142 @@
+// What is saved of a torrent: a bencoded dictionary, keys in order. Only what is on stable storage is claimed; what was
+// written since, or is being written, is marked to be hashed at the next start.
+#include "engine/swarm/swarm_int.h"
+
+#include "base/bits.h"
+
+enum { RESUME_VERSION = 1 };
+
+static struct slice info_hash(const struct metainfo *m)
+{
+    return m->has_v1 ? slice_of(m->hash_v1, SHA1_LEN) : slice_of(m->hash_v2, SHA256_LEN);
+}
+
+static void write_int(struct wr *w, int64_t v)
+{
+    wr_u8(w, 'i');
+    wr_dec_signed(w, v);
+    wr_u8(w, 'e');
+}
+
+static void write_str(struct wr *w, struct slice v)
+{
+    wr_dec(w, v.n);
+    wr_u8(w, ':');
+    wr_bytes(w, v);
+}
+
+enum err resume_write(struct swarm *s)
+{
+    const size_t bits = bits_bytes(s->meta->pieces_n);
+    const size_t cap = 256 + 2 * bits + (size_t)s->meta->files_n * 48;
+    mem_free(s->mem, s->blob, s->blob_len);
+    s->blob_len = 0;
+    uint8_t *check = mem_zalloc(s->mem, bits);
+    s->blob = mem_zalloc(s->mem, cap);
+    if (s->blob == NULL || check == NULL) {
+        mem_free(s->mem, check, bits);
+        mem_free(s->mem, s->blob, cap);
+        s->blob = NULL;
+        return ERR_NOMEM;
+    }
+    s->blob_len = cap;
+    for (uint32_t i = 0; i < s->meta->pieces_n; i++)
+        if ((bits_get(s->have, i) && !bits_get(s->synced, i)) || s->picker.state[i] == PICKER_OPEN || bits_get(s->check_todo, i))
+            bits_set(check, i);
+    struct buf b = {s->blob, 0, cap};
+    struct wr w = wr_make(&b);
+    wr_str(&w, "d5:check");
+    write_str(&w, slice_of(check, bits));
+    wr_str(&w, "5:filesl");
+    for (uint32_t f = 0; f < s->meta->files_n; f++) {
+        write_int(&w, s->stats_saved[f].exists ? (int64_t)s->stats_saved[f].size : -1);
+        write_int(&w, s->stats_saved[f].mtime_ns);
+    }
+    wr_str(&w, "e4:hash");
+    write_str(&w, info_hash(s->meta));
+    wr_str(&w, "4:have");
+    write_str(&w, slice_of(s->synced, bits));
+    wr_str(&w, "7:version");
+    write_int(&w, RESUME_VERSION);
+    wr_str(&w, "e");
+    mem_free(s->mem, check, bits);
+    ASSERT(w.ok);
+    // The blob is handed out exactly as long as it is.
+    uint8_t *fit = s->mem->resize(s->mem->ctx, s->blob, cap, b.n);
+    if (fit == NULL)
+        return ERR_NOMEM;
+    s->blob = fit;
+    s->blob_len = b.n;
+    return ERR_OK;
+}
+
+static void expect(struct rd *r, const char *text)
+{
+    if (!slice_eq_str(rd_bytes(r, strlen(text)), text))
+        r->ok = false;
+}
+
+// Digits up to `end`; the number must fit an int64.
+static int64_t read_number(struct rd *r, uint8_t end)
+{
+    size_t n = 0;
+    while (n < r->n && r->p[n] != end && n < 20)
+        n++;
+    struct slice digits = rd_bytes(r, n);
+    const bool negative = digits.n != 0 && digits.p[0] == '-';
+    uint64_t v = 0;
+    if (negative)
+        digits = slice_sub(digits, 1, digits.n);
+    if (dec_parse(digits, INT64_MAX, &v) != ERR_OK || rd_u8(r) != end)
+        r->ok = false;
+    return negative ? -(int64_t)v : (int64_t)v;
+}
+
+static int64_t read_int(struct rd *r)
+{
+    expect(r, "i");
+    return read_number(r, 'e');
+}
+
+static struct slice read_str(struct rd *r)
+{
+    const int64_t n = read_number(r, ':');
+    if (n < 0)
+        r->ok = false;
+    return rd_bytes(r, n < 0 ? 0 : (size_t)n);
+}
+
+// Reads what resume_write wrote for this torrent, byte for byte of its form. ERR_SYNTAX: anything else.
+enum err resume_read(struct swarm *s, struct slice blob)
+{
+    const uint32_t n = s->meta->pieces_n;
+    struct rd r = rd_make(blob);
+    expect(&r, "d5:check");
+    const struct slice check = read_str(&r);
+    expect(&r, "5:filesl");
+    for (uint32_t f = 0; r.ok && f < s->meta->files_n; f++) {
+        const int64_t size = read_int(&r);
+        s->stats_saved[f] = (struct io_stat){.exists = size >= 0, .size = size < 0 ? 0 : (uint64_t)size, .mtime_ns = read_int(&r)};
+    }
+    expect(&r, "e4:hash");
+    const struct slice hash = read_str(&r);
+    expect(&r, "4:have");
+    const struct slice have = read_str(&r);
+    expect(&r, "7:version");
+    const int64_t version = read_int(&r);
+    expect(&r, "e");
+    if (!r.ok || r.n != 0 || version != RESUME_VERSION || !slice_eq(hash, info_hash(s->meta)) || have.n != bits_bytes(n) ||
+        check.n != bits_bytes(n)) {
+        memset(s->stats_saved, 0, s->meta->files_n * sizeof *s->stats_saved);
+        return ERR_SYNTAX;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        if (bits_get(have.p, i)) {
+            have_set(s, i);
+            bits_set(s->synced, i);
+        } else if (bits_get(check.p, i)) {
+            bits_set(s->suspect_bits, i);
+        }
+    }
+    return ERR_OK;
+}

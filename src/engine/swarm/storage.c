@@ -1,0 +1,483 @@
+// Jobs, and the order of checking, preparing, syncing and saving. A have bit is never durable before its data.
+#include "engine/swarm/swarm_int.h"
+
+#include "base/bits.h"
+
+struct job *job_new(struct swarm *s, enum io_job_kind kind)
+{
+    struct job *j = NULL;
+    for (uint32_t i = 0; i < s->jobs_n && j == NULL; i++)
+        if (!s->jobs[i]->busy)
+            j = s->jobs[i];
+    if (j == NULL) {
+        if (s->jobs_n == JOBS_MAX || (j = mem_zalloc(s->mem, sizeof *j)) == NULL)
+            return NULL;
+        j->id = s->jobs_n + 1;
+        s->jobs[s->jobs_n++] = j;
+    }
+    j->busy = true;
+    j->piece = NULL;
+    j->check = NULL;
+    j->from = j->to = 0;
+    j->io = (struct io_job){.kind = kind, .id = j->id, .store = s->cfg.store, .spans = j->spans, .parts = j->parts};
+    list_init(&j->link);
+    return j;
+}
+
+void job_post(struct swarm *s, struct job *j)
+{
+    s->jobs_busy++;
+    list_push_back(&s->jobs_new, &j->link);
+}
+
+void check_pieces(struct swarm *s, uint32_t first, uint32_t last)
+{
+    for (uint32_t i = first; i <= last; i++) {
+        have_unset(s, i);
+        if (s->picker.state[i] == PICKER_OPEN || bits_get(s->check_todo, i))
+            continue;
+        bits_set(s->check_todo, i);
+        s->check_left++;
+        s->check_at = u32_min(s->check_at, i);
+    }
+}
+
+static bool file_pieces(const struct swarm *s, uint32_t file, uint32_t *first, uint32_t *last)
+{
+    const struct metainfo_file *f = &s->meta->files[file];
+    if (f->len == 0 || (f->flags & (FILE_PAD | FILE_SYMLINK)) != 0)
+        return false;
+    *first = u32_of(f->offset / s->meta->piece_len);
+    *last = u32_of((f->offset + f->len - 1) / s->meta->piece_len);
+    return true;
+}
+
+static void trust_all(struct swarm *s)
+{
+    for (uint32_t i = 0; i < s->meta->pieces_n; i++)
+        if (!bits_get(s->have, i))
+            have_set(s, i);
+    s->checked_n = s->meta->pieces_n;
+    memcpy(s->synced, s->have, bits_bytes(s->meta->pieces_n));
+}
+
+void storage_start(struct swarm *s)
+{
+    if (s->cfg.trust) {
+        trust_all(s);
+        s->prepared = true;
+        return;
+    }
+    struct job *j = job_new(s, JOB_STAT);
+    if (j == NULL)
+        return;                         // tried again by the next beat
+    j->io.stats = s->stats;
+    s->stat_busy = true;
+    job_post(s, j);
+}
+
+static bool file_has_any(const struct swarm *s, uint32_t first, uint32_t last)
+{
+    for (uint32_t i = first; i <= last; i++)
+        if (bits_get(s->have, i))
+            return true;
+    return false;
+}
+
+static bool file_is_suspect(const struct swarm *s, uint32_t first, uint32_t last)
+{
+    for (uint32_t i = first; i <= last; i++)
+        if (bits_get(s->suspect_bits, i))
+            return true;
+    return false;
+}
+
+// Data of a resumed torrent is there as it was left, or this says what to look at again. False: the whole storage is
+// gone, as with a volume that is not mounted; nothing may be created then.
+static bool compare_stats(struct swarm *s)
+{
+    uint32_t had = 0, gone = 0;
+    for (uint32_t f = 0; f < s->meta->files_n; f++) {
+        uint32_t first, last;
+        if (file_pieces(s, f, &first, &last) && file_has_any(s, first, last)) {
+            had++;
+            gone += !s->stats[f].exists;
+        }
+    }
+    if (had != 0 && had == gone)
+        return false;
+    for (uint32_t f = 0; f < s->meta->files_n; f++) {
+        uint32_t first, last;
+        if (!file_pieces(s, f, &first, &last))
+            continue;
+        const struct io_stat *now = &s->stats[f], *then = &s->stats_saved[f];
+        const bool same = now->exists == then->exists && now->size == then->size && now->mtime_ns == then->mtime_ns;
+        const bool grew = then->exists && now->exists && now->size >= then->size;
+        if (same || !now->exists) {
+            for (uint32_t i = first; !now->exists && i <= last; i++)
+                have_unset(s, i);
+            continue;
+        }
+        // A file that was written after the last sync: what is marked explains the change, or all is looked at again.
+        const bool explained = file_is_suspect(s, first, last) && (grew || !then->exists);
+        if (!explained)
+            check_pieces(s, first, last);
+    }
+    for (uint32_t i = 0; i < s->meta->pieces_n; i++)
+        if (bits_get(s->suspect_bits, i))
+            check_pieces(s, i, i);
+    return true;
+}
+
+static void check_existing(struct swarm *s)
+{
+    for (uint32_t f = 0; f < s->meta->files_n; f++) {
+        uint32_t first, last;
+        if (file_pieces(s, f, &first, &last) && s->stats[f].exists && s->stats[f].size != 0)
+            check_pieces(s, first, last);
+    }
+    if (s->meta->len == 0 || !s->meta->has_v1)
+        return;
+    for (uint32_t i = 0; i < s->meta->pieces_n; i++)    // pieces that are all pad need no file
+        if (piece_data_len(s, i) == 0)
+            check_pieces(s, i, i);
+}
+
+static void stat_done(struct swarm *s, enum err e, uint32_t file)
+{
+    s->stat_busy = false;
+    if (e != ERR_OK) {
+        storage_failed(s, e, file);
+        return;
+    }
+    if (s->resumed && !compare_stats(s)) {
+        storage_failed(s, ERR_VANISHED, 0);
+        return;
+    }
+    memset(s->suspect_bits, 0, bits_bytes(s->meta->pieces_n));
+    memcpy(s->stats_saved, s->stats, s->meta->files_n * sizeof *s->stats);
+    if (!s->resumed || s->cfg.check)
+        check_existing(s);
+    s->checked_n = s->meta->pieces_n - s->check_left;
+    s->preparing = true;
+}
+
+static void recovered(struct swarm *s)
+{
+    s->error = ERR_OK;
+    s->kick = true;
+    if (s->state == SWARM_ERROR)
+        s->state = SWARM_DOWNLOADING;
+    event_push(s, &(struct event){.kind = SWARM_EVENT_RECOVERED});
+}
+
+void storage_failed(struct swarm *s, enum err e, uint32_t file)
+{
+    s->retry_at = s->now + RETRY_S * NSEC_S;
+    if (s->error == e && s->error_file == file)
+        return;
+    s->error = e;
+    s->error_file = file;
+    if (s->state == SWARM_DOWNLOADING || s->state == SWARM_SEEDING)
+        s->state = SWARM_ERROR;
+    event_push(s, &(struct event){.kind = SWARM_EVENT_ERROR, .err = e, .file = file});
+}
+
+void storage_written(struct swarm *s, uint64_t bytes)
+{
+    if (!s->dirty)
+        s->save_at = s->now + SAVE_S * NSEC_S;
+    if (s->unsynced_bytes == 0)
+        s->sync_at = s->now + SYNC_S * NSEC_S;
+    s->dirty = true;
+    s->unsynced_bytes += bytes;
+    if (s->unsynced_bytes >= SYNC_BYTES)
+        s->sync_due = true;
+    if (s->error != ERR_OK)
+        recovered(s);
+}
+
+void storage_beat(struct swarm *s)
+{
+    if (s->unsynced_bytes != 0 && s->now >= s->sync_at)
+        s->sync_due = true;
+    if (s->error == ERR_OK || s->now < s->retry_at)
+        return;
+    s->retry_at = s->now + RETRY_S * NSEC_S;
+    if (!s->prepared && !s->preparing && !s->stat_busy) {
+        s->error = ERR_OK;              // said again if it is still so
+        storage_start(s);
+    }
+    s->probing = true;
+    LIST_EACH(&s->partials, link, save)
+        piece_work(s, CONTAINER(link, struct piece, link));     // the next write is the probe
+    s->probing = false;
+    if (s->partials_n == 0 && s->prepared && s->unsynced_bytes != 0)
+        s->sync_due = true;
+    else if (s->partials_n == 0 && s->prepared)
+        recovered(s);
+}
+
+// ---- checking
+
+static void check_next(struct swarm *s, struct check *c);
+
+static bool check_begin(struct swarm *s, struct check *c)
+{
+    while (s->check_at < s->meta->pieces_n && !bits_get(s->check_todo, s->check_at))
+        s->check_at++;
+    if (s->check_at == s->meta->pieces_n)
+        return false;
+    if (s->meta->has_v2 && c->leaves == NULL) {
+        c->leaves = mem_zarray(s->mem, (size_t)u64_div_up(s->meta->piece_len, BLOCK_LEN), SHA256_LEN);
+        if (c->leaves == NULL)
+            return false;
+    }
+    c->index = s->check_at;
+    c->at = 0;
+    c->busy = true;
+    bits_clear(s->check_todo, c->index);
+    s->check_left--;
+    s->checks_busy++;
+    sha1_init(&c->sha1);
+    check_next(s, c);
+    return true;
+}
+
+static void check_end(struct swarm *s, struct check *c, bool good)
+{
+    c->busy = false;
+    s->checks_busy--;
+    s->checked_n = u32_min(s->checked_n + 1, s->meta->pieces_n);
+    if (good && s->picker.state[c->index] == PICKER_MISSING)
+        have_set(s, c->index);
+    if (good)
+        bits_set(s->synced, c->index);
+    s->dirty = true;
+}
+
+static void check_next(struct swarm *s, struct check *c)
+{
+    struct job *j = job_new(s, JOB_READ_HASH);
+    if (j == NULL) {
+        check_end(s, c, false);
+        return;
+    }
+    const uint64_t len = piece_data_len(s, c->index);
+    uint64_t covered;
+    j->check = c;
+    j->io.parts_n = piece_parts(s, (uint64_t)c->index * s->meta->piece_len + c->at, len - c->at, j->parts, IO_PARTS_MAX, &covered);
+    j->io.sha1 = s->meta->has_v1 ? &c->sha1 : NULL;
+    if (piece_is_v2(s, c->index)) {
+        ASSERT(c->at % BLOCK_LEN == 0);
+        j->io.leaves = c->leaves + c->at / BLOCK_LEN;
+        j->io.leaves_len = covered;
+    }
+    c->at += covered;
+    if (c->at == len)
+        j->io.zeros = metainfo_piece_len(s->meta, c->index) - len;
+    job_post(s, j);
+}
+
+static void check_done(struct swarm *s, struct check *c, enum err e)
+{
+    if (e != ERR_OK)
+        check_end(s, c, false);
+    else if (c->at < piece_data_len(s, c->index))
+        check_next(s, c);
+    else
+        check_end(s, c, verify(s, c->index, &c->sha1, c->leaves));
+}
+
+// ---- syncing and saving
+
+static void sync_begin(struct swarm *s)
+{
+    struct job *j = job_new(s, JOB_SYNC);
+    if (j == NULL)
+        return;
+    j->from = s->have_log_n;            // what is in the log now will be durable
+    j->to = s->unsynced_bytes;
+    s->syncing = true;
+    s->sync_due = false;
+    job_post(s, j);
+}
+
+static void sync_failed(struct swarm *s, enum err e, uint32_t file)
+{
+    s->syncing = false;
+    // The kernel may have dropped the pages: what was not durable is read back (bittorrent note, section 5).
+    for (uint32_t i = 0; i < s->meta->pieces_n; i++)
+        if (bits_get(s->have, i) && !bits_get(s->synced, i))
+            check_pieces(s, i, i);
+    s->unsynced_bytes = 0;
+    s->dirty = true;
+    storage_failed(s, e, file);
+}
+
+static void sync_done(struct swarm *s, const struct job *j)
+{
+    for (uint64_t i = 0; i < j->from; i++)
+        if (s->have_log[i] != UINT32_MAX)
+            bits_set(s->synced, s->have_log[i]);
+    s->unsynced_bytes -= u64_min(s->unsynced_bytes, j->to);
+    s->sync_at = s->now + SYNC_S * NSEC_S;
+    struct job *stat = job_new(s, JOB_STAT);
+    if (stat == NULL) {
+        s->syncing = false;
+        return;
+    }
+    stat->io.stats = s->stats_saved;    // sizes and times after the sync
+    job_post(s, stat);
+}
+
+static void save_begin(struct swarm *s)
+{
+    if (s->saving || s->save_due || s->syncing || s->stat_busy || resume_write(s) != ERR_OK)
+        return;
+    s->save_due = true;
+    s->dirty = false;
+    s->save_at = s->now + SAVE_S * NSEC_S;
+}
+
+void swarm_saved(struct swarm *s, nsec now, enum err e)
+{
+    ASSERT(now >= s->now);
+    s->now = now;
+    s->saving = false;
+    if (e != ERR_OK)
+        s->dirty = true;                // tried again SAVE_S later
+    else if (s->state == SWARM_STOPPING && !s->dirty)
+        s->clean_saved = true;
+}
+
+// Lets go of partial pieces that no job works on: the end of a stop.
+static bool stop_pieces(struct swarm *s)
+{
+    if (s->jobs_busy != 0)
+        return false;
+    pieces_free(s);
+    return s->partials_n == 0;
+}
+
+static void stop_work(struct swarm *s)
+{
+    if (s->peers_n != 0 || !stop_pieces(s) || s->saving || s->save_due)
+        return;
+    if (s->clean_saved || !s->prepared) {
+        s->state = SWARM_STOPPED;
+        event_push(s, &(struct event){.kind = SWARM_EVENT_STOPPED});
+        return;
+    }
+    if (s->unsynced_bytes != 0 && s->error == ERR_OK) {
+        sync_begin(s);
+        return;
+    }
+    if (s->stats_now.down_bytes == 0 && s->stats_now.up_bytes == 0 && !s->dirty && s->resumed) {
+        s->clean_saved = true;          // nothing happened: the old data stands
+        return;
+    }
+    s->dirty = false;
+    save_begin(s);
+    if (!s->save_due)
+        s->clean_saved = true;          // no memory to save with: what was saved before still holds
+}
+
+static void prepare_begin(struct swarm *s)
+{
+    struct job *j = s->cfg.check_only ? NULL : job_new(s, JOB_PREPARE);
+    if (j == NULL) {
+        s->preparing = false;
+        s->prepared = true;
+        return;
+    }
+    s->prepare_busy = true;
+    job_post(s, j);
+}
+
+void storage_work(struct swarm *s)
+{
+    for (uint32_t i = 0; i < CHECKS_MAX && s->check_left != 0 && s->state != SWARM_STOPPING; i++)
+        if (!s->checks[i].busy && !check_begin(s, &s->checks[i]))
+            break;
+    if (s->state == SWARM_STOPPING) {
+        stop_work(s);
+        return;
+    }
+    if (s->kick) {                      // after an error, or when memory was short: what waited goes on
+        s->kick = false;
+        LIST_EACH(&s->partials, link, save)
+            piece_work(s, CONTAINER(link, struct piece, link));
+        LIST_EACH(&s->peers, link, save)
+            ready_set(s, CONTAINER(link, struct swarm_peer, link));
+    }
+    if (s->preparing && !s->prepare_busy && s->check_left == 0 && s->checks_busy == 0)
+        prepare_begin(s);
+    if (s->sync_due && !s->syncing && s->error == ERR_OK)
+        sync_begin(s);
+    else if (s->dirty && s->prepared && s->now >= s->save_at)
+        save_begin(s);
+}
+
+void storage_job_done(struct swarm *s, struct job *j, enum err e, uint32_t file)
+{
+    switch (j->io.kind) {
+    case JOB_STAT:
+        if (j->io.stats == s->stats) {
+            stat_done(s, e, file);
+            break;
+        }
+        s->syncing = false;
+        if (e == ERR_OK)
+            save_begin(s);
+        break;
+    case JOB_PREPARE:
+        s->preparing = s->prepare_busy = false;
+        s->prepared = e == ERR_OK;
+        if (e != ERR_OK)
+            storage_failed(s, e, file);
+        else if (s->error != ERR_OK)
+            recovered(s);
+        break;
+    case JOB_SYNC:
+        if (e == ERR_OK)
+            sync_done(s, j);
+        else
+            sync_failed(s, e, file);
+        break;
+    case JOB_READ_HASH: check_done(s, j->check, e); break;
+    case JOB_NONE:
+    case JOB_HASH:
+    case JOB_WRITE:
+    case JOB_READ: ASSERT(false); break;
+    }
+}
+
+void swarm_job_done(struct swarm *s, nsec now, uint32_t id, enum err e, uint32_t file)
+{
+    ASSERT(now >= s->now);
+    ASSERT(id != 0);
+    ASSERT(id <= s->jobs_n);
+    s->now = now;
+    struct job *j = s->jobs[id - 1];
+    ASSERT(j->busy);
+    j->busy = false;
+    s->jobs_busy--;
+    if (j->piece != NULL && j->io.kind == JOB_WRITE)
+        piece_write_done(s, j, e, file);
+    else if (j->piece != NULL)
+        piece_hash_done(s, j);
+    else
+        storage_job_done(s, j, e, file);
+}
+
+void swarm_read_failed(struct swarm *s, nsec now, uint32_t file)
+{
+    ASSERT(now >= s->now);
+    s->now = now;
+    uint32_t first, last;
+    if (is_running(s) && file_pieces(s, file, &first, &last))
+        for (uint32_t i = first; i <= last; i++)
+            if (bits_get(s->have, i))
+                check_pieces(s, i, i);
+}

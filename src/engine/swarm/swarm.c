@@ -1,0 +1,550 @@
+// The swarm's life: birth, timers, the poll that hands out work, figures. See swarm.h.
+#include "engine/swarm/swarm_int.h"
+
+#include "base/bits.h"
+
+bool is_running(const struct swarm *s)
+{
+    switch (s->state) {
+    case SWARM_DOWNLOADING:
+    case SWARM_SEEDING:
+    case SWARM_ERROR: return s->prepared;
+    case SWARM_CHECKING:
+    case SWARM_STOPPING:
+    case SWARM_STOPPED: break;
+    }
+    return false;
+}
+
+static void advance(struct swarm *s, nsec now)
+{
+    ASSERT(now >= s->now);
+    s->now = now;
+}
+
+void ready_set(struct swarm *s, struct swarm_peer *p)
+{
+    if (list_empty(&p->ready))
+        list_push_back(&s->ready, &p->ready);
+}
+
+void event_push(struct swarm *s, const struct event *e)
+{
+    if (s->events_n == EVENTS_MAX)
+        return;                         // front ends see the figures; a flood of events helps nobody
+    s->events[(s->events_at + s->events_n++) % EVENTS_MAX] = *e;
+}
+
+static enum err set_priorities(struct swarm *s)
+{
+    const struct metainfo *m = s->meta;
+    if (s->cfg.priorities == NULL)
+        return ERR_OK;
+    for (uint32_t i = 0; i < s->picker.pieces_n; i++)
+        picker_set_priority(&s->picker, i, 0);
+    for (uint32_t f = 0; f < m->files_n; f++) {
+        const struct metainfo_file *file = &m->files[f];
+        const uint8_t priority = s->cfg.priorities[f];
+        if (priority >= PICKER_PRIORITIES)
+            return ERR_RANGE;
+        if (file->len == 0 || (file->flags & FILE_PAD) != 0)
+            continue;
+        const uint32_t last = u32_of((file->offset + file->len - 1) / m->piece_len);
+        for (uint32_t i = u32_of(file->offset / m->piece_len); i <= last; i++)
+            if (priority > s->picker.priority[i])       // a shared piece is as urgent as its most urgent file
+                picker_set_priority(&s->picker, i, priority);
+    }
+    return ERR_OK;
+}
+
+static enum err check_layers(const struct metainfo *m)
+{
+    if (m->has_v1)
+        return ERR_OK;
+    for (uint32_t i = 0; i < m->files_n; i++)
+        if (m->files[i].len > m->piece_len && m->files[i].layer == NULL)
+            return ERR_UNSUPPORTED;
+    return ERR_OK;
+}
+
+static enum err take_memory(struct swarm *s)
+{
+    const uint32_t n = s->meta->pieces_n;
+    const size_t bytes = bits_bytes(n) + 8;     // some room for word-wise counting
+    s->have = mem_zalloc(s->mem, bytes);
+    s->synced = mem_zalloc(s->mem, bytes);
+    s->suspect_bits = mem_zalloc(s->mem, bytes);
+    s->check_todo = mem_zalloc(s->mem, bytes);
+    s->have_log = mem_zarray(s->mem, (size_t)n * 2, sizeof *s->have_log);
+    s->partial_at = mem_zarray(s->mem, n, sizeof *s->partial_at);
+    s->staging = mem_zalloc(s->mem, STAGING_LEN);
+    s->jobs = mem_zarray(s->mem, JOBS_MAX, sizeof *s->jobs);
+    s->stats = mem_zarray(s->mem, s->meta->files_n, sizeof *s->stats);
+    s->stats_saved = mem_zarray(s->mem, s->meta->files_n, sizeof *s->stats_saved);
+    s->file_left = mem_zarray(s->mem, s->meta->files_n, sizeof *s->file_left);
+    if (s->have == NULL || s->synced == NULL || s->suspect_bits == NULL || s->check_todo == NULL || s->have_log == NULL ||
+        s->partial_at == NULL || s->staging == NULL || s->jobs == NULL || s->stats == NULL || s->stats_saved == NULL ||
+        s->file_left == NULL)
+        return ERR_NOMEM;
+    return picker_init(&s->picker, s->mem, n, s->env->seed);
+}
+
+static void free_memory(struct swarm *s)
+{
+    const uint32_t n = s->meta->pieces_n;
+    const size_t bytes = bits_bytes(n) + 8;
+    mem_free(s->mem, s->have, bytes);
+    mem_free(s->mem, s->synced, bytes);
+    mem_free(s->mem, s->suspect_bits, bytes);
+    mem_free(s->mem, s->check_todo, bytes);
+    mem_free(s->mem, s->have_log, (size_t)n * 2 * sizeof *s->have_log);
+    mem_free(s->mem, s->partial_at, n * sizeof *s->partial_at);
+    mem_free(s->mem, s->staging, STAGING_LEN);
+    for (uint32_t i = 0; i < s->jobs_n; i++)
+        mem_free(s->mem, s->jobs[i], sizeof *s->jobs[i]);
+    mem_free(s->mem, s->jobs, JOBS_MAX * sizeof *s->jobs);
+    mem_free(s->mem, s->stats, s->meta->files_n * sizeof *s->stats);
+    mem_free(s->mem, s->stats_saved, s->meta->files_n * sizeof *s->stats_saved);
+    mem_free(s->mem, s->file_left, s->meta->files_n * sizeof *s->file_left);
+    mem_free(s->mem, s->banned.items, s->banned.cap * sizeof *s->banned.items);
+    mem_free(s->mem, s->blob, s->blob_len);
+    for (uint32_t i = 0; i < CHECKS_MAX; i++)
+        mem_free(s->mem, s->checks[i].leaves, (size_t)u64_div_up(s->meta->piece_len, BLOCK_LEN) * SHA256_LEN);
+}
+
+static void count_file_pieces(struct swarm *s)
+{
+    const struct metainfo *m = s->meta;
+    for (uint32_t f = 0; f < m->files_n; f++) {
+        const struct metainfo_file *file = &m->files[f];
+        if (file->len != 0 && (file->flags & FILE_PAD) == 0)
+            s->file_left[f] = u32_of((file->offset + file->len - 1) / m->piece_len - file->offset / m->piece_len + 1);
+    }
+}
+
+enum err swarm_new(struct swarm **out, const struct swarm_config *cfg, const struct env *env, nsec now)
+{
+    ASSERT(cfg->peers_max != 0);
+    ASSERT(cfg->peers_max <= SWARM_PEERS_MAX);
+    enum err e = check_layers(cfg->meta);
+    if (e != ERR_OK)
+        return e;
+    struct swarm *s = mem_zalloc(env->mem, sizeof *s);
+    if (s == NULL)
+        return ERR_NOMEM;
+    *s = (struct swarm){.cfg = *cfg, .meta = cfg->meta, .env = env, .mem = env->mem, .now = now, .state = SWARM_CHECKING};
+    s->rng = rng_make(env->seed, 0x73776172);
+    list_init(&s->peers);
+    list_init(&s->ready);
+    list_init(&s->partials);
+    list_init(&s->jobs_new);
+    known_init(&s->known, s->mem, SWARM_KNOWN_MAX, env->seed);
+    map_init(&s->blames, s->mem, PARTIALS_MAX, env->seed);
+    s->slots = CHOKE_SLOTS_MIN;
+    s->beat_at = now + NSEC_S;
+    s->round_at = now + CHOKE_ROUND_S * NSEC_S;
+    e = take_memory(s);
+    if (e == ERR_OK)
+        e = set_priorities(s);
+    if (e != ERR_OK) {
+        swarm_free(s);
+        return e;
+    }
+    count_file_pieces(s);
+    s->resumed = cfg->resume.n != 0 && resume_read(s, cfg->resume) == ERR_OK;
+    s->cfg.resume = (struct slice){0};
+    storage_start(s);
+    *out = s;
+    return ERR_OK;
+}
+
+static void peer_free(struct swarm *s, struct swarm_peer *p)
+{
+    rx_abort_block(s, p);
+    request_drop_all(s, p, false);
+    rx_give_ahead(s, p);
+    if (p->has_all)
+        s->picker.seeds--;
+    for (uint32_t i = 0; !p->has_all && p->has != NULL && i < s->meta->pieces_n; i++)
+        if (bits_get(p->has, i))
+            picker_dec(&s->picker, i);
+    LIST_EACH(&s->partials, link, save) {
+        struct piece *piece = CONTAINER(link, struct piece, link);
+        if (piece->owner == p)
+            piece->owner = NULL;
+    }
+    mem_free(s->mem, p->has, bits_bytes(s->meta->pieces_n) + 8);
+    mem_free(s->mem, p->body, p->body_len);
+    mem_free(s->mem, p->asked, p->asked_cap * sizeof *p->asked);
+    mem_free(s->mem, p->cancels.items, p->cancels.cap * sizeof *p->cancels.items);
+    mem_free(s->mem, p->rejects.items, p->rejects.cap * sizeof *p->rejects.items);
+    mem_free(s->mem, p->queue, p->queue_cap * sizeof *p->queue);
+    mem_free(s->mem, p->allowed, ALLOWED_FAST_K * sizeof *p->allowed);
+    list_remove(&p->link);
+    list_remove(&p->ready);
+    struct known *k = known_find(&s->known, &p->addr);
+    if (k != NULL && k->state == KNOWN_CONNECTED) {
+        k->state = KNOWN_FREE;
+        k->retry_at = s->now + (p->pointless ? KNOWN_POINTLESS_S : k->trusted ? KNOWN_TRUSTED_S : KNOWN_RETRY_S) * NSEC_S;
+    }
+    s->peers_n--;
+    mem_free(s->mem, p, sizeof *p);
+}
+
+void swarm_free(struct swarm *s)
+{
+    if (s == NULL)
+        return;
+    ASSERT(s->jobs_busy == 0);
+    LIST_EACH(&s->peers, link, save)
+        peer_free(s, CONTAINER(link, struct swarm_peer, link));
+    pieces_free(s);
+    blame_done(s);
+    map_done(&s->blames);
+    known_done(&s->known);
+    free_memory(s);
+    picker_done(&s->picker);
+    mem_free(s->mem, s, sizeof *s);
+}
+
+// Both ends may connect at once: the connection made by the greater peer id stays, on both sides the same one. False: `in`
+// is the one that goes.
+static bool settle_double(struct swarm *s, const struct swarm_peer_new *in)
+{
+    LIST_EACH(&s->peers, link, save) {
+        struct swarm_peer *p = CONTAINER(link, struct swarm_peer, link);
+        if (p->closing || memcmp(p->peer_id, in->theirs.peer_id, PEER_ID_LEN) != 0)
+            continue;
+        const bool we_are_greater = memcmp(s->cfg.peer_id, in->theirs.peer_id, PEER_ID_LEN) > 0;
+        if (p->incoming == in->incoming || in->incoming == we_are_greater)
+            return false;
+        rx_close(s, p, ERR_EXISTS);
+    }
+    return true;
+}
+
+enum err swarm_peer_add(struct swarm *s, nsec now, const struct swarm_peer_new *in, struct swarm_peer **out)
+{
+    advance(s, now);
+    if (!is_running(s))
+        return ERR_AGAIN;
+    if (s->peers_n >= s->cfg.peers_max)
+        return ERR_FULL;
+    if (is_banned(s, &in->addr))
+        return ERR_ACCESS;
+    if (memcmp(in->theirs.peer_id, s->cfg.peer_id, PEER_ID_LEN) == 0)
+        return ERR_EXISTS;
+    if (!settle_double(s, in))
+        return ERR_EXISTS;
+    struct swarm_peer *p = mem_zalloc(s->mem, sizeof *p);
+    if (p == NULL)
+        return ERR_NOMEM;
+    *p = (struct swarm_peer){.conn = in->conn, .addr = in->addr, .incoming = in->incoming, .fast = in->theirs.has_fast,
+                             .extended = in->theirs.has_extended, .am_choking = true, .peer_choking = true, .choke_sent = true,
+                             .reqq = REQQ_DEFAULT, .depth = DEPTH_MIN, .slow_start = true, .joined_at = now,
+                             .choked_changed_at = now, .rx_at = now, .tx_at = now, .block_at = now};
+    memcpy(p->peer_id, in->theirs.peer_id, PEER_ID_LEN);
+    p->serial = ++s->serial;
+    s->sources[p->serial % SOURCES_MAX].serial = p->serial;
+    s->sources[p->serial % SOURCES_MAX].addr = p->addr;
+    list_init(&p->link);
+    list_init(&p->ready);
+    list_push_back(&s->peers, &p->link);
+    s->peers_n++;
+    ready_set(s, p);
+    *out = p;
+    return ERR_OK;
+}
+
+void swarm_peer_closed(struct swarm *s, nsec now, struct swarm_peer *p)
+{
+    advance(s, now);
+    const bool unchoked = !p->am_choking;
+    peer_free(s, p);
+    if (unchoked)
+        choke_refill(s);
+}
+
+void swarm_sent(struct swarm *s, nsec now, struct swarm_peer *p, uint64_t len)
+{
+    advance(s, now);
+    ASSERT(len <= p->out_pending);
+    const bool was_full = p->out_pending > OUT_LOW;
+    p->out_pending -= len;
+    if (was_full && p->out_pending <= OUT_LOW && p->queue_n != 0)
+        ready_set(s, p);
+}
+
+void swarm_known_add(struct swarm *s, nsec now, const struct addr *a, bool trusted)
+{
+    advance(s, now);
+    if (!is_banned(s, a))
+        known_add(&s->known, a, trusted);
+}
+
+bool swarm_wants_peers(const struct swarm *s)
+{
+    return is_running(s) && s->state != SWARM_ERROR && s->peers_n < s->cfg.peers_max;
+}
+
+bool swarm_known_next(struct swarm *s, nsec now, struct addr *out)
+{
+    advance(s, now);
+    return swarm_wants_peers(s) && known_next(&s->known, now, out);
+}
+
+void swarm_known_failed(struct swarm *s, nsec now, const struct addr *a)
+{
+    advance(s, now);
+    known_failed(&s->known, now, a);
+}
+
+void swarm_known_connected(struct swarm *s, nsec now, const struct addr *a)
+{
+    advance(s, now);
+    struct known *k = known_find(&s->known, a);
+    if (k != NULL) {
+        k->state = KNOWN_CONNECTED;
+        k->fails = 0;
+    }
+}
+
+// Ends checking, downloading and seeding as the facts say.
+void state_update(struct swarm *s)
+{
+    const bool complete = s->picker.missing_n == 0;
+    switch (s->state) {
+    case SWARM_CHECKING:
+        if (!s->prepared || s->check_left != 0 || s->checks_busy != 0)
+            return;
+        event_push(s, &(struct event){.kind = SWARM_EVENT_CHECKED});
+        s->state = complete ? SWARM_SEEDING : SWARM_DOWNLOADING;
+        break;
+    case SWARM_DOWNLOADING:
+        if (complete)
+            s->state = SWARM_SEEDING;
+        break;
+    case SWARM_SEEDING:
+        if (!complete)
+            s->state = SWARM_DOWNLOADING;
+        break;
+    case SWARM_ERROR:
+    case SWARM_STOPPING:
+    case SWARM_STOPPED: return;
+    }
+    if (s->state == SWARM_SEEDING && !s->done_told) {
+        s->done_told = true;
+        s->sync_due = s->unsynced_bytes != 0;
+        event_push(s, &(struct event){.kind = SWARM_EVENT_DONE});
+        LIST_EACH(&s->peers, link, save)
+            interest_update(s, CONTAINER(link, struct swarm_peer, link));
+    }
+}
+
+static void peer_beat(struct swarm *s, struct swarm_peer *p)
+{
+    p->down_bps = (3 * p->down_bps + (p->down_bytes - p->down_last)) / 4;
+    p->up_bps = (3 * p->up_bps + (p->up_bytes - p->up_last)) / 4;
+    request_beat(s, p);
+    p->down_last = p->down_bytes;
+    p->up_last = p->up_bytes;
+    if (s->now - p->rx_at >= SILENT_MAX_S * NSEC_S)
+        rx_close(s, p, ERR_TIMEOUT);
+    else if (s->now - p->tx_at >= KEEPALIVE_S * NSEC_S || request_due(s, p))
+        ready_set(s, p);
+    const bool both_done = s->picker.missing_n == 0 && p->has_n == s->meta->pieces_n;
+    if (both_done && s->now - p->joined_at >= 10 * NSEC_S)
+        p->pointless = true;            // two seeds have nothing to say to each other
+    if (p->pointless)
+        rx_close(s, p, ERR_CLOSED);
+}
+
+void swarm_tick(struct swarm *s, nsec now)
+{
+    advance(s, now);
+    const bool limited = s->cfg.up->bps != 0 || s->cfg.down->bps != 0;
+    LIST_EACH(&s->peers, link, save) {  // whom a rate limit held back
+        if (!limited)
+            break;
+        struct swarm_peer *p = CONTAINER(link, struct swarm_peer, link);
+        if ((p->queue_n != 0 && p->out_pending < OUT_LOW && rate_ready(s->cfg.up, now)) || (p->starved && rate_ready(s->cfg.down, now)))
+            ready_set(s, p);
+    }
+    if (now < s->beat_at)
+        return;
+    s->beat_at = now + NSEC_S;
+    uint64_t down = 0, up = 0;
+    LIST_EACH(&s->peers, link, save) {
+        struct swarm_peer *p = CONTAINER(link, struct swarm_peer, link);
+        if (!p->closing)
+            peer_beat(s, p);
+        down += p->down_bps;
+        up += p->up_bps;
+    }
+    s->stats_now.down_bps = down;
+    s->stats_now.up_bps = up;
+    if (now >= s->round_at) {
+        s->round_at = now + CHOKE_ROUND_S * NSEC_S;
+        choke_round(s, false);
+    }
+    storage_beat(s);
+}
+
+// How soon something must happen by itself.
+static nsec deadline(const struct swarm *s)
+{
+    if (s->state == SWARM_STOPPED)
+        return NSEC_NEVER;
+    nsec at = s->peers_n != 0 || s->dirty || s->unsynced_bytes != 0 || s->error != ERR_OK ? s->beat_at : NSEC_NEVER;
+    const bool limited = s->cfg.up->bps != 0 || s->cfg.down->bps != 0;
+    for (const struct list *l = s->peers.next; limited && l != &s->peers; l = l->next) {
+        const struct swarm_peer *p = CONTAINER((struct list *)(uintptr_t)l, struct swarm_peer, link);
+        if (p->queue_n != 0 && p->out_pending < OUT_LOW && !p->am_choking)
+            at = u64_min(at, rate_when(s->cfg.up, s->now));
+        if (p->starved)
+            at = u64_min(at, rate_when(s->cfg.down, s->now));
+    }
+    return u64_max(at, s->now);
+}
+
+static bool poll_event(struct swarm *s, struct swarm_out *out)
+{
+    if (s->events_n == 0)
+        return false;
+    const struct event *e = &s->events[s->events_at];
+    out->event = e->kind;
+    out->file = e->file;
+    out->err = e->err;
+    out->addr = e->addr;
+    s->events_at = (s->events_at + 1) % EVENTS_MAX;
+    s->events_n--;
+    return true;
+}
+
+static enum swarm_kind poll_peer(struct swarm *s, struct swarm_peer *p, struct buf *tx, struct swarm_out *out)
+{
+    out->conn = p->conn;
+    if (p->closing) {
+        out->err = p->close_err;
+        const bool unchoked = !p->am_choking;
+        peer_free(s, p);
+        if (unchoked)
+            choke_refill(s);
+        return SWARM_CLOSE;
+    }
+    if (p->starved && !p->read_paused && rate_ready(s->cfg.down, s->now)) {
+        p->starved = false;
+        return SWARM_RESUME;            // stays ready: it may have to send as well
+    }
+    list_remove(&p->ready);
+    return tx_compose(s, p, tx, out) ? SWARM_SEND : SWARM_IDLE;
+}
+
+enum swarm_kind swarm_poll(struct swarm *s, nsec now, struct buf *tx, struct swarm_out *out)
+{
+    advance(s, now);
+    ASSERT(buf_room(tx) >= SWARM_TX_MIN);
+    storage_work(s);
+    state_update(s);
+    if (poll_event(s, out))
+        return SWARM_EVENT;
+    if (!list_empty(&s->jobs_new)) {
+        struct job *j = CONTAINER(s->jobs_new.next, struct job, link);
+        list_remove(&j->link);
+        out->job = j->io;
+        return SWARM_JOB;
+    }
+    while (!list_empty(&s->ready)) {
+        const enum swarm_kind kind = poll_peer(s, CONTAINER(s->ready.next, struct swarm_peer, ready), tx, out);
+        if (kind != SWARM_IDLE)
+            return kind;
+    }
+    if (s->save_due && !s->saving && s->blob != NULL) {
+        s->save_due = false;
+        s->saving = true;
+        out->bytes = slice_of(s->blob, s->blob_len);
+        return SWARM_SAVE;
+    }
+    if (!list_empty(&s->jobs_new) || s->events_n != 0)
+        return swarm_poll(s, now, tx, out);     // composing made new work; at most once more
+    out->deadline = deadline(s);
+    return SWARM_IDLE;
+}
+
+void swarm_stop(struct swarm *s, nsec now)
+{
+    advance(s, now);
+    if (s->state == SWARM_STOPPING || s->state == SWARM_STOPPED)
+        return;
+    s->state = SWARM_STOPPING;
+    LIST_EACH(&s->peers, link, save)
+        rx_close(s, CONTAINER(link, struct swarm_peer, link), ERR_CANCELLED);
+}
+
+void swarm_stats(const struct swarm *s, struct swarm_stats *out)
+{
+    *out = s->stats_now;
+    out->state = s->state;
+    out->error = s->error;
+    out->error_file = s->error_file;
+    out->pieces_have = s->picker.had_n;
+    out->pieces_checked = s->checked_n;
+    out->peers = s->peers_n;
+    out->known = s->known.map.n;
+    out->banned = s->banned.n;
+    for (uint32_t i = 0; i < s->meta->pieces_n; i++) {
+        const uint64_t len = piece_data_len(s, i);
+        const bool had = s->picker.state[i] == PICKER_HAD;
+        if (s->picker.priority[i] == 0)
+            continue;
+        out->wanted_bytes += len;
+        out->done_bytes += had ? len : 0;
+    }
+    out->left_bytes = out->wanted_bytes - out->done_bytes;
+    for (const struct list *l = s->peers.next; l != &s->peers; l = l->next) {
+        const struct swarm_peer *p = CONTAINER((struct list *)(uintptr_t)l, struct swarm_peer, link);
+        out->seeds += p->has_n == s->meta->pieces_n;
+        out->unchoked_by += !p->peer_choking;
+        out->unchoking += !p->am_choking;
+    }
+}
+
+struct slice swarm_have(const struct swarm *s)
+{
+    return slice_of(s->have, bits_bytes(s->meta->pieces_n));
+}
+
+void swarm_check(const struct swarm *s)
+{
+    picker_check(&s->picker);
+    ASSERT(bits_count(s->have, s->meta->pieces_n) == s->picker.had_n);
+    uint32_t peers = 0;
+    for (const struct list *l = s->peers.next; l != &s->peers; l = l->next) {
+        const struct swarm_peer *p = CONTAINER((struct list *)(uintptr_t)l, struct swarm_peer, link);
+        peers++;
+        ASSERT(p->ahead_n <= p->asked_n);
+        uint32_t has = p->has_all ? s->meta->pieces_n : 0, useful = 0;
+        for (uint32_t i = 0; i < s->meta->pieces_n; i++) {
+            const bool it_has = peer_has(p, i);
+            has += !p->has_all && it_has;
+            useful += it_has && picker_wants(&s->picker, i);
+        }
+        ASSERT(has == p->has_n);
+        ASSERT(useful == p->useful_n);
+    }
+    ASSERT(peers == s->peers_n);
+    uint32_t partials = 0;
+    for (const struct list *l = s->partials.next; l != &s->partials; l = l->next) {
+        const struct piece *piece = CONTAINER((struct list *)(uintptr_t)l, struct piece, link);
+        partials++;
+        uint32_t free_n = 0, here_n = 0;
+        for (uint32_t b = 0; b < piece->blocks_n; b++) {
+            free_n += piece->blocks[b].state == BLOCK_FREE;
+            here_n += piece->blocks[b].state == BLOCK_HERE;
+        }
+        ASSERT(free_n == piece->free_n);
+        ASSERT(here_n == piece->here_n);
+        ASSERT(s->picker.state[piece->index] == PICKER_OPEN);
+    }
+    ASSERT(partials == s->partials_n);
+}

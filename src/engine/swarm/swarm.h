@@ -1,0 +1,123 @@
+// One torrent's swarm: peers, pieces, requests, choking, verification, storage order and resume. BEP 3, 6, 10, 47, 52.
+// Streams arrive after their handshake; the node owns connecting, listening and the trackers.
+#pragma once
+#include "base/env.h"
+#include "base/rate.h"
+#include "codec/metainfo.h"
+#include "codec/peerwire.h"
+#include "engine/io.h"
+#include "engine/swarm/pool.h"
+
+struct swarm;
+struct swarm_peer;
+
+enum {
+    SWARM_PEERS_MAX = 200,              // connections of one torrent
+    SWARM_KNOWN_MAX = 2000,             // addresses remembered for one torrent
+    SWARM_REQQ = 2000,                  // requests we keep for one peer that has the fast extension, and advertise
+    SWARM_REQQ_PLAIN = 16384,           // and for one that has not: it cannot be told that one was dropped
+    SWARM_BANNED_MAX = 1024,
+    SWARM_TX_MIN = 16 * 1024,           // bytes of tx that swarm_poll wants
+};
+
+struct swarm_config {
+    const struct metainfo *meta;        // outlives the swarm
+    uint32_t store;                     // its number in jobs and segments
+    struct pool *pool;                  // shared, outlives the swarm
+    struct rate *up, *down;             // shared, outlive the swarm
+    const uint8_t *peer_id;             // ours; 20 bytes, outlive the swarm
+    uint16_t listen_port;
+    uint32_t slots;                     // regular unchoke slots, 0: by the uplink
+    uint32_t peers_max;                 // 1 … SWARM_PEERS_MAX
+    bool sequential, reserve;
+    bool trust, check, check_only;      // as in node_add
+    const uint8_t *priorities;          // one for each file or NULL
+    struct slice resume;                // read during swarm_new only
+};
+
+// A peer whose handshake is done.
+struct swarm_peer_new {
+    uint32_t conn;                      // the node's handle, comes back in outputs
+    struct addr addr;                   // of the stream
+    bool incoming;
+    struct handshake theirs;
+};
+
+enum swarm_kind {
+    SWARM_IDLE,                         // deadline
+    SWARM_SEND,                         // conn, segs
+    SWARM_CLOSE,                        // conn: the swarm has forgotten the peer
+    SWARM_RESUME,                       // conn: room again
+    SWARM_JOB,                          // job
+    SWARM_SAVE,                         // bytes: resume data, to be answered by swarm_saved
+    SWARM_EVENT,                        // event
+};
+
+enum swarm_event {
+    SWARM_EVENT_CHECKED, SWARM_EVENT_DONE, SWARM_EVENT_FILE_DONE, SWARM_EVENT_ERROR, SWARM_EVENT_RECOVERED,
+    SWARM_EVENT_BANNED, SWARM_EVENT_STOPPED,
+};
+
+struct swarm_out {
+    nsec deadline;
+    uint32_t conn;
+    const struct io_seg *segs;
+    uint32_t segs_n;
+    struct io_job job;
+    struct slice bytes;
+    enum swarm_event event;
+    uint32_t file;
+    enum err err;
+    struct addr addr;
+};
+
+enum swarm_state { SWARM_CHECKING, SWARM_DOWNLOADING, SWARM_SEEDING, SWARM_ERROR, SWARM_STOPPING, SWARM_STOPPED };
+
+struct swarm_stats {
+    enum swarm_state state;
+    enum err error;
+    uint32_t error_file;
+    uint64_t wanted_bytes, done_bytes, left_bytes;
+    uint64_t down_bytes, down_seed_bytes, up_bytes, waste_bytes;
+    uint64_t down_bps, up_bps;
+    uint32_t pieces_have, pieces_checked;
+    uint32_t peers, seeds, unchoked_by, unchoking, known, hash_failures, banned;
+    uint64_t rx_moved;                  // bytes copied because room was guessed wrong
+};
+
+// ERR_UNSUPPORTED: v2 without the piece layers of a file; ERR_NOMEM.
+MUST_USE enum err swarm_new(struct swarm **out, const struct swarm_config *cfg, const struct env *env, nsec now);
+// No job may be under way.
+void swarm_free(struct swarm *s);
+void swarm_tick(struct swarm *s, nsec now);
+// tx: at least SWARM_TX_MIN bytes free; composed headers stay valid until tx is reused.
+enum swarm_kind swarm_poll(struct swarm *s, nsec now, struct buf *tx, struct swarm_out *out);
+
+// ERR_FULL: too many peers; ERR_EXISTS: that peer id is connected, or it is ourselves; ERR_ACCESS: banned; ERR_AGAIN: checking or
+// stopping; ERR_NOMEM.
+MUST_USE enum err swarm_peer_add(struct swarm *s, nsec now, const struct swarm_peer_new *in, struct swarm_peer **out);
+// As node_rx_room and node_rx. False: the peer was closed, SWARM_CLOSE comes.
+void swarm_rx_room(struct swarm *s, nsec now, struct swarm_peer *p, struct span *spans, uint32_t *spans_n);
+void swarm_rx(struct swarm *s, nsec now, struct swarm_peer *p, size_t len);
+void swarm_sent(struct swarm *s, nsec now, struct swarm_peer *p, uint64_t len);
+// The stream ended; p is freed.
+void swarm_peer_closed(struct swarm *s, nsec now, struct swarm_peer *p);
+void swarm_job_done(struct swarm *s, nsec now, uint32_t id, enum err e, uint32_t file);
+void swarm_saved(struct swarm *s, nsec now, enum err e);
+// A file could not be read for an upload: its pieces are checked again.
+void swarm_read_failed(struct swarm *s, nsec now, uint32_t file);
+
+// Candidates: addresses of peers, known from trackers and the user.
+void swarm_known_add(struct swarm *s, nsec now, const struct addr *a, bool trusted);
+// The next address to connect to now, or false. The caller answers with one of the next two.
+MUST_USE bool swarm_known_next(struct swarm *s, nsec now, struct addr *out);
+void swarm_known_failed(struct swarm *s, nsec now, const struct addr *a);
+void swarm_known_connected(struct swarm *s, nsec now, const struct addr *a);
+bool swarm_wants_peers(const struct swarm *s);
+
+// Finishes writes, syncs, saves; SWARM_EVENT_STOPPED when nothing is left to do.
+void swarm_stop(struct swarm *s, nsec now);
+void swarm_stats(const struct swarm *s, struct swarm_stats *out);
+// Verified and written pieces, borrowed.
+struct slice swarm_have(const struct swarm *s);
+void swarm_check(const struct swarm *s);

@@ -1,0 +1,321 @@
+// What the files of this room share; nobody else includes it.
+#pragma once
+#include "base/bits.h"
+#include "base/list.h"
+#include "engine/swarm/choker.h"
+#include "engine/swarm/known.h"
+#include "engine/swarm/picker.h"
+#include "engine/swarm/swarm.h"
+
+enum {
+    ASKED_MAX = SWARM_REQQ,             // requests of ours at one peer
+    DEPTH_MIN = 4,                      // requests to begin with
+    REQQ_DEFAULT = 250,                 // a peer that does not say how many it keeps
+    AHEAD_MAX = 8,                      // blocks that one receive may bring
+    STAGING_LEN = (AHEAD_MAX + 1) * (BLOCK_LEN + 16),  // bytes received with no better place
+    OUT_HIGH = 512 * 1024,              // bytes of one peer at the host, not composed beyond
+    OUT_LOW = 256 * 1024,               // composed again below
+    PARTIALS_MAX = 512,
+    HASH_BLOCKS = 16,                   // blocks of one hash job: 256 KiB
+    WRITE_BLOCKS = IO_SPANS_MAX,        // blocks of one write job: 1 MiB
+    CHECKS_MAX = 8,                     // pieces being read and hashed at once
+    SOURCES_MAX = 512,                  // peers remembered for blame after they left
+    ENDGAME_ASKS_MAX = 2,
+    ALLOWED_FAST_K = 10,                // BEP 6
+    STALL_S = 20, DROP_S = 60,          // no block while asked: one request only; requests given up
+    KEEPALIVE_S = 110, SILENT_MAX_S = 240,
+    SAVE_S = 5, SYNC_S = 30, RETRY_S = 30,
+    SYNC_BYTES = 256 << 20,
+    UNASKED_MAX = 64, UNASKED_ROUNDS = 6,               // unasked blocks in a minute before the peer is closed
+    REJECT_QUEUE_MAX = 4096,
+};
+
+enum block_state { BLOCK_FREE, BLOCK_ASKED, BLOCK_HERE };
+
+struct block {
+    uint8_t state;                      // enum block_state
+    uint8_t asks;                       // outstanding requests
+    bool written;
+    uint32_t source;                    // serial of the peer it came from
+    uint8_t *slot;                      // BLOCK_HERE and still in memory
+};
+
+// A piece that is being fetched.
+struct piece {
+    struct list link;                   // swarm.partials, oldest first
+    uint32_t index, blocks_n, slot_at;  // slot_at: its place in swarm.partial_at
+    uint32_t len;                       // bytes to fetch: without a trailing pad
+    uint32_t free_n, here_n;            // blocks in BLOCK_FREE and BLOCK_HERE
+    uint32_t hashed;                    // blocks whose digest is in sha1 and leaves
+    uint32_t hashing;                   // blocks of the job under way, 0: none
+    uint64_t written, writing;          // bytes from the start; of the job under way
+    uint32_t free_at;                   // no block below it is BLOCK_FREE
+    bool verified, failed;              // failed: being taken apart for blame, then freed
+    bool single;                        // failed before: only its owner may ask for its blocks
+    nsec opened_at;
+    struct sha1 sha1;
+    uint8_t (*leaves)[SHA256_LEN];      // v2, or failed before; NULL else
+    struct block *blocks;
+    struct swarm_peer *owner;           // piece affinity: asks its blocks in order
+};
+
+struct asked {
+    uint32_t piece, begin, len;
+};
+
+struct wanted {                         // a request of a peer
+    uint32_t index, begin, len;
+};
+
+enum rx_state { RX_HEAD, RX_BODY, RX_BLOCK, RX_SKIP };
+
+struct swarm_peer {
+    struct list link;                   // swarm.peers
+    struct list ready;                  // swarm.ready
+    uint32_t conn, serial;
+    uint8_t peer_id[PEER_ID_LEN];
+    struct addr addr;
+    bool incoming, fast, extended, closing, got_first, pointless;
+    enum err close_err;
+
+    // What it has and wants
+    uint8_t *has;                       // bitfield; NULL until its first have
+    uint32_t has_n, useful_n;           // pieces; of those, pieces we want
+    bool has_all;
+    bool am_choking, am_interested, peer_choking, peer_interested;
+    bool choke_sent, interested_sent;   // what the peer was told last
+    bool optimistic, upload_only, snubbed;
+
+    // Receiving
+    enum rx_state rx;
+    uint8_t head[PIECE_HEADER_LEN];
+    uint32_t head_n;
+    uint8_t *body;
+    uint32_t body_n, body_len;
+    uint8_t *rx_slot;                   // RX_BLOCK: memory of the block
+    struct asked rx_block;
+    uint32_t rx_pos, rx_skip;
+    uint8_t *ahead[AHEAD_MAX];
+    uint32_t ahead_n;
+    uint32_t room_n;                    // spans given by the last swarm_rx_room
+    bool room_planned;                  // it was {rest of slot} {header, slot}…
+    bool starved;                       // room was refused, SWARM_RESUME is owed
+
+    // Our requests
+    struct asked *asked;                // ring of ASKED_MAX, grown by need
+    uint32_t asked_at, asked_n, asked_cap;
+    uint32_t depth, reqq;
+    struct piece *piece;                // affinity
+    nsec block_at;                      // last block, or when we began to ask
+    struct { struct asked *items; uint32_t n, cap; } cancels;
+    uint32_t *allowed;                  // pieces we may ask for while choked
+    uint32_t allowed_n;
+
+    // Its requests
+    struct wanted *queue;               // ring
+    uint32_t queue_at, queue_n, queue_cap;
+    uint32_t sending;                   // bytes of the first request already composed, header included
+    struct { struct wanted *items; uint32_t n, cap; } rejects;
+    uint32_t allowed_out[ALLOWED_FAST_K];
+    uint32_t allowed_out_n, allowed_out_sent;
+    uint64_t out_pending;               // bytes composed and not yet sent
+    uint32_t have_pos;                  // of swarm.have_log: told up to here
+    bool sent_first, sent_extended, read_paused;
+
+    // Figures
+    nsec joined_at, choked_changed_at, rx_at, tx_at;
+    uint64_t down_bytes, up_bytes, down_last, up_last, down_bps, up_bps;    // …_last: at the last second
+    uint64_t down_round[2], up_round, down_mark, up_mark, took_turn;
+    uint32_t rounds, turns_wasted;
+    uint32_t unasked, excused;          // blocks we did not ask for; late ones that we took back
+    bool gave_in_turn, slow_start;
+};
+
+static inline bool peer_has(const struct swarm_peer *p, uint32_t index)
+{
+    return p->has_all || (p->has != NULL && bits_get(p->has, index));
+}
+
+struct job {
+    struct io_job io;
+    struct list link;                   // swarm.jobs_new until polled
+    uint32_t id;
+    struct piece *piece;                // JOB_HASH, JOB_WRITE of a partial piece
+    struct check *check;                // JOB_READ_HASH
+    uint64_t from, to;                  // bytes of the piece
+    struct span spans[IO_SPANS_MAX];
+    struct io_part parts[IO_PARTS_MAX];
+    bool busy;
+};
+
+// A piece being read back and verified.
+struct check {
+    bool busy;
+    uint32_t index;
+    uint64_t at;                        // bytes handed to jobs
+    struct sha1 sha1;
+    uint8_t (*leaves)[SHA256_LEN];
+};
+
+struct event {
+    enum swarm_event kind;
+    uint32_t file;
+    enum err err;
+    struct addr addr;
+};
+
+enum { EVENTS_MAX = 64, JOBS_MAX = 256 };
+
+struct swarm {
+    struct swarm_config cfg;
+    const struct metainfo *meta;
+    const struct env *env;
+    const struct mem *mem;
+    nsec now;
+    enum swarm_state state;
+    struct rng rng;
+    struct picker picker;
+    struct known_set known;
+    uint32_t known_connected;
+
+    struct list peers, ready;
+    uint32_t peers_n, serial;
+    struct { uint32_t serial; struct addr addr; } sources[SOURCES_MAX];
+    struct { struct addr *items; uint32_t n, cap; } banned;
+
+    // Pieces
+    uint8_t *have;                      // verified and written
+    uint8_t *synced;                    // of those, on stable storage
+    uint8_t *suspect_bits;              // to be hashed at start: written or opened since the last sync
+    uint32_t *have_log;                 // in order of completion
+    uint32_t have_log_n;
+    struct list partials;
+    uint32_t partials_n;
+    struct piece *partial_slots[PARTIALS_MAX];
+    uint16_t *partial_at;               // piece -> 1 + index in partial_slots, 0: none
+    bool endgame;
+    struct map blames;                  // struct blame: failed pieces whose culprit is unknown
+
+    // Jobs
+    struct job **jobs;                  // all that were ever needed at once; JOBS_MAX
+    uint32_t jobs_n, jobs_busy;
+    struct list jobs_new;
+    struct check checks[CHECKS_MAX];
+    uint8_t *check_todo;                // bits: to be checked
+    uint32_t check_at, check_left, checked_n, checks_busy;
+    struct io_stat *stats;              // of the files, for JOB_STAT
+    struct io_stat *stats_saved;        // as they were at the last sync
+    bool prepared, preparing, prepare_busy, stat_busy, syncing, sync_due, dirty, resumed;
+    bool save_due, saving, stopped_told, done_told, clean_saved;
+    uint8_t *blob;                      // the resume data being saved
+    size_t blob_len;
+    uint64_t unsynced_bytes;
+    nsec save_at, sync_at, retry_at;
+
+    // Errors of the storage
+    enum err error;
+    uint32_t error_file;
+    bool probing;                       // a retry is being made
+    bool kick, hungry;                  // what waited may go on; requests wait for memory of the pool
+
+    // Timers
+    nsec beat_at, round_at;
+    uint32_t round;
+    uint32_t slots;                     // regular slots of the last round
+
+    uint8_t *staging;
+    uint8_t heads[AHEAD_MAX][16];
+    struct io_seg segs[IO_SEGS_MAX];
+    struct event events[EVENTS_MAX];
+    uint32_t events_at, events_n;
+    uint32_t close_conns[SWARM_PEERS_MAX];
+    uint32_t close_n;
+    struct swarm_stats stats_now;
+    uint32_t *file_left;                // pieces missing for each file
+};
+
+// layout.c: piece space to files, what makes a piece right.
+uint32_t piece_data_len(const struct swarm *s, uint32_t index);         // without a trailing pad
+uint32_t piece_parts(const struct swarm *s, uint64_t off, uint64_t len, struct io_part *parts, uint32_t max, uint64_t *covered);
+bool verify(const struct swarm *s, uint32_t index, struct sha1 *sha1, uint8_t (*leaves)[SHA256_LEN]);
+bool piece_is_v2(const struct swarm *s, uint32_t index);                // has leaves to verify
+void have_set(struct swarm *s, uint32_t index);
+void have_unset(struct swarm *s, uint32_t index);
+
+// storage.c: jobs, checks, sync, save; resume.c: the saved form.
+struct job *job_new(struct swarm *s, enum io_job_kind kind);            // NULL: too many, or no memory
+void job_post(struct swarm *s, struct job *j);
+void storage_start(struct swarm *s);
+void storage_beat(struct swarm *s);
+void storage_work(struct swarm *s);                                     // checks, sync and save that can begin now
+void storage_failed(struct swarm *s, enum err e, uint32_t file);
+void storage_written(struct swarm *s, uint64_t bytes);
+void storage_job_done(struct swarm *s, struct job *j, enum err e, uint32_t file);
+enum err resume_read(struct swarm *s, struct slice blob);
+enum err resume_write(struct swarm *s);                                 // into s->blob
+void check_pieces(struct swarm *s, uint32_t first, uint32_t last);      // marks them to be checked
+
+// piece.c: partial pieces, hashing, writing.
+struct piece *piece_find(const struct swarm *s, uint32_t index);
+struct piece *piece_open(struct swarm *s, uint32_t index);              // NULL: no memory, or too many
+void piece_block_here(struct swarm *s, struct piece *p, uint32_t block, uint8_t *slot, struct swarm_peer *from);
+void piece_work(struct swarm *s, struct piece *p);                      // hash and write what can be
+void piece_hash_done(struct swarm *s, struct job *j);
+void piece_write_done(struct swarm *s, struct job *j, enum err e, uint32_t file);
+void pieces_free(struct swarm *s);
+static inline uint32_t block_len(const struct piece *p, uint32_t block)
+{
+    return u32_min(BLOCK_LEN, p->len - block * BLOCK_LEN);
+}
+
+// blame.c: who sent the bad block.
+bool blame_single_source(const struct piece *p);
+bool blame_known(const struct swarm *s, uint32_t index);                // failed before, culprit unknown
+void blame_record(struct swarm *s, const struct piece *p);              // p failed and its leaves are complete
+void blame_settle(struct swarm *s, const struct piece *p);              // p is right: bans who sent other blocks
+void blame_done(struct swarm *s);
+void ban(struct swarm *s, uint32_t serial);
+bool is_banned(const struct swarm *s, const struct addr *a);
+
+// request.c: what we ask.
+void request_compose(struct swarm *s, struct swarm_peer *p, struct wr *w);
+bool request_due(const struct swarm *s, const struct swarm_peer *p);
+void request_drop_all(struct swarm *s, struct swarm_peer *p, bool keep_allowed);
+bool request_adopt(struct swarm *s, const struct asked *a);             // takes memory for a block that came unasked; false: of no use
+bool request_take(struct swarm_peer *p, const struct asked *a);        // its block comes; false: not asked
+bool request_rejected(struct swarm *s, struct swarm_peer *p, const struct asked *a);    // false: not asked
+void request_unask(struct swarm *s, const struct asked *a);
+void request_beat(struct swarm *s, struct swarm_peer *p);
+void request_cancel_others(struct swarm *s, uint32_t piece, uint32_t block, struct swarm_peer *but);
+bool request_find(const struct swarm_peer *p, uint32_t index, uint32_t begin, uint32_t *at);
+
+// peer_rx.c: bytes in.
+void rx_close(struct swarm *s, struct swarm_peer *p, enum err e);
+void rx_give_ahead(struct swarm *s, struct swarm_peer *p);
+void rx_abort_block(struct swarm *s, struct swarm_peer *p);
+void rx_skip_block(struct swarm *s, struct swarm_peer *p);              // the rest of the block is thrown away
+
+// peer_msg.c: what a message means.
+void msg_handle(struct swarm *s, struct swarm_peer *p, const struct peer_msg *m);
+void interest_update(struct swarm *s, struct swarm_peer *p);
+
+// peer_tx.c: bytes out.
+bool tx_compose(struct swarm *s, struct swarm_peer *p, struct buf *tx, struct swarm_out *out);
+bool tx_pending(const struct swarm *s, const struct swarm_peer *p);
+
+// serve.c: its requests.
+void serve_request(struct swarm *s, struct swarm_peer *p, const struct wanted *w);
+void serve_cancel(struct swarm *s, struct swarm_peer *p, const struct wanted *w);
+void serve_choked(struct swarm *s, struct swarm_peer *p);
+void serve_allowed_fast(struct swarm *s, struct swarm_peer *p);
+uint32_t serve_compose(struct swarm *s, struct swarm_peer *p, struct wr *w, uint32_t segs_n, uint64_t *bytes);
+
+// rounds.c
+void choke_round(struct swarm *s, bool refill);
+void choke_refill(struct swarm *s);
+
+// swarm.c
+void ready_set(struct swarm *s, struct swarm_peer *p);
+void event_push(struct swarm *s, const struct event *e);
+void state_update(struct swarm *s);
+bool is_running(const struct swarm *s);     // peers may be talked to

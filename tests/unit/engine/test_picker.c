@@ -1,0 +1,133 @@
+// Which piece next. Without it a rare piece could die with its last owner, or a pick could cost a scan.
+#include "test.h"
+
+#include "base/bits.h"
+#include "engine/swarm/picker.h"
+
+static struct picker make(uint32_t pieces_n)
+{
+    struct picker p;
+    assert_int_equal(picker_init(&p, &test_mem, pieces_n, 1), ERR_OK);
+    return p;
+}
+
+static void had(struct picker *p, uint32_t from, uint32_t to)
+{
+    for (uint32_t i = from; i < to; i++)
+        picker_set_state(p, i, PICKER_HAD);
+}
+
+static void the_rarest_comes_first(void **state)
+{
+    UNUSED_STATE(state);
+    struct picker p = make(100);
+    had(&p, 0, PICKER_RANDOM_FIRST);
+    for (uint32_t i = 0; i < 100; i++)
+        for (uint32_t k = 0; k < (i == 42 ? 1 : 3); k++)
+            picker_inc(&p, i);
+    picker_check(&p);
+    assert_int_equal(picker_next(&p, NULL, 100), 42);
+    picker_set_state(&p, 42, PICKER_OPEN);
+    assert_int_not_equal(picker_next(&p, NULL, 100), 42);
+    picker_set_state(&p, 42, PICKER_MISSING);
+    assert_int_equal(picker_next(&p, NULL, 100), 42);
+    picker_done(&p);
+}
+
+// Before we have anything to trade, rare pieces are slow to get: the first ones are random.
+static void the_first_pieces_are_random(void **state)
+{
+    UNUSED_STATE(state);
+    uint32_t others = 0;
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        struct picker p;
+        assert_int_equal(picker_init(&p, &test_mem, 100, seed), ERR_OK);
+        for (uint32_t i = 0; i < 100; i++)
+            for (uint32_t k = 0; k < (i == 42 ? 1 : 3); k++)
+                picker_inc(&p, i);
+        others += picker_next(&p, NULL, 100) != 42;
+        picker_done(&p);
+    }
+    assert_in_range(others, 15, 20);
+}
+
+static void priority_beats_rarity(void **state)
+{
+    UNUSED_STATE(state);
+    struct picker p = make(50);
+    had(&p, 0, PICKER_RANDOM_FIRST);
+    for (uint32_t k = 0; k < 9; k++)
+        picker_inc(&p, 30);
+    picker_set_priority(&p, 30, 7);
+    assert_int_equal(picker_next(&p, NULL, 50), 30);
+    picker_set_priority(&p, 30, 0);
+    for (int k = 0; k < 100; k++)
+        assert_int_not_equal(picker_next(&p, NULL, 50), 30);
+    assert_int_equal(p.missing_n, 50 - PICKER_RANDOM_FIRST - 1);
+    picker_check(&p);
+    picker_done(&p);
+}
+
+static void only_what_the_peer_has(void **state)
+{
+    UNUSED_STATE(state);
+    struct picker p = make(1000);
+    had(&p, 0, PICKER_RANDOM_FIRST);
+    uint8_t has[200] = {0};
+    assert_int_equal(picker_next(&p, has, 0), UINT32_MAX);
+    bits_set(has, 777);                 // few: searched by its own bits
+    assert_int_equal(picker_next(&p, has, 1), 777);
+    bits_set(has, 2);                   // had already
+    assert_int_equal(picker_next(&p, has, 2), 777);
+    picker_set_state(&p, 777, PICKER_HAD);
+    assert_int_equal(picker_next(&p, has, 2), UINT32_MAX);
+    picker_done(&p);
+}
+
+static void sequential_is_in_order(void **state)
+{
+    UNUSED_STATE(state);
+    struct picker p = make(20);
+    assert_int_equal(picker_next_sequential(&p, NULL), 0);
+    picker_set_state(&p, 0, PICKER_OPEN);
+    assert_int_equal(picker_next_sequential(&p, NULL), 1);
+    picker_set_state(&p, 0, PICKER_MISSING);            // its hash failed
+    assert_int_equal(picker_next_sequential(&p, NULL), 0);
+    picker_done(&p);
+}
+
+// Thousands of random operations: the order stays sorted, the counts right.
+static void any_history_keeps_the_order(void **state)
+{
+    UNUSED_STATE(state);
+    struct picker p = make(257);
+    struct rng r = rng_make(3, 3);
+    for (int k = 0; k < 20000; k++) {
+        const uint32_t i = (uint32_t)rng_below(&r, 257);
+        switch (rng_below(&r, 4)) {
+        case 0:
+            if (p.avail[i] < 300)
+                picker_inc(&p, i);
+            break;
+        case 1:
+            if (p.avail[i] != 0)
+                picker_dec(&p, i);
+            break;
+        case 2: picker_set_priority(&p, i, (uint8_t)rng_below(&r, PICKER_PRIORITIES)); break;
+        default: picker_set_state(&p, i, (enum picker_state)rng_below(&r, 3)); break;
+        }
+        if (k % 100 == 0)
+            picker_check(&p);
+    }
+    picker_check(&p);
+    picker_done(&p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_rarest_comes_first), cmocka_unit_test(the_first_pieces_are_random), cmocka_unit_test(priority_beats_rarity),
+        cmocka_unit_test(only_what_the_peer_has), cmocka_unit_test(sequential_is_in_order),      cmocka_unit_test(any_history_keeps_the_order),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
