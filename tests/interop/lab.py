@@ -59,9 +59,10 @@ def as_nobody():
 
 
 class Proc:
-    """A running program. Its output goes to a file; it is stopped by its pid only."""
+    """A running program. Its output goes to a file; it is stopped by its pid only. It ends with the thread that starts it,
+    unless `bound` is false."""
 
-    def __init__(self, name, command, folder, env=None, stdout=None, cwd=None):
+    def __init__(self, name, command, folder, env=None, stdout=None, cwd=None, bound=True):
         self.name = name
         self.command = [str(c) for c in command]
         self.log = os.path.join(folder, name + ".log")
@@ -71,7 +72,7 @@ class Proc:
         home = os.path.join(folder, name + ".home")
         os.makedirs(home, exist_ok=True)
         self.popen = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=cwd or folder,
-                                      env=dict(os.environ, HOME=home, **(env or {})), preexec_fn=die_with_parent)
+                                      env=dict(os.environ, HOME=home, **(env or {})), preexec_fn=die_with_parent if bound else None)
         out.close()
         err.close()
 

@@ -40,17 +40,23 @@ def path_of(root, shape):
 
 def v1_info(target, piece_length, private=False):
     """The info dictionary of a v1 torrent, by hand, so that no program under test has a say in it."""
-    files, pieces, rest = [], [], b""
+    files, pieces = [], []
     single = os.path.isfile(target)
+    piece, room = hashlib.sha1(), piece_length
     for path in [target] if single else walk(target):
-        data = open(path, "rb").read()
-        files.append({"length": len(data), "path": os.path.relpath(path, target).split("/")})
-        rest += data
-        while len(rest) >= piece_length:
-            pieces.append(hashlib.sha1(rest[:piece_length]).digest())
-            rest = rest[piece_length:]
-    if rest:
-        pieces.append(hashlib.sha1(rest).digest())
+        files.append({"length": os.path.getsize(path), "path": os.path.relpath(path, target).split("/")})
+        with open(path, "rb") as f:
+            while True:
+                data = f.read(room)
+                if not data:
+                    break
+                piece.update(data)
+                room -= len(data)
+                if room == 0:
+                    pieces.append(piece.digest())
+                    piece, room = hashlib.sha1(), piece_length
+    if room < piece_length:
+        pieces.append(piece.digest())
     info = {"name": os.path.basename(target), "piece length": piece_length, "pieces": b"".join(pieces)}
     info.update({"length": files[0]["length"]} if single else {"files": files})
     if private:
