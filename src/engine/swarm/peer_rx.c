@@ -197,7 +197,8 @@ static void head_fill(struct swarm_peer *p, struct slice *in, uint32_t want)
     if (p->head_n >= want)
         return;
     const uint32_t n = (uint32_t)size_min(want - p->head_n, in->n);
-    memcpy(p->head + p->head_n, in->p, n);
+    if (n != 0)
+        memcpy(p->head + p->head_n, in->p, n);
     p->head_n += n;
     *in = slice_sub(*in, n, in->n);
 }
@@ -237,7 +238,8 @@ static void feed_head(struct swarm *s, struct swarm_peer *p, struct slice *in)
         uint8_t small[PIECE_HEADER_LEN + 4];
         if (len <= sizeof small) {
             small[0] = p->head[4];
-            memcpy(small + 1, in->p, len - 1);
+            if (len != 1)
+                memcpy(small + 1, in->p, len - 1);
             *in = slice_sub(*in, len - 1, in->n);
             p->head_n = 0;
             body_done(s, p, slice_of(small, len));

@@ -1,0 +1,548 @@
+// Whole swarms over perfect wires and disks of memory: blocks land where they belong, bad ones do not, resume claims
+// only what is there. Rates, losses and crashes are the simulator's.
+#include "test.h"
+
+#include "base/bits.h"
+#include "engine/swarm/swarm.h"
+
+enum { SIDES_MAX = 8, PIECE_LEN = 65536, WIRE_MAX = 4 << 20 };
+
+struct wire {
+    uint8_t *bytes;
+    size_t n;
+    bool open;
+};
+
+struct side {
+    struct swarm *swarm;
+    struct env env;
+    struct swarm_peer *peers[SIDES_MAX];
+    struct wire in[SIDES_MAX];          // from side i
+    struct pool pool;
+    struct rate up, down;
+    uint8_t id[20];
+    uint8_t *disk;
+    uint64_t synced;
+    bool *exists;
+    uint32_t corrupt_every;             // of the blocks it sends, one in so many is wrong
+    uint32_t sent_blocks;
+    enum err write_error;
+    bool done, stopped;
+    uint32_t banned, errors, recovered, file_done;
+    uint8_t blob[4096];
+    size_t blob_n;
+    uint32_t jobs[64], jobs_n;
+    enum err jobs_err[64];
+    uint64_t deadline;
+};
+
+struct world {
+    struct metainfo meta;
+    struct metainfo_file files[8];
+    uint8_t *content;
+    uint8_t hashes[64 * 20];
+    struct side sides[SIDES_MAX];
+    uint32_t sides_n;
+    nsec now;
+    size_t chunk;                       // bytes delivered at once at most
+    uint64_t checks;
+};
+
+static void world_init(struct world *w, uint64_t len)
+{
+    memset(w, 0, sizeof *w);
+    w->now = 1000 * NSEC_S;
+    w->chunk = SIZE_MAX;
+    w->content = malloc(len);
+    struct rng r = rng_make(len, 1);
+    for (uint64_t i = 0; i < len; i += 8) {
+        const uint64_t v = rng_u64(&r);
+        memcpy(w->content + i, &v, u64_min(8, len - i));
+    }
+    w->meta = (struct metainfo){.has_v1 = true, .piece_len = PIECE_LEN, .span = len, .len = len, .files = w->files, .pieces = w->hashes,
+                                .pieces_n = (uint32_t)u64_div_up(len, PIECE_LEN), .mem = &test_mem};
+    memset(w->meta.hash_v1, 7, 20);
+    assert_true(w->meta.pieces_n <= 64);
+    for (uint32_t i = 0; i < w->meta.pieces_n; i++)
+        sha1_of(slice_of(w->content + (size_t)i * PIECE_LEN, u64_min(PIECE_LEN, len - (uint64_t)i * PIECE_LEN)), w->hashes + 20 * i);
+}
+
+// Splits the content into files of these lengths, the last takes the rest.
+static void world_files(struct world *w, const uint64_t *lens, uint32_t n)
+{
+    uint64_t off = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        w->files[i] = (struct metainfo_file){.path = SLICE_LIT("f"), .offset = off, .len = i + 1 < n ? lens[i] : w->meta.len - off};
+        off += w->files[i].len;
+    }
+    w->meta.files_n = n;
+}
+
+static struct side *side_add(struct world *w, bool seed, struct slice resume)
+{
+    struct side *s = &w->sides[w->sides_n++];
+    memset(s, 0, sizeof *s);
+    snprintf((char *)s->id, sizeof s->id, "-KH0100-side%u", w->sides_n);
+    s->disk = calloc(1, w->meta.len);
+    s->exists = calloc(w->meta.files_n, 1);
+    if (seed) {
+        memcpy(s->disk, w->content, w->meta.len);
+        memset(s->exists, 1, w->meta.files_n);
+    }
+    assert_int_equal(pool_init(&s->pool, &test_env, 8 * MIB), ERR_OK);
+    const struct swarm_config cfg = {.meta = &w->meta, .store = 1, .pool = &s->pool, .up = &s->up, .down = &s->down, .peer_id = s->id,
+                                     .peers_max = 50, .trust = seed && resume.n == 0, .resume = resume, .listen_port = 6881};
+    for (uint32_t i = 0; i < SIDES_MAX; i++)
+        s->in[i].bytes = malloc(WIRE_MAX);
+    s->env = test_env;
+    s->env.seed = w->sides_n;
+    assert_int_equal(swarm_new(&s->swarm, &cfg, &s->env, w->now), ERR_OK);
+    return s;
+}
+
+static void run_hash(struct world *w, struct side *s, const struct io_job *j)
+{
+    uint8_t *all = malloc(2 * MIB);
+    size_t n = 0;
+    for (uint32_t i = 0; i < j->spans_n; i++) {
+        memcpy(all + n, j->spans[i].p, j->spans[i].n);
+        n += j->spans[i].n;
+    }
+    for (uint32_t i = 0; i < j->parts_n && j->kind == JOB_READ_HASH; i++) {
+        if (j->parts[i].file == IO_FILE_ZERO)
+            memset(all + n, 0, j->parts[i].len);
+        else
+            memcpy(all + n, s->disk + w->files[j->parts[i].file].offset + j->parts[i].off, j->parts[i].len);
+        n += j->parts[i].len;
+    }
+    if (j->sha1 != NULL)
+        sha1_update(j->sha1, slice_of(all, n));
+    for (uint64_t at = 0; j->leaves != NULL && at < j->leaves_len; at += BLOCK_LEN)
+        sha256_of(slice_of(all + at, u64_min(BLOCK_LEN, j->leaves_len - at)), j->leaves[at / BLOCK_LEN]);
+    free(all);
+}
+
+static enum err run_write(struct world *w, struct side *s, const struct io_job *j)
+{
+    if (s->write_error != ERR_OK)
+        return s->write_error;
+    uint32_t k = 0;
+    size_t in = 0;
+    for (uint32_t i = 0; i < j->parts_n; i++) {
+        for (uint64_t left = j->parts[i].len; left != 0;) {
+            const uint64_t n = u64_min(left, j->spans[k].n - in);
+            if (j->parts[i].file != IO_FILE_ZERO) {
+                memcpy(s->disk + w->files[j->parts[i].file].offset + j->parts[i].off + (j->parts[i].len - left), j->spans[k].p + in, n);
+                s->exists[j->parts[i].file] = true;
+            }
+            left -= n;
+            in += n;
+            if (in == j->spans[k].n) {
+                k++;
+                in = 0;
+            }
+        }
+    }
+    assert_int_equal(k, j->spans_n);
+    return ERR_OK;
+}
+
+static void run_job(struct world *w, struct side *s, const struct io_job *j)
+{
+    enum err e = ERR_OK;
+    switch (j->kind) {
+    case JOB_HASH:
+    case JOB_READ_HASH: run_hash(w, s, j); break;
+    case JOB_WRITE: e = run_write(w, s, j); break;
+    case JOB_STAT:
+        for (uint32_t i = 0; i < w->meta.files_n; i++)
+            j->stats[i] = (struct io_stat){.exists = s->exists[i], .size = s->exists[i] ? w->files[i].len : 0, .mtime_ns = 1};
+        break;
+    case JOB_PREPARE:
+    case JOB_SYNC:
+    case JOB_READ:
+    case JOB_NONE: break;
+    }
+    assert_true(s->jobs_n < ARRAY_LEN(s->jobs));
+    s->jobs_err[s->jobs_n] = e;
+    s->jobs[s->jobs_n++] = j->id;
+}
+
+static void run_send(struct world *w, struct side *s, const struct swarm_out *out)
+{
+    const uint32_t to = out->conn - 1;
+    struct wire *wire = &w->sides[to].in[s - w->sides];
+    uint64_t sent = 0;
+    for (uint32_t i = 0; i < out->segs_n; i++) {
+        const struct io_seg *g = &out->segs[i];
+        const size_t n = g->kind == SEG_BYTES ? g->bytes.n : g->len;
+        assert_true(wire->n + n <= WIRE_MAX);
+        if (g->kind == SEG_BYTES) {
+            memcpy(wire->bytes + wire->n, g->bytes.p, n);
+        } else if (g->file == IO_FILE_ZERO) {
+            memset(wire->bytes + wire->n, 0, n);
+        } else {
+            memcpy(wire->bytes + wire->n, s->disk + w->files[g->file].offset + g->off, n);
+            if (s->corrupt_every != 0 && ++s->sent_blocks % s->corrupt_every == 0)
+                wire->bytes[wire->n + n / 2] ^= 1;
+        }
+        wire->n += n;
+        sent += n;
+    }
+    swarm_sent(s->swarm, w->now, s->peers[to], sent);
+}
+
+static void run_event(struct side *s, const struct swarm_out *out)
+{
+    s->done |= out->event == SWARM_EVENT_DONE;
+    s->stopped |= out->event == SWARM_EVENT_STOPPED;
+    s->banned += out->event == SWARM_EVENT_BANNED;
+    s->errors += out->event == SWARM_EVENT_ERROR;
+    s->recovered += out->event == SWARM_EVENT_RECOVERED;
+    s->file_done += out->event == SWARM_EVENT_FILE_DONE;
+}
+
+static bool drain(struct world *w, struct side *s)
+{
+    static uint8_t space[256 * 1024];
+    bool worked = false;
+    for (;;) {
+        struct buf tx = {space, 0, sizeof space};
+        struct swarm_out out = {0};
+        const enum swarm_kind kind = swarm_poll(s->swarm, w->now, &tx, &out);
+        if (kind == SWARM_IDLE) {
+            s->deadline = out.deadline;
+            break;
+        }
+        worked = true;
+        if (kind == SWARM_SEND) {
+            run_send(w, s, &out);
+        } else if (kind == SWARM_JOB) {
+            run_job(w, s, &out.job);
+        } else if (kind == SWARM_EVENT) {
+            run_event(s, &out);
+        } else if (kind == SWARM_SAVE) {
+            assert_true(out.bytes.n <= sizeof s->blob);
+            memcpy(s->blob, out.bytes.p, out.bytes.n);
+            s->blob_n = out.bytes.n;
+            swarm_saved(s->swarm, w->now, ERR_OK);
+        } else if (kind == SWARM_CLOSE) {
+            const uint32_t to = out.conn - 1, me = (uint32_t)(s - w->sides);
+            s->peers[to] = NULL;
+            s->in[to].open = false;
+            w->sides[to].in[me].open = false;
+        }
+    }
+    if (w->checks++ % 64 == 0)
+        swarm_check(s->swarm);
+    while (s->jobs_n != 0) {
+        const uint32_t id = s->jobs[--s->jobs_n];
+        swarm_job_done(s->swarm, w->now, id, s->jobs_err[s->jobs_n], 0);
+        worked = true;
+    }
+    return worked;
+}
+
+static bool deliver(struct world *w, struct side *s, uint32_t from)
+{
+    struct wire *wire = &s->in[from];
+    if (!wire->open && s->peers[from] != NULL) {
+        swarm_peer_closed(s->swarm, w->now, s->peers[from]);
+        s->peers[from] = NULL;
+        return true;
+    }
+    if (!wire->open || wire->n == 0 || s->peers[from] == NULL)
+        return false;
+    struct span spans[IO_ROOM_MAX];
+    uint32_t spans_n = 0;
+    swarm_rx_room(s->swarm, w->now, s->peers[from], spans, &spans_n);
+    size_t landed = 0;
+    for (uint32_t i = 0; i < spans_n && landed < wire->n && landed < w->chunk; i++) {
+        const size_t n = size_min(spans[i].n, size_min(wire->n, w->chunk) - landed);
+        memcpy(spans[i].p, wire->bytes + landed, n);
+        landed += n;
+    }
+    if (landed == 0)
+        return false;
+    memmove(wire->bytes, wire->bytes + landed, wire->n - landed);
+    wire->n -= landed;
+    swarm_rx(s->swarm, w->now, s->peers[from], landed);
+    return true;
+}
+
+// Runs until nothing moves, then lets time pass; up to `seconds` of it.
+static void run(struct world *w, uint32_t seconds)
+{
+    const nsec end = w->now + seconds * NSEC_S;
+    while (w->now < end) {
+        bool worked = false;
+        for (uint32_t i = 0; i < w->sides_n; i++) {
+            if (w->sides[i].swarm == NULL)
+                continue;
+            worked |= drain(w, &w->sides[i]);
+            for (uint32_t k = 0; k < w->sides_n; k++) {
+                worked |= deliver(w, &w->sides[i], k);
+                worked |= drain(w, &w->sides[i]);
+            }
+        }
+        if (worked)
+            continue;
+        nsec next = end;
+        for (uint32_t i = 0; i < w->sides_n; i++)
+            if (w->sides[i].swarm != NULL)
+                next = u64_min(next, w->sides[i].deadline);
+        w->now = u64_max(next, w->now + NSEC_MS);
+        for (uint32_t i = 0; i < w->sides_n; i++)
+            if (w->sides[i].swarm != NULL)
+                swarm_tick(w->sides[i].swarm, w->now);
+    }
+}
+
+static void join(struct world *w, uint32_t a, uint32_t b, bool fast)
+{
+    for (int turn = 0; turn < 2; turn++) {
+        const uint32_t me = turn == 0 ? a : b, it = turn == 0 ? b : a;
+        struct swarm_peer_new in = {.conn = it + 1, .incoming = turn == 1, .theirs = {.has_fast = fast, .has_extended = true}};
+        const uint8_t ip[4] = {10, 0, 0, (uint8_t)(it + 1)};
+        in.addr = addr_ipv4(ip, 6881);
+        memcpy(in.theirs.peer_id, w->sides[it].id, 20);
+        assert_int_equal(swarm_peer_add(w->sides[me].swarm, w->now, &in, &w->sides[me].peers[it]), ERR_OK);
+        w->sides[me].in[it].open = true;
+        w->sides[me].in[it].n = 0;
+    }
+}
+
+static void side_stop(struct world *w, struct side *s)
+{
+    swarm_stop(s->swarm, w->now);
+    run(w, 2);
+    assert_true(s->stopped);
+    swarm_free(s->swarm);
+    s->swarm = NULL;
+}
+
+static void side_free(struct side *s)
+{
+    if (s->swarm != NULL)
+        swarm_free(s->swarm);
+    pool_done(&s->pool);
+    free(s->disk);
+    free(s->exists);
+    for (uint32_t i = 0; i < SIDES_MAX; i++)
+        free(s->in[i].bytes);
+}
+
+static void world_done(struct world *w)
+{
+    for (uint32_t i = 0; i < w->sides_n; i++)
+        side_free(&w->sides[i]);
+    free(w->content);
+}
+
+static void assert_whole(struct world *w, struct side *s)
+{
+    assert_true(s->done);
+    assert_memory_equal(s->disk, w->content, w->meta.len);
+}
+
+static void one_to_one(bool fast, size_t chunk)
+{
+    struct world w;
+    world_init(&w, (chunk < 100 ? 5 : 20) * PIECE_LEN + 12345);
+    w.chunk = chunk;
+    const uint64_t lens[] = {100000, 0, 1, 200000, 77, 0};
+    world_files(&w, lens, 6);
+    side_add(&w, true, (struct slice){0});
+    side_add(&w, false, (struct slice){0});
+    run(&w, 1);
+    join(&w, 0, 1, fast);
+    run(&w, 30);
+    assert_whole(&w, &w.sides[1]);
+    struct swarm_stats s;
+    swarm_stats(w.sides[1].swarm, &s);
+    assert_int_equal(s.down_bytes, w.meta.len);
+    assert_int_equal(s.waste_bytes, 0);
+    swarm_stats(w.sides[0].swarm, &s);
+    assert_int_equal(s.up_bytes, w.meta.len);
+    world_done(&w);
+}
+
+static void one_seed_one_leech(void **state)
+{
+    UNUSED_STATE(state);
+    one_to_one(true, SIZE_MAX);
+}
+
+static void without_the_fast_extension(void **state)
+{
+    UNUSED_STATE(state);
+    one_to_one(false, SIZE_MAX);
+}
+
+// Streams are cut anywhere: every message and block must survive it.
+static void bytes_in_any_portions(void **state)
+{
+    UNUSED_STATE(state);
+    one_to_one(true, 1);
+    one_to_one(true, 7);
+    one_to_one(false, 1000);
+    one_to_one(true, 16384 + 13 + 5);
+}
+
+static void leeches_serve_each_other(void **state)
+{
+    UNUSED_STATE(state);
+    struct world w;
+    world_init(&w, 40 * PIECE_LEN);
+    world_files(&w, NULL, 1);
+    side_add(&w, true, (struct slice){0});
+    w.sides[0].up.bps = 512 * 1024;
+    for (int i = 0; i < 4; i++)
+        side_add(&w, false, (struct slice){0});
+    run(&w, 1);
+    for (uint32_t a = 0; a < 5; a++)
+        for (uint32_t b = a + 1; b < 5; b++)
+            join(&w, a, b, true);
+    run(&w, 60);
+    uint64_t from_leeches = 0;
+    for (uint32_t i = 1; i < 5; i++) {
+        struct swarm_stats s;
+        assert_whole(&w, &w.sides[i]);
+        swarm_stats(w.sides[i].swarm, &s);
+        from_leeches += s.down_bytes - s.down_seed_bytes;
+    }
+    assert_true(from_leeches > 2 * w.meta.len);
+    world_done(&w);
+}
+
+// One source: the first bad piece is the last.
+static void a_lone_poisoner_is_banned_at_once(void **state)
+{
+    UNUSED_STATE(state);
+    struct world w;
+    world_init(&w, 20 * PIECE_LEN);
+    world_files(&w, NULL, 1);
+    side_add(&w, true, (struct slice){0})->corrupt_every = 3;
+    side_add(&w, false, (struct slice){0});
+    run(&w, 1);
+    join(&w, 0, 1, true);
+    run(&w, 30);
+    assert_int_equal(w.sides[1].banned, 1);
+    assert_false(w.sides[1].done);
+    const struct slice have = swarm_have(w.sides[1].swarm);
+    for (uint32_t i = 0; i < w.meta.pieces_n; i++)
+        if (bits_get(have.p, i))
+            assert_memory_equal(w.sides[1].disk + i * PIECE_LEN, w.content + i * PIECE_LEN, PIECE_LEN);
+    world_done(&w);
+}
+
+// Several sources: the poisoner is found out, the honest stay.
+static void among_several_the_poisoner_is_found(void **state)
+{
+    UNUSED_STATE(state);
+    struct world w;
+    world_init(&w, 40 * PIECE_LEN);
+    world_files(&w, NULL, 1);
+    for (int i = 0; i < 3; i++)
+        side_add(&w, true, (struct slice){0});
+    w.sides[1].corrupt_every = 5;
+    side_add(&w, false, (struct slice){0});
+    run(&w, 1);
+    for (uint32_t i = 0; i < 3; i++)
+        join(&w, i, 3, true);
+    run(&w, 60);
+    assert_whole(&w, &w.sides[3]);
+    assert_int_equal(w.sides[3].banned, 1);
+    assert_null(w.sides[3].peers[1]);
+    world_done(&w);
+}
+
+// A stop saves; a start claims exactly that and fetches only the rest.
+static void a_stopped_download_goes_on(void **state)
+{
+    UNUSED_STATE(state);
+    struct world w;
+    world_init(&w, 40 * PIECE_LEN);
+    const uint64_t lens[] = {1000000, 500000};
+    world_files(&w, lens, 3);
+    side_add(&w, true, (struct slice){0})->up.bps = 256 * 1024;
+    side_add(&w, false, (struct slice){0});
+    run(&w, 1);
+    join(&w, 0, 1, true);
+    run(&w, 5);
+    struct side *first = &w.sides[1];
+    struct swarm_stats s;
+    swarm_stats(first->swarm, &s);
+    const uint32_t had = s.pieces_have;
+    assert_in_range(had, 5, 35);
+    side_stop(&w, first);
+    struct side *second = side_add(&w, false, slice_of(first->blob, first->blob_n));
+    memcpy(second->disk, first->disk, w.meta.len);
+    memcpy(second->exists, first->exists, w.meta.files_n);
+    run(&w, 1);
+    swarm_stats(second->swarm, &s);
+    assert_true(s.pieces_have >= had);
+    join(&w, 0, 2, true);
+    run(&w, 60);
+    assert_whole(&w, second);
+    swarm_stats(second->swarm, &s);
+    assert_int_equal(s.down_bytes, w.meta.len - (uint64_t)had * PIECE_LEN);
+    world_done(&w);
+}
+
+// The disk is full: the torrent says so, loses nothing, and goes on by itself when there is room.
+static void a_full_disk_is_waited_for(void **state)
+{
+    UNUSED_STATE(state);
+    struct world w;
+    world_init(&w, 40 * PIECE_LEN);
+    world_files(&w, NULL, 1);
+    side_add(&w, true, (struct slice){0})->up.bps = 256 * 1024;
+    struct side *leech = side_add(&w, false, (struct slice){0});
+    run(&w, 1);
+    join(&w, 0, 1, true);
+    run(&w, 3);
+    leech->write_error = ERR_NOSPACE;
+    run(&w, 60);
+    struct swarm_stats s;
+    swarm_stats(leech->swarm, &s);
+    assert_int_equal(s.state, SWARM_ERROR);
+    assert_int_equal(s.error, ERR_NOSPACE);
+    assert_int_equal(leech->errors, 1);
+    leech->write_error = ERR_OK;
+    run(&w, 60);
+    assert_int_equal(leech->recovered, 1);
+    assert_whole(&w, leech);
+    swarm_stats(leech->swarm, &s);
+    assert_int_equal(s.down_bytes, w.meta.len);
+    world_done(&w);
+}
+
+static void limits_hold(void **state)
+{
+    UNUSED_STATE(state);
+    struct world w;
+    world_init(&w, 60 * PIECE_LEN);
+    world_files(&w, NULL, 1);
+    side_add(&w, true, (struct slice){0});
+    side_add(&w, false, (struct slice){0})->down.bps = 200000;
+    run(&w, 1);
+    join(&w, 0, 1, true);
+    run(&w, 10);
+    struct swarm_stats s;
+    swarm_stats(w.sides[1].swarm, &s);
+    assert_in_range(s.down_bytes, 1940000, 2060000);
+    world_done(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_seed_one_leech),       cmocka_unit_test(without_the_fast_extension),
+        cmocka_unit_test(bytes_in_any_portions),    cmocka_unit_test(leeches_serve_each_other),
+        cmocka_unit_test(a_lone_poisoner_is_banned_at_once), cmocka_unit_test(among_several_the_poisoner_is_found),
+        cmocka_unit_test(a_stopped_download_goes_on), cmocka_unit_test(a_full_disk_is_waited_for),
+        cmocka_unit_test(limits_hold),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
