@@ -90,6 +90,134 @@ enum err scrape_url_write(struct wr *w, struct slice url, struct slice hashes)
     return w->ok ? ERR_OK : ERR_TOO_LONG;
 }
 
+// ---- the tracker's replies, as the client reads them
+
+// A number as a count: negative is not said, too big is the greatest.
+static uint32_t count_of(struct slice raw)
+{
+    int64_t v;
+    if (!bencode_raw_int(raw, &v) || v < 0)
+        return ANNOUNCE_UNKNOWN;
+    return (uint32_t)u64_min((uint64_t)v, ANNOUNCE_UNKNOWN - 1);
+}
+
+// BEP 31: minutes, or "never". Some write the number as a string.
+static int64_t retry_of(struct slice raw)
+{
+    struct slice text;
+    int64_t minutes = 0;
+    uint64_t v;
+    if (bencode_raw_str(raw, &text)) {
+        if (slice_eq_str(text, "never"))
+            return ANNOUNCE_RETRY_NEVER;
+        minutes = dec_parse(text, UINT32_MAX, &v) == ERR_OK ? (int64_t)v : 0;
+    } else {
+        (void)bencode_raw_int(raw, &minutes);
+    }
+    return minutes <= 0 || minutes > UINT32_MAX ? 0 : minutes * 60;
+}
+
+enum err announce_reply_parse(struct announce_reply *out, struct slice body)
+{
+    enum { SEEDS, DOWNLOADED, EXTERNAL, FAILURE, LEECHES, INTERVAL, MIN_INTERVAL, PEERS, PEERS6, RETRY, ID, WARNING, N };
+    struct bencode_field f[N] = {
+        [SEEDS] = {.key = "complete"}, [DOWNLOADED] = {.key = "downloaded"}, [EXTERNAL] = {.key = "external ip"},
+        [FAILURE] = {.key = "failure reason"}, [LEECHES] = {.key = "incomplete"}, [INTERVAL] = {.key = "interval"},
+        [MIN_INTERVAL] = {.key = "min interval"}, [PEERS] = {.key = "peers"}, [PEERS6] = {.key = "peers6"},
+        [RETRY] = {.key = "retry in"}, [ID] = {.key = "tracker id"}, [WARNING] = {.key = "warning message"},
+    };
+    if (!bencode_fields(body, f, N))
+        return ERR_PROTOCOL;
+    struct announce_reply r = {
+        .retry_in_s = retry_of(f[RETRY].raw), .interval_s = count_of(f[INTERVAL].raw),
+        .min_interval_s = count_of(f[MIN_INTERVAL].raw), .seeds = count_of(f[SEEDS].raw),
+        .leeches = count_of(f[LEECHES].raw), .downloaded = count_of(f[DOWNLOADED].raw),
+    };
+    r.failed = bencode_raw_str(f[FAILURE].raw, &r.failure);
+    (void)bencode_raw_str(f[WARNING].raw, &r.warning);
+    (void)bencode_raw_str(f[ID].raw, &r.tracker_id);
+    if (!bencode_raw_str(f[PEERS].raw, &r.peers4))
+        r.peers_list = f[PEERS].raw;
+    (void)bencode_raw_str(f[PEERS6].raw, &r.peers6);
+    struct slice ip;
+    if (bencode_raw_str(f[EXTERNAL].raw, &ip) && (ip.n == 4 || ip.n == 16))
+        r.external = ip.n == 4 ? addr_ipv4(ip.p, 0) : addr_ipv6(ip.p, 0);
+    *out = r;
+    return ERR_OK;
+}
+
+void announce_peers_init(struct announce_peers *p, const struct announce_reply *r)
+{
+    p->peers4 = rd_make(r->peers4);
+    p->peers6 = rd_make(r->peers6);
+    p->skipped = 0;
+    bencode_init(&p->list, r->peers_list, BENCODE_LENIENT);
+    (void)bencode_list(&p->list);       // anything else has no items
+}
+
+// {ip: text, port: number}: a host name gives no address. BEP 3, 7.
+static bool peer_of(struct slice raw, struct addr *out)
+{
+    struct bencode_field f[] = {{.key = "ip"}, {.key = "port"}};
+    struct slice ip;
+    int64_t port;
+    if (!bencode_fields(raw, f, ARRAY_LEN(f)) || !bencode_raw_str(f[0].raw, &ip) || !bencode_raw_int(f[1].raw, &port))
+        return false;
+    struct addr a;
+    if (port <= 0 || port > UINT16_MAX || addr_parse(ip, 1, &a) != ERR_OK)
+        return false;
+    a.port = u16_of((uint64_t)port);
+    *out = a;
+    return true;
+}
+
+bool announce_peers_next(struct announce_peers *p, struct addr *out)
+{
+    struct addr a = {0};
+    while (p->peers4.n >= 6 || p->peers6.n >= 18) {
+        uint8_t ip[16];
+        const bool ipv6 = p->peers4.n < 6;
+        struct rd *r = ipv6 ? &p->peers6 : &p->peers4;
+        rd_copy(r, ip, ipv6 ? 16 : 4);
+        const uint16_t port = rd_be16(r);
+        a = ipv6 ? addr_ipv6(ip, port) : addr_ipv4(ip, port);
+        if (a.port != 0) {
+            *out = a;
+            return true;
+        }
+        p->skipped++;
+    }
+    while (p->list.depth != 0 && bencode_more(&p->list)) {
+        if (peer_of(bencode_raw(&p->list), out))
+            return true;
+        p->skipped++;
+    }
+    return false;
+}
+
+enum err scrape_reply_find(struct slice body, const uint8_t hash[20], struct scrape_counts *out)
+{
+    struct bencode_field top[] = {{.key = "files"}};
+    if (!bencode_fields(body, top, ARRAY_LEN(top)) || top[0].raw.n == 0)
+        return ERR_PROTOCOL;
+    struct bencode b;
+    struct slice key;
+    bencode_init(&b, top[0].raw, BENCODE_LENIENT);
+    if (!bencode_dict(&b))
+        return ERR_PROTOCOL;
+    while (bencode_key(&b, &key)) {
+        const struct slice raw = bencode_raw(&b);
+        if (!slice_eq(key, slice_of(hash, ANNOUNCE_HASH_LEN)))
+            continue;
+        struct bencode_field f[] = {{.key = "complete"}, {.key = "downloaded"}, {.key = "incomplete"}};
+        if (!bencode_fields(raw, f, ARRAY_LEN(f)))
+            return ERR_PROTOCOL;
+        *out = (struct scrape_counts){.seeds = count_of(f[0].raw), .downloaded = count_of(f[1].raw), .leeches = count_of(f[2].raw)};
+        return ERR_OK;
+    }
+    return ERR_NOT_FOUND;
+}
+
 // ---- requests, as the tracker reads them
 
 static uint8_t lower(uint8_t c) { return c >= 'A' && c <= 'Z' ? (uint8_t)(c + 32) : c; }

@@ -1,6 +1,7 @@
 // The HTTP tracker protocol, both sides. BEP 3, 7, 21, 23, 24, 31, 48; HTTP/1.1 requests as far as a tracker needs them.
 #pragma once
 #include "codec/announce.h"
+#include "codec/bencode.h"
 
 // ---- the client's requests
 
@@ -37,13 +38,14 @@ struct announce_reply {
 // not a dictionary, or broken inside.
 MUST_USE enum err announce_reply_parse(struct announce_reply *out, struct slice body);
 
-// Walks the peers of a reply in the order compact, compact IPv6, dictionaries.
+// Walks the peers of a reply in the order compact, compact IPv6, dictionaries. Borrows from the body.
 struct announce_peers {
-    struct rd peers4, peers6, list;
+    struct rd peers4, peers6;
+    struct bencode list;
     uint32_t skipped;                   // host names, port 0, broken entries
 };
 
-struct announce_peers announce_peers_make(const struct announce_reply *r);
+void announce_peers_init(struct announce_peers *p, const struct announce_reply *r);
 // The next peer with an address and a port; false: no more.
 bool announce_peers_next(struct announce_peers *p, struct addr *out);
 
