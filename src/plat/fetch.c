@@ -224,7 +224,7 @@ static void set_options(struct fetch *t, const char *url)
         (void)curl_easy_setopt(c, CURLOPT_INTERFACE, t->f->device);
 }
 
-enum err fetcher_get(struct fetcher *f, uint32_t id, struct slice url)
+enum err fetcher_get(struct fetcher *f, uint32_t id, struct slice url, enum addr_family family)
 {
     if (url.n == 0 || url.n > FETCH_URL_MAX || memchr(url.p, 0, url.n) != NULL)
         return ERR_SYNTAX;
@@ -241,6 +241,8 @@ enum err fetcher_get(struct fetcher *f, uint32_t id, struct slice url)
         return ERR_NOMEM;
     }
     set_options(t, text);
+    const long resolve = family == ADDR_IPV4 ? CURL_IPRESOLVE_V4 : family == ADDR_IPV6 ? CURL_IPRESOLVE_V6 : CURL_IPRESOLVE_WHATEVER;
+    (void)curl_easy_setopt(t->easy, CURLOPT_IPRESOLVE, resolve);
     if (curl_multi_add_handle(f->multi, t->easy) != CURLM_OK) {
         curl_easy_cleanup(t->easy);
         free(t);

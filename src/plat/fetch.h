@@ -1,7 +1,7 @@
 // GET over HTTP and HTTPS, on the loop: libcurl's multi interface.
 #pragma once
 #include "plat/loop.h"
-#include "base/bytes.h"
+#include "base/addr.h"
 
 struct fetcher;
 
@@ -27,5 +27,6 @@ struct fetcher_config {
 MUST_USE enum err fetcher_new(struct fetcher **out, struct loop *l, const struct fetcher_config *cfg);
 // Running fetches end without `done`.
 void fetcher_free(struct fetcher *f);
-// Always answered by `done`, never from inside this call, if ERR_OK. ERR_SYNTAX: empty, too long, or a NUL; ERR_NOMEM.
-MUST_USE enum err fetcher_get(struct fetcher *f, uint32_t id, struct slice url);
+// Over one address family, ADDR_NONE: any. Always answered by `done`, never from inside this call, if ERR_OK.
+// ERR_SYNTAX: empty, too long, or a NUL; ERR_NOMEM.
+MUST_USE enum err fetcher_get(struct fetcher *f, uint32_t id, struct slice url, enum addr_family family);

@@ -62,6 +62,14 @@ static void queue_append(struct queue *to, struct queue *from)
     queue_init(from);
 }
 
+static void drop_all(struct queue *q)
+{
+    for (struct job *j = queue_take(q); j != NULL; j = queue_take(q)) {
+        if (j->drop != NULL)
+            j->drop(j);
+    }
+}
+
 void jobs_collect(struct jobs *b)
 {
     struct queue all;
@@ -97,6 +105,7 @@ void jobs_free(struct jobs *b)
 {
     if (b == NULL)
         return;
+    drop_all(&b->done);
     waker_free(b->waker);
     pthread_mutex_destroy(&b->lock);
     free(b);
@@ -219,15 +228,7 @@ void pool_kick(struct pool *p)
 
 uint32_t pool_pending(const struct pool *p) { return p->pending; }
 
-static void drop_all(struct queue *q, void (*drop)(struct job *j))
-{
-    for (struct job *j = queue_take(q); j != NULL; j = queue_take(q)) {
-        if (drop != NULL)
-            drop(j);
-    }
-}
-
-void pool_free(struct pool *p, void (*drop)(struct job *j))
+void pool_free(struct pool *p)
 {
     if (p == NULL)
         return;
@@ -244,7 +245,7 @@ void pool_free(struct pool *p, void (*drop)(struct job *j))
         pthread_join(p->threads[i], NULL);
     queue_append(&waiting, &p->fresh[1]);
     queue_append(&waiting, &p->fresh[0]);
-    drop_all(&waiting, drop);
+    drop_all(&waiting);
     pthread_cond_destroy(&p->wake);
     pthread_mutex_destroy(&p->lock);
     free(p);

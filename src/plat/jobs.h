@@ -11,6 +11,7 @@ struct jobs;
 struct job {
     void (*run)(struct job *j, uint8_t *(*scratch)(void));  // on a worker; scratch() gives its WORKER_SCRATCH bytes or NULL
     void (*done)(struct job *j);        // on the loop's thread
+    void (*drop)(struct job *j);        // instead of done when all ends first; may be NULL
     struct job *next;                   // next and pool are the pool's
     struct pool *pool;
     bool urgent;                        // before those that are not
@@ -18,15 +19,15 @@ struct job {
 
 // The way back of all pools of a loop.
 MUST_USE enum err jobs_new(struct jobs **out, struct loop *l);
-// Wants its pools freed. What has run but is not done is forgotten.
+// Wants its pools freed. What has run but is not done is dropped.
 void jobs_free(struct jobs *b);
 // Calls done() of all that have run; the loop does it by itself, a turn may do it earlier.
 void jobs_collect(struct jobs *b);
 
 // `threads` workers, started when first needed; `name` shows in ps. ERR_NOMEM.
 MUST_USE enum err pool_new(struct pool **out, struct jobs *b, uint32_t threads, const char *name);
-// Waits for the jobs that run (name resolution may take long); those still waiting are given to drop(j) (may be NULL).
-void pool_free(struct pool *p, void (*drop)(struct job *j));
+// Waits for the jobs that run (name resolution may take long); those still waiting are dropped.
+void pool_free(struct pool *p);
 // Queues; workers are woken by pool_kick, once for many. Loop's thread only.
 void pool_push(struct pool *p, struct job *j);
 void pool_kick(struct pool *p);

@@ -51,6 +51,12 @@ static void touch_now(struct loop *l) { l->now = uv_hrtime(); }
 
 nsec loop_now(const struct loop *l) { return l->now; }
 
+nsec loop_fresh(struct loop *l)
+{
+    touch_now(l);
+    return l->now;
+}
+
 static void on_ready(uv_poll_t *uv, int status, int events);
 
 static void watch_apply(struct watch *w)

@@ -18,6 +18,8 @@ MUST_USE enum err loop_new(struct loop **out, void (*turn)(void *ctx), void *ctx
 void loop_free(struct loop *l);
 // The monotonic clock as it was when the present callback began.
 nsec loop_now(const struct loop *l);
+// Reads the clock again: for whoever is outside of the loop. loop_now follows.
+nsec loop_fresh(struct loop *l);
 // Returns after loop_stop. May be called again.
 void loop_run(struct loop *l);
 void loop_stop(struct loop *l);

@@ -1,0 +1,328 @@
+// The real host: see host.h. Here: its life, its clock, and what the node's outputs mean.
+#include "app/host.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "app/host_parts.h"
+
+static void *heap_resize(void *ctx, void *p, size_t old_n, size_t new_n)
+{
+    struct host *h = ctx;
+    if (new_n == 0) {
+        free(p);
+        h->stats.heap_bytes -= old_n;
+        return NULL;
+    }
+    void *fresh = realloc(p, new_n);
+    if (fresh != NULL)
+        h->stats.heap_bytes += new_n - old_n;
+    return fresh;
+}
+
+// Page-aligned: the kernel copies five times as fast into it.
+static void *payload_resize(void *ctx, void *p, size_t old_n, size_t new_n)
+{
+    struct host *h = ctx;
+    void *fresh = NULL;
+    if (new_n > 0 && p != NULL) {
+        fresh = mremap(p, old_n, new_n, MREMAP_MAYMOVE);
+    } else if (new_n > 0) {
+        fresh = mmap(NULL, new_n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    } else if (p != NULL) {
+        (void)munmap(p, old_n);
+    }
+    if (fresh == MAP_FAILED)
+        return NULL;
+    h->stats.payload_bytes += new_n - old_n;
+    return fresh;
+}
+
+static void log_text(void *ctx, enum log_level level, const char *text)
+{
+    static const char *const NAMES[] = {"debug", "info", "warning", "error"};
+    (void)ctx;
+    (void)fprintf(stderr, "kith: %s: %s\n", NAMES[level], text);
+}
+
+static void carry_out(struct host *h, enum node_kind kind, const struct node_out *o)
+{
+    switch (kind) {
+    case NODE_IDLE:
+        break;
+    case NODE_DGRAM:
+        net_datagram(h, o);
+        break;
+    case NODE_CONNECT:
+        conn_open(h, &o->addr, o->conn);
+        break;
+    case NODE_SEND:
+        send_queue(h, o);
+        break;
+    case NODE_CLOSE:
+        conn_close(h, o->conn, o->flush);
+        break;
+    case NODE_RESUME:
+        conn_resume(h, o->conn);
+        break;
+    case NODE_JOB:
+        disk_job(h, &o->job);
+        break;
+    case NODE_FETCH:
+        ask_fetch(h, o);
+        break;
+    case NODE_RESOLVE:
+        ask_resolve(h, o->id, o->bytes);
+        break;
+    case NODE_SAVE:
+        ask_save(h, o->id, o->key, o->bytes);
+        break;
+    case NODE_EVENT:
+        if (o->event.kind == NODE_EVENT_STOPPED) {
+            h->stopped = true;
+            loop_stop(h->loop);
+        }
+        if (h->cfg.event != NULL)
+            h->cfg.event(h->cfg.ctx, &o->event);
+        break;
+    }
+}
+
+void host_turn_node(struct host *h)
+{
+    if (h->draining)
+        return;                         // an output's own consequence: the loop below goes on
+    h->draining = true;
+    struct node_out o;
+    for (;;) {
+        h->tx.n = 0;
+        o = (struct node_out){0};
+        const enum node_kind kind = node_poll(h->node, loop_now(h->loop), &h->tx, &o);
+        if (kind == NODE_IDLE)
+            break;
+        carry_out(h, kind, &o);
+    }
+    h->due = o.deadline;
+    h->draining = false;
+}
+
+void host_drain(struct host *h) { host_turn_node(h); }
+
+// Before each wait: what came together goes out together.
+static void on_turn(void *ctx)
+{
+    struct host *h = ctx;
+    jobs_collect(h->jobs);
+    host_turn_node(h);
+    for (int i = 0; i < HOST_ROUNDS && !list_empty(&h->busy); i++)
+        send_round(h);
+    if (!list_empty(&h->busy))
+        loop_again(h->loop);
+    net_flush_udp(h);
+    disk_kick(h);
+    conn_sweep(h);
+    timer_set(h->deadline, h->due);
+}
+
+static void on_deadline(void *ctx)
+{
+    struct host *h = ctx;
+    node_tick(h->node, loop_now(h->loop));
+    host_turn_node(h);
+}
+
+static void on_second(void *ctx)
+{
+    struct host *h = ctx;
+    timer_set(h->second, loop_now(h->loop) + NSEC_S);
+    conn_expire(h);
+    net_listen_again(h);
+    if (h->cfg.tick != NULL)
+        h->cfg.tick(h->cfg.ctx);
+    host_turn_node(h);
+}
+
+static void on_stop_late(void *ctx)
+{
+    struct host *h = ctx;
+    h->outcome = ERR_TIMEOUT;
+    loop_stop(h->loop);
+}
+
+static void on_signal(void *ctx, int number)
+{
+    (void)number;
+    host_stop(ctx);
+}
+
+static void start_stop(struct host *h)
+{
+    h->stopping = true;
+    timer_set(h->stop_timer, loop_now(h->loop) + HOST_STOP_MAX);
+    node_stop(h->node, loop_now(h->loop));
+    host_turn_node(h);
+}
+
+void host_stop(struct host *h)
+{
+    if (!h->stopping) {
+        start_stop(h);
+    } else if (!h->stopped) {
+        h->outcome = ERR_CANCELLED;
+        loop_stop(h->loop);
+    }
+}
+
+enum err host_run(struct host *h)
+{
+    if (h->stopped)
+        return ERR_OK;
+    timer_set(h->second, loop_now(h->loop) + NSEC_S);
+    loop_run(h->loop);
+    net_flush_udp(h);                   // the last announces
+    return h->stopped ? ERR_OK : h->outcome;
+}
+
+struct node *host_node(struct host *h) { return h->node; }
+nsec host_now(struct host *h) { return loop_fresh(h->loop); }
+const struct env *host_env(const struct host *h) { return &h->env; }
+uint16_t host_port(const struct host *h) { return h->port; }
+uint16_t host_tracker_http_port(const struct host *h) { return h->tracker_http; }
+uint16_t host_tracker_udp_port(const struct host *h) { return h->tracker_udp; }
+void host_stats(const struct host *h, struct host_stats *out) { *out = h->stats; }
+
+static enum err read_config(struct host *h, const struct host_config *cfg, char why[HOST_WHY_MAX])
+{
+    if (cfg->listen != NULL && addr_parse(slice_str(cfg->listen), 0, &h->from) != ERR_OK) {
+        (void)snprintf(why, HOST_WHY_MAX, "%.100s is not an IP address", cfg->listen);
+        return ERR_SYNTAX;
+    }
+    h->from.port = 0;
+    if (h->from.family != ADDR_NONE && addr_is_any(&h->from) && h->from.family == ADDR_IPV6)
+        h->from = (struct addr){0};     // "::" means everything, as users expect
+    if (cfg->device != NULL) {
+        if (strlen(cfg->device) >= sizeof h->device) {
+            (void)snprintf(why, HOST_WHY_MAX, "%.100s is not a network device", cfg->device);
+            return ERR_SYNTAX;
+        }
+        memcpy(h->device, cfg->device, strlen(cfg->device) + 1);
+    }
+    return ERR_OK;
+}
+
+static enum err make_pools(struct host *h)
+{
+    const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    const uint32_t hash_n = h->cfg.hash_workers != 0 ? h->cfg.hash_workers : cores > 0 ? (uint32_t)cores : 1;
+    const uint32_t disk_n = h->cfg.disk_workers != 0 ? h->cfg.disk_workers : HOST_DISK_WORKERS;
+    enum err e = jobs_new(&h->jobs, h->loop);
+    if (e == ERR_OK)
+        e = pool_new(&h->hash, h->jobs, hash_n, "kith-hash");
+    if (e == ERR_OK)
+        e = pool_new(&h->disk, h->jobs, disk_n, "kith-disk");
+    if (e == ERR_OK)
+        e = pool_new(&h->names, h->jobs, HOST_NAME_WORKERS, "kith-names");
+    if (e == ERR_OK)
+        e = pool_new(&h->state, h->jobs, 1, "kith-state");
+    if (e == ERR_OK)
+        e = files_new(&h->files, HOST_FILES_MAX);
+    return e;
+}
+
+static enum err make_parts(struct host *h)
+{
+    enum err e = loop_new(&h->loop, on_turn, h);
+    if (e == ERR_OK)
+        e = loop_signals(h->loop, on_signal);
+    if (e == ERR_OK)
+        e = timer_new(&h->deadline, h->loop, on_deadline, h);
+    if (e == ERR_OK)
+        e = timer_new(&h->second, h->loop, on_second, h);
+    if (e == ERR_OK)
+        e = timer_new(&h->stop_timer, h->loop, on_stop_late, h);
+    if (e == ERR_OK)
+        e = make_pools(h);
+    h->tx = (struct buf){.p = malloc(HOST_TX_BYTES), .cap = HOST_TX_BYTES};
+    if (e == ERR_OK && h->tx.p == NULL)
+        e = ERR_NOMEM;
+    char text[ADDR_TEXT_MAX];
+    const char *leave_by = h->device[0] != 0 ? h->device : NULL;
+    if (leave_by == NULL && h->from.family != ADDR_NONE && !addr_is_any(&h->from))
+        leave_by = addr_format_ip(&h->from, text);
+    const struct fetcher_config fetch = {.device = leave_by, .body_max = NODE_FETCH_MAX, .done = ask_fetched, .ctx = h};
+    if (e == ERR_OK)
+        e = fetcher_new(&h->fetcher, h->loop, &fetch);
+    return e;
+}
+
+enum err host_new(struct host **out, const struct host_config *cfg, char why[HOST_WHY_MAX])
+{
+    struct host *h = calloc(1, sizeof *h);
+    (void)snprintf(why, HOST_WHY_MAX, "not enough memory");
+    if (h == NULL)
+        return ERR_NOMEM;
+    (void)signal(SIGPIPE, SIG_IGN);
+    h->cfg = *cfg;
+    h->heap = (struct mem){heap_resize, h};
+    h->payload = (struct mem){payload_resize, h};
+    h->log = (struct log){cfg->log != NULL ? cfg->log : log_text, cfg->ctx, cfg->log_level};
+    h->env = (struct env){.mem = &h->heap, .payload = &h->payload, .log = &h->log};
+    list_init(&h->busy);
+    list_init(&h->holders);
+    list_init(&h->hungry);
+    list_init(&h->flushing);
+    list_init(&h->gone);
+    if (getrandom(&h->env.seed, sizeof h->env.seed, 0) != (ssize_t)sizeof h->env.seed)
+        h->env.seed = (uint64_t)getpid();
+    map_init(&h->conns, &h->heap, HOST_CONNS_MAX, mix64(h->env.seed));
+    enum err e = read_config(h, cfg, why);
+    if (e == ERR_OK) {
+        e = make_parts(h);
+        if (e != ERR_OK)
+            (void)snprintf(why, HOST_WHY_MAX, "cannot start: %s", err_text(e));
+    }
+    if (e == ERR_OK)
+        e = net_open(h, why);
+    if (e == ERR_OK) {
+        h->cfg.node.listen_port = h->port;
+        h->due = NSEC_NEVER;
+        e = node_new(&h->node, &h->cfg.node, &h->env, loop_now(h->loop));
+    }
+    h->cfg.listen = h->cfg.device = NULL;
+    if (e != ERR_OK) {
+        host_free(h);
+        return e;
+    }
+    why[0] = 0;
+    *out = h;
+    return ERR_OK;
+}
+
+void host_free(struct host *h)
+{
+    if (h == NULL)
+        return;
+    pool_free(h->hash);
+    pool_free(h->disk);
+    pool_free(h->names);
+    pool_free(h->state);
+    jobs_free(h->jobs);
+    fetcher_free(h->fetcher);
+    conn_close_all(h);
+    net_close(h);
+    node_free(h->node);
+    files_free(h->files);
+    timer_free(h->deadline);
+    timer_free(h->second);
+    timer_free(h->stop_timer);
+    loop_free(h->loop);
+    map_done(&h->conns);
+    disk_done(h);
+    send_done(h);
+    free(h->tx.p);
+    free(h);
+}

@@ -1,0 +1,128 @@
+// Questions of the node to the world outside of streams and disks: URLs, names, the state that is kept.
+#include <stdlib.h>
+
+#include "app/host_parts.h"
+
+struct ask {
+    struct job job;
+    struct host *h;
+    enum { ASK_RESOLVE, ASK_SAVE, ASK_WORK } kind;
+    uint32_t id;
+    enum err err;
+    struct addr addrs[RESOLVE_ADDRS_MAX];
+    uint32_t addrs_n;
+    void (*work)(void *ctx);
+    void (*work_done)(void *ctx);
+    void *work_ctx;
+    size_t key_n, n;
+    uint8_t bytes[];                    // name; or key, then blob
+};
+
+static void run_ask(struct job *job, uint8_t *(*scratch)(void))
+{
+    struct ask *a = CONTAINER(job, struct ask, job);
+    const struct host_config *cfg = &a->h->cfg;
+    (void)scratch;
+    switch (a->kind) {
+    case ASK_RESOLVE:
+        a->err = resolve_name(slice_of(a->bytes, a->n), a->addrs, &a->addrs_n);
+        break;
+    case ASK_SAVE:
+        if (cfg->save != NULL)
+            a->err = cfg->save(cfg->ctx, slice_of(a->bytes, a->key_n), slice_of(a->bytes + a->key_n, a->n - a->key_n));
+        break;
+    case ASK_WORK:
+        a->work(a->work_ctx);
+        break;
+    }
+}
+
+static void on_drop(struct job *job) { free(CONTAINER(job, struct ask, job)); }
+
+static void on_done(struct job *job)
+{
+    struct ask *a = CONTAINER(job, struct ask, job);
+    struct host *h = a->h;
+    const nsec now = loop_now(h->loop);
+    switch (a->kind) {
+    case ASK_RESOLVE:
+        node_resolved(h->node, now, a->id, a->err, a->addrs, a->addrs_n);
+        break;
+    case ASK_SAVE:
+        node_saved(h->node, now, a->id, a->err);
+        break;
+    case ASK_WORK:
+        if (a->work_done != NULL)
+            a->work_done(a->work_ctx);
+        break;
+    }
+    free(a);
+    host_turn_node(h);
+}
+
+static struct ask *ask_new(struct host *h, int kind, struct slice a, struct slice b)
+{
+    if (b.n > SIZE_MAX / 4 || a.n > SIZE_MAX / 4)
+        return NULL;
+    struct ask *q = calloc(1, sizeof *q + a.n + b.n);
+    if (q == NULL)
+        return NULL;
+    q->job = (struct job){.run = run_ask, .done = on_done, .drop = on_drop};
+    q->h = h;
+    q->kind = kind;
+    q->key_n = a.n;
+    q->n = a.n + b.n;
+    if (a.n > 0)
+        memcpy(q->bytes, a.p, a.n);
+    if (b.n > 0)
+        memcpy(q->bytes + a.n, b.p, b.n);
+    return q;
+}
+
+void ask_resolve(struct host *h, uint32_t id, struct slice name)
+{
+    struct ask *q = ask_new(h, ASK_RESOLVE, name, (struct slice){0});
+    if (q == NULL) {
+        node_resolved(h->node, loop_now(h->loop), id, ERR_NOMEM, NULL, 0);
+        return;
+    }
+    q->id = id;
+    pool_push(h->names, &q->job);
+}
+
+void ask_save(struct host *h, uint32_t id, struct slice key, struct slice blob)
+{
+    struct ask *q = ask_new(h, ASK_SAVE, key, blob);
+    if (q == NULL) {
+        node_saved(h->node, loop_now(h->loop), id, ERR_NOMEM);
+        return;
+    }
+    q->id = id;
+    pool_push(h->state, &q->job);
+}
+
+enum err host_work(struct host *h, void (*run)(void *ctx), void (*done)(void *ctx), void *ctx)
+{
+    struct ask *q = ask_new(h, ASK_WORK, (struct slice){0}, (struct slice){0});
+    if (q == NULL)
+        return ERR_NOMEM;
+    q->work = run;
+    q->work_done = done;
+    q->work_ctx = ctx;
+    pool_push(h->state, &q->job);
+    return ERR_OK;
+}
+
+void ask_fetch(struct host *h, const struct node_out *o)
+{
+    const enum err e = fetcher_get(h->fetcher, o->id, o->bytes, o->family);
+    if (e != ERR_OK)
+        node_fetched(h->node, loop_now(h->loop), o->id, e, 0, (struct slice){0});
+}
+
+void ask_fetched(void *ctx, uint32_t id, enum err e, int status, struct slice body)
+{
+    struct host *h = ctx;
+    node_fetched(h->node, loop_now(h->loop), id, e, status, body);
+    host_turn_node(h);
+}

@@ -1,0 +1,186 @@
+// What the files of the host share; nobody else includes it.
+#pragma once
+#include "app/host.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "plat/plat.h"
+
+#include <sys/uio.h>
+
+enum {
+    HOST_TX_BYTES = 2 * NODE_TX_MIN,
+    HOST_FILES_MAX = 256,               // descriptors kept open
+    HOST_DISK_WORKERS = 4,
+    HOST_NAME_WORKERS = 2,
+    HOST_CONNS_MAX = 16384,
+    HOST_SCRATCH_BYTES = 256 * 1024,    // one read for sending: half an L2 cache
+    HOST_SCRATCH_MAX = 32,              // 8 MiB in all
+    HOST_ACCEPTS = 64,                  // of one turn and listener
+    HOST_READS = 4,                     // of one turn and connection
+    HOST_ROUNDS = 4,                    // of sending in one turn
+    HOST_IOV_MAX = 80,                  // of one sendmsg
+};
+
+#define HOST_STOP_MAX (5 * NSEC_S)
+#define HOST_FLUSH_MAX (15 * NSEC_S)    // a NODE_CLOSE that flushes is cut then
+
+struct scratch {
+    struct scratch *next;
+    uint8_t *p;
+    uint32_t left;                      // bytes in it that are not sent
+};
+
+// One thing to send. A file range that is loaded keeps its origin, so that its memory can be taken back.
+struct out_item {
+    enum { OUT_BYTES, OUT_FILE } kind;
+    uint32_t store, file;
+    uint64_t off, len;
+    const uint8_t *mem;                 // OUT_FILE: its first `loaded` bytes, in the connection's scratch
+    uint64_t loaded;
+};
+
+// What waits to be sent on one stream, in order: a ring of items; the bytes of OUT_BYTES lie one after the other.
+struct out {
+    struct out_item *items;
+    uint32_t head, n, cap;              // cap: a power of two or 0
+    struct buf bytes;
+    size_t bytes_at;                    // first unsent
+    uint64_t left;                      // bytes of all items
+    struct scratch *scratch;
+    uint32_t chunk;                     // how much to load at once: follows what the socket takes
+};
+
+enum conn_state { CONN_CONNECTING, CONN_OPEN, CONN_FLUSHING, CONN_GONE };
+
+struct conn {
+    struct host *h;
+    uint32_t id;
+    enum conn_state state;
+    int fd;
+    struct watch *watch;
+    struct map_node node;               // in host.conns while the node knows it
+    struct list busy;                   // in host.busy: has to send
+    struct list hold;                   // in host.holders: has a scratch; or in host.hungry: waits for one
+    struct list flush;                  // in host.flushing
+    struct list gone;                   // in host.gone
+    bool rx_paused, tx_blocked, loading;    // loading: a worker fills the scratch
+    nsec flush_until;
+    struct out out;
+};
+
+struct listener {
+    struct host *h;
+    enum node_port port;
+    int fd;
+    struct watch *watch;
+};
+
+struct socket_udp {
+    struct host *h;
+    enum node_port port;
+    uint8_t family;
+    struct udp *udp;
+    struct watch *watch;
+};
+
+struct dirty_file {
+    uint32_t store, file;
+};
+
+struct host {
+    struct host_config cfg;
+    struct node *node;
+    struct mem heap, payload;
+    struct log log;
+    struct env env;
+    struct loop *loop;
+    struct jobs *jobs;
+    struct pool *hash, *disk, *names, *state;
+    struct files *files;
+    struct fetcher *fetcher;
+    struct timer *deadline, *second, *stop_timer;
+    nsec due;                           // of the node
+    struct buf tx;
+    bool draining, stopping, stopped;
+    enum err outcome;
+
+    struct addr from;                   // family ADDR_NONE: any
+    char device[16];
+    uint16_t port, tracker_http, tracker_udp;
+    struct listener listeners[4];
+    struct socket_udp udps[4];
+    uint32_t listeners_n, udps_n;
+
+    struct map conns;
+    struct list busy, holders, hungry, flushing, gone;
+    struct scratch *scratch_free;
+    struct scratch scratches[HOST_SCRATCH_MAX];
+    uint32_t scratches_n;
+    struct dirty_file *dirty;           // written and not synced since
+    uint32_t dirty_n, dirty_cap;
+    struct host_job *spare_jobs;
+    struct host_stats stats;
+};
+
+// host.c
+// Calls of the node go on: polls it and carries out what it wants.
+void host_turn_node(struct host *h);
+
+// host_net.c
+MUST_USE enum err net_open(struct host *h, char why[HOST_WHY_MAX]);
+// After accepting had to stop for want of descriptors.
+void net_listen_again(struct host *h);
+void net_close(struct host *h);
+void net_flush_udp(struct host *h);
+void net_datagram(struct host *h, const struct node_out *o);
+
+// host_conn.c
+void conn_open(struct host *h, const struct addr *to, uint32_t id);
+void conn_adopt(struct host *h, int fd, enum node_port port, const struct addr *from);
+struct conn *conn_of(struct host *h, uint32_t id);
+void conn_close(struct host *h, uint32_t id, bool flush);
+void conn_resume(struct host *h, uint32_t id);
+// The stream failed: the node is told unless it has closed it.
+void conn_fail(struct conn *c, enum err e);
+// Tells the loop what this connection waits for.
+void conn_interest(struct conn *c);
+// All bytes are out.
+void conn_flushed(struct conn *c);
+void conn_sweep(struct host *h);        // frees what is gone
+void conn_expire(struct host *h);       // cuts what flushes for too long
+void conn_close_all(struct host *h);
+
+// host_out.c: the queue alone
+// Copies bytes. ERR_NOMEM: nothing was added.
+MUST_USE enum err out_add(struct out *o, const struct io_seg *seg);
+struct out_item *out_at(const struct out *o, uint32_t i);
+// What can be sent now, in order: up to what is not loaded. Returns the entries of iov, their bytes in *out_total.
+uint32_t out_gather(const struct out *o, struct iovec iov[HOST_IOV_MAX], size_t *out_total);
+// n bytes are sent.
+void out_consume(struct out *o, size_t n);
+// Forgets what is loaded: it is read again when its turn comes. The scratch stays.
+void out_unload(struct out *o);
+// Frees what it owns; the scratch was given back before.
+void out_done(struct out *o);
+
+// host_send.c
+void send_queue(struct host *h, const struct node_out *o);
+// Sends what it can of all busy connections.
+void send_round(struct host *h);
+void send_loaded(struct conn *c, enum err e, size_t got);
+void send_release(struct conn *c);      // gives the scratch back
+void send_done(struct host *h);
+
+// host_disk.c
+void disk_job(struct host *h, const struct io_job *job);
+void disk_kick(struct host *h);
+void disk_done(struct host *h);
+uint64_t disk_key(uint32_t store, uint32_t file);
+// Fills `to`, in the connection's scratch, with a cold file range; send_loaded answers, never from inside. ERR_NOMEM.
+MUST_USE enum err disk_load(struct conn *c, uint32_t store, uint32_t file, uint64_t off, struct span to);
+
+// host_ask.c
+void ask_fetch(struct host *h, const struct node_out *o);
+void ask_resolve(struct host *h, uint32_t id, struct slice name);
+void ask_save(struct host *h, uint32_t id, struct slice key, struct slice blob);
+void ask_fetched(void *ctx, uint32_t id, enum err e, int status, struct slice body);
