@@ -344,17 +344,3 @@ void hashing_free(struct hashing *h)
     free(h->threads);
     free(h);
 }
-
-enum err hashing_root(const uint8_t (*layer)[SHA256_LEN], uint64_t n, uint32_t piece_len, uint8_t out[SHA256_LEN])
-{
-    ASSERT(n > 0);
-    uint8_t (*nodes)[SHA256_LEN] = malloc((size_t)n * sizeof *nodes);
-    if (nodes == NULL)
-        return ERR_NOMEM;
-    memcpy(nodes, layer, (size_t)n * sizeof *nodes);
-    uint8_t pad[SHA256_LEN];
-    merkle_pad(piece_len / LEAF_LEN, pad);
-    merkle_root(nodes, n, next_power(n), pad, out);
-    free(nodes);
-    return ERR_OK;
-}

@@ -46,7 +46,3 @@ void hashing_stop(struct hashing *h);
 enum err hashing_failure(struct hashing *h, uint32_t *out_file);
 // Stops and waits. NULL is fine.
 void hashing_free(struct hashing *h);
-
-// The root of a v2 file of more than one piece from its piece layer (n hashes for pieces of piece_len bytes), BEP 52.
-// ERR_NOMEM.
-MUST_USE enum err hashing_root(const uint8_t (*layer)[SHA256_LEN], uint64_t n, uint32_t piece_len, uint8_t out[SHA256_LEN]);

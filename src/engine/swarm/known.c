@@ -49,6 +49,7 @@ void known_add(struct known_set *k, const struct addr *a, bool trusted)
     e->trusted = trusted;
     if (map_put(&k->map, &e->node, key_of(a, e->key)) != ERR_OK)
         mem_free(k->mem, e, sizeof *e);
+    known_wake(k);
 }
 
 static void drop(struct known_set *k, struct known *e)
@@ -61,6 +62,9 @@ static void drop(struct known_set *k, struct known *e)
 
 bool known_next(struct known_set *k, nsec now, struct addr *out)
 {
+    if (now < k->idle_until)
+        return false;
+    nsec due = NSEC_NEVER;
     for (uint32_t i = 0; i < k->map.n; i++) {
         struct map_node *n = k->cursor != NULL ? k->cursor : map_first(&k->map);
         k->cursor = map_next(&k->map, n);
@@ -70,7 +74,10 @@ bool known_next(struct known_set *k, nsec now, struct addr *out)
             *out = e->addr;
             return true;
         }
+        if (e->state == KNOWN_FREE)
+            due = u64_min(due, e->retry_at);
     }
+    k->idle_until = due;
     return false;
 }
 
@@ -80,6 +87,7 @@ void known_failed(struct known_set *k, nsec now, const struct addr *a)
     if (e == NULL)
         return;
     e->state = KNOWN_FREE;
+    known_wake(k);
     if (++e->fails >= KNOWN_FAILS_MAX && !e->trusted) {
         drop(k, e);
         return;
@@ -93,15 +101,4 @@ void known_forget(struct known_set *k, const struct addr *a)
     struct known *e = known_find(k, a);
     if (e != NULL)
         drop(k, e);
-}
-
-nsec known_due(const struct known_set *k, nsec now)
-{
-    nsec due = NSEC_NEVER;
-    for (struct map_node *n = map_first(&k->map); n != NULL; n = map_next(&k->map, n)) {
-        const struct known *e = CONTAINER(n, struct known, node);
-        if (e->state == KNOWN_FREE)
-            due = u64_min(due, u64_max(e->retry_at, now));
-    }
-    return due;
 }

@@ -27,6 +27,7 @@ struct known_set {
     struct map map;
     const struct mem *mem;
     struct map_node *cursor;            // the next to look at; NULL: start over
+    nsec idle_until;                    // nobody is due before
 };
 
 void known_init(struct known_set *k, const struct mem *mem, uint32_t max, uint64_t seed);
@@ -38,6 +39,6 @@ MUST_USE bool known_next(struct known_set *k, nsec now, struct addr *out);
 // NULL: not known.
 struct known *known_find(const struct known_set *k, const struct addr *a);
 void known_failed(struct known_set *k, nsec now, const struct addr *a);
-// When the next address is due; NSEC_NEVER: none.
-nsec known_due(const struct known_set *k, nsec now);
+// Somebody's state or time changed: known_next looks again.
+static inline void known_wake(struct known_set *k) { k->idle_until = 0; }
 void known_forget(struct known_set *k, const struct addr *a);

@@ -101,6 +101,8 @@ void have_set(struct swarm *s, uint32_t index)
             ready_set(s, p);            // it is told
     }
     bits_set(s->have, index);
+    if (s->picker.priority[index] != 0)
+        s->stats_now.done_bytes += piece_data_len(s, index);
     picker_set_state(&s->picker, index, PICKER_HAD);
     if (s->have_log_n < 2 * s->meta->pieces_n)
         s->have_log[s->have_log_n++] = index;
@@ -122,6 +124,8 @@ void have_unset(struct swarm *s, uint32_t index)
     if (!bits_get(s->have, index))
         return;
     bits_clear(s->have, index);
+    if (s->picker.priority[index] != 0)
+        s->stats_now.done_bytes -= piece_data_len(s, index);
     bits_clear(s->synced, index);
     for (uint32_t i = 0; i < s->have_log_n; i++)
         if (s->have_log[i] == index)

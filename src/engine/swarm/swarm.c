@@ -150,6 +150,8 @@ enum err swarm_new(struct swarm **out, const struct swarm_config *cfg, const str
         swarm_free(s);
         return e;
     }
+    for (uint32_t i = 0; i < s->meta->pieces_n; i++)
+        s->stats_now.wanted_bytes += s->picker.priority[i] == 0 ? 0 : piece_data_len(s, i);
     count_file_pieces(s);
     s->resumed = cfg->resume.n != 0 && resume_read(s, cfg->resume) == ERR_OK;
     s->cfg.resume = (struct slice){0};
@@ -184,6 +186,7 @@ static void peer_free(struct swarm *s, struct swarm_peer *p)
     list_remove(&p->ready);
     struct known *k = known_find(&s->known, &p->addr);
     if (k != NULL && k->state == KNOWN_CONNECTED) {
+        known_wake(&s->known);
         k->state = KNOWN_FREE;
         k->retry_at = s->now + (p->pointless ? KNOWN_POINTLESS_S : k->trusted ? KNOWN_TRUSTED_S : KNOWN_RETRY_S) * NSEC_S;
     }
@@ -492,14 +495,6 @@ void swarm_stats(const struct swarm *s, struct swarm_stats *out)
     out->peers = s->peers_n;
     out->known = s->known.map.n;
     out->banned = s->banned.n;
-    for (uint32_t i = 0; i < s->meta->pieces_n; i++) {
-        const uint64_t len = piece_data_len(s, i);
-        const bool had = s->picker.state[i] == PICKER_HAD;
-        if (s->picker.priority[i] == 0)
-            continue;
-        out->wanted_bytes += len;
-        out->done_bytes += had ? len : 0;
-    }
     out->left_bytes = out->wanted_bytes - out->done_bytes;
     for (const struct list *l = s->peers.next; l != &s->peers; l = l->next) {
         const struct swarm_peer *p = CONTAINER((struct list *)(uintptr_t)l, struct swarm_peer, link);
