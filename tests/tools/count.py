@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""count.py [--broken N] LOG...: adds up Meson test logs (one JSON object a line) and prints the total as the last line.
+"""count.py [--broken WHAT]... LOG...: adds up Meson test logs (one JSON object a line) and prints the total as the last line.
 Fails if any failed, or if none ran."""
 import json
 import sys
@@ -10,8 +10,8 @@ FAILED = {"FAIL", "ERROR", "TIMEOUT", "INTERRUPT", "UNEXPECTEDPASS"}
 def main(args):
     passed = skipped = 0
     bad = []
-    if args and args[0] == "--broken":
-        bad += ["a build that did not finish"] * int(args[1])
+    while args and args[0] == "--broken":
+        bad.append("%s: it was not built" % args[1])
         args = args[2:]
     for path in args:
         try:
