@@ -1,0 +1,137 @@
+// One simulated machine: its node (or hostile script), access link, disk, durable state; and the carrying out of what the node asks.
+#pragma once
+#include "base/heap.h"
+#include "engine/node/node.h"
+#include "sim/net.h"
+#include "sim/slots.h"
+
+enum { HOST_WANTS_MAX = 64, HOST_KEY_MAX = 64 };
+
+enum want_kind {
+    WANT_LEECH,
+    WANT_SEED,                          // the files are there and just hashed
+    WANT_CHECK,                         // hash what exists before starting
+};
+
+// What a node does when all it wants is complete.
+enum host_after { AFTER_STAY, AFTER_LEAVE, AFTER_VANISH };
+
+// What is scripted in place of a node; see hostile.h.
+enum hostile_kind {
+    HOSTILE_NONE,
+    HOSTILE_POISON,                     // a seed that corrupts blocks
+    HOSTILE_STALL,                      // unchokes, never answers
+    HOSTILE_FLOOD,                      // asks without end
+    HOSTILE_GARBAGE,                    // random bytes after its handshake
+    HOSTILE_OVERSIZE,                   // lengths of 2 GiB
+    HOSTILE_LIAR,                       // claims pieces it has not, rejects what is asked
+    HOSTILE_FREE_RIDER,                 // takes, never gives
+};
+
+struct hostile_config {
+    enum hostile_kind kind;
+    uint32_t corrupt_ppm;               // POISON: chance for each block
+    uint32_t piece_first, piece_n;      // POISON: only these pieces; piece_n 0: all
+    uint32_t torrent;                   // of the world
+    uint32_t dials;                     // how many peers it connects to by itself
+    bool announces;                     // to the torrent's tracker
+};
+
+struct host_config {
+    struct node_config node;            // peer_id and listen_port are filled in where 0
+    uint64_t up_bps, down_bps;          // of the line, bytes/s; 0: no limit
+    nsec latency;                       // of the access line, one way
+    struct disk_config disk;
+    struct hostile_config hostile;
+    nsec arrive;                        // when it first starts
+    enum host_after after;
+    nsec linger;                        // before `after`
+    uint32_t dials;                     // given so many random peers at start (no tracker needed)
+};
+
+struct want {
+    uint32_t torrent;                   // of the world
+    enum want_kind kind;
+    bool sequential, reserve;
+    bool given;                         // to the present life of the node
+    uint32_t number;                    // the node's
+    bool done;                          // complete, ever
+    nsec done_at;
+    uint32_t checked;                   // NODE_EVENT_CHECKED seen in this life
+    uint32_t errors, recovered, banned;
+    enum err error;                     // of the last NODE_EVENT_ERROR
+    uint64_t down_bytes, up_bytes, waste_bytes; // of ended lives
+};
+
+// A state blob of NODE_SAVE.
+struct blob {
+    struct blob *next;
+    size_t key_n, n;
+    uint8_t key[HOST_KEY_MAX];
+    uint8_t *bytes;                     // durable
+};
+
+struct host {
+    uint32_t index;
+    struct host_config cfg;
+    struct world *world;
+    struct node *node;                  // NULL: down
+    struct hostile *hostile;
+    uint32_t life;                      // counts starts
+    bool up, dark, left;                // dark: no answer at all, as without power
+    bool settling;
+    nsec paused_until, started_at;
+    uint32_t side;                      // of a partition
+    struct link link;
+    struct disk disk;
+    struct env env;
+    struct mem face;                    // the node's memory: counted, and taken back when it dies
+    struct list blocks;
+    uint64_t mem_used, mem_peak;
+    struct payload payload;
+    struct heap_node timer;
+    struct idmap conns;                 // the node's conn -> conn * 2 + end
+    struct list ends;
+    uint16_t port_next;
+    struct want wants[HOST_WANTS_MAX];
+    uint32_t wants_n;
+    struct blob *blobs;
+    struct rng rng;                     // of host purposes: whom to dial
+    nsec burst_t;
+    uint32_t burst_n;                   // inputs at that instant
+    uint64_t inputs;
+};
+
+struct host *host_new(struct world *w, uint32_t index, const struct host_config *cfg);
+void host_free(struct host *h);
+// Begins a life: a node, its torrents with their resume data.
+void host_start(struct world *w, struct host *h);
+// kill -9, or power loss (silent: peers hear nothing). Disk pages meet their fate.
+void host_crash(struct world *w, struct host *h, enum crash_fate fate, bool silent);
+// Asks the node to stop; it is freed when it says so.
+void host_leave(struct world *w, struct host *h);
+void host_pause(struct world *w, struct host *h, nsec until);
+// Gives a running node addresses of up to n random hosts that are up and have the same torrent.
+void host_dial(struct world *w, struct host *h, uint32_t n);
+// The want for a torrent number of the node; NULL: none.
+struct want *host_want(struct host *h, uint32_t number);
+// True: the event was put off because the host is paused.
+bool host_asleep(const struct world *w, const struct host *h);
+
+// Upcalls of the network.
+void host_accept(struct world *w, struct host *h, enum node_port port, struct conn *c);
+void host_connected(struct world *w, struct conn *c, enum err e);
+void host_pump(struct world *w, struct pipe *p);
+void host_sent(struct world *w, struct host *h, uint32_t conn, uint64_t len);
+void host_closed(struct world *w, struct host *h, uint32_t conn, enum err e);
+void host_datagram(struct world *w, struct host *h, enum node_port port, const struct addr *from, struct slice data);
+
+// Completions and timers.
+void host_tick(struct world *w, struct host *h);
+void host_job_done(struct world *w, struct host *h, uint32_t id, enum err e, uint32_t file);
+void host_fetched(struct world *w, struct host *h, uint32_t id, enum err e, int status, struct slice body);
+void host_resolved(struct world *w, struct host *h, uint32_t id, enum err e, const struct addr *addrs, uint32_t n);
+void host_saved(struct world *w, struct host *h, uint32_t id);
+void host_read_failed(struct world *w, struct host *h, uint32_t store, uint32_t file, enum err e);
+// The node's clock: virtual time with another start, so that nobody counts on zero.
+nsec host_now(const struct world *w, const struct host *h);

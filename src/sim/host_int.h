@@ -1,0 +1,9 @@
+// Between host.c and host_io.c.
+#pragma once
+#include "sim/world.h"
+
+// Polls the node until it is idle and carries out what it asks.
+void host_settle(struct world *w, struct host *h);
+// The node has said that it stopped: its life ends well.
+void host_stopped(struct world *w, struct host *h);
+bool host_has_torrent(const struct host *h, uint32_t torrent);

@@ -1,0 +1,494 @@
+// Modelled streams: windows, losses as delay, order, ends. See net.h.
+#include "sim/fetch.h"
+#include "sim/hostile.h"
+#include "sim/net_int.h"
+
+enum { PORT_FIRST = 32768, CREDITS_MAX = 1 << 20 };
+
+struct end *pipe_from(const struct pipe *p) { return &p->conn->ends[p->id & 1]; }
+struct end *pipe_to(const struct pipe *p) { return &p->conn->ends[1 - (p->id & 1)]; }
+
+void pipe_event(struct world *w, struct pipe *p, nsec t, enum ev_kind kind, uint32_t b)
+{
+    p->conn->pending++;
+    world_at(w, t, kind, p->id, b);
+}
+
+void conn_event(struct world *w, struct conn *c, nsec t, enum ev_kind kind, uint32_t b)
+{
+    c->pending++;
+    world_at(w, t, kind, c->index, b);
+}
+
+void pipe_drop(struct pipe *p, uint32_t len)
+{
+    p->dropped += len;
+    pipe_from(p)->host->link.dropped_bytes += len;
+}
+
+static void part_free(struct world *w, struct part *part)
+{
+    extents_done(&part->ref, w->env->mem);
+    mem_free(w->env->mem, part, sizeof *part + part->bytes_n);
+}
+
+static void pipe_done(struct world *w, struct pipe *p)
+{
+    while (p->head != NULL) {
+        struct part *part = p->head;
+        p->head = part->next;
+        part_free(w, part);
+    }
+    list_remove(&p->ring);
+    mem_free(w->env->mem, p->credits, p->credits_cap * sizeof *p->credits);
+    p->credits = NULL;
+    p->credits_cap = 0;
+}
+
+static void reap(struct world *w, struct conn *c)
+{
+    if (c->pending > 0 || c->ends[0].state != END_GONE || c->ends[1].state != END_GONE)
+        return;
+    for (int i = 0; i < 2; i++) {
+        ASSERT(c->pipes[i].departed == c->pipes[i].arrived + c->pipes[i].dropped);
+        pipe_done(w, &c->pipes[i]);
+    }
+    slots_remove(&w->conns, c->index);
+    mem_free(w->env->mem, c, sizeof *c);
+}
+
+void net_conn_released(struct world *w, struct conn *c)
+{
+    ASSERT(c->pending > 0);
+    c->pending--;
+    reap(w, c);
+}
+
+static void pipe_init(const struct world *w, struct conn *c, uint32_t i)
+{
+    c->pipes[i] = (struct pipe){.conn = c, .id = c->index * 2 + i, .cwnd = NET_CWND_START, .ssthresh = w->cfg.window_bytes};
+    list_init(&c->pipes[i].ring);
+}
+
+struct conn *net_connect(struct world *w, struct host *from, enum end_kind kind, uint32_t id, const struct addr *to)
+{
+    struct conn *c = mem_zalloc(w->env->mem, sizeof *c);
+    ASSERT(c != NULL);
+    c->index = slots_add(&w->conns, c);
+    from->port_next = from->port_next < PORT_FIRST ? PORT_FIRST : (uint16_t)(from->port_next + 1);
+    c->from_port = from->port_next;
+    c->from = net_addr(from->index, c->from_port);
+    c->to = *to;
+    pipe_init(w, c, 0);
+    pipe_init(w, c, 1);
+    struct host *target = net_host(w, to);
+    c->ends[0] = (struct end){.kind = kind, .state = END_CONNECTING, .host = from, .conn = c, .id = id};
+    c->ends[1] = (struct end){.state = END_GONE, .host = target == NULL ? from : target, .conn = c, .side = 1};
+    list_init(&c->ends[0].link);
+    list_init(&c->ends[1].link);
+    list_push_back(&from->ends, &c->ends[0].link);
+    world_trace(w, from, TRACE_CONNECT, (uint32_t)kind, id, target == NULL ? UINT32_MAX : target->index);
+    if (target == NULL)
+        conn_event(w, c, w->now + 50 * NSEC_MS, EV_SYNACK, ERR_UNREACHABLE);
+    else
+        conn_event(w, c, w->now + net_latency(w, from, target), EV_SYN, 0);
+    return c;
+}
+
+static void accept_end(struct conn *c, enum end_kind kind)
+{
+    struct end *end = &c->ends[1];
+    end->kind = kind;
+    end->state = END_OPEN;
+    list_push_back(&end->host->ends, &end->link);
+}
+
+void net_on_syn(struct world *w, struct conn *c)
+{
+    struct host *to = c->ends[1].host, *from = c->ends[0].host;
+    if (c->ends[0].state == END_GONE)
+        return;                                         // given up, or its host died: nobody to talk to
+    if (net_cut(from, to) || to->dark) {
+        conn_event(w, c, w->now + NET_CONNECT_TIMEOUT, EV_SYNACK, ERR_TIMEOUT);
+        return;
+    }
+    const nsec back = w->now + net_latency(w, from, to);
+    if (to->up && to->hostile != NULL && c->to.port == to->cfg.node.listen_port) {
+        accept_end(c, END_HOSTILE);
+        conn_event(w, c, back, EV_SYNACK, ERR_OK);
+        hostile_accept(w, to, c);
+        return;
+    }
+    const bool peer = c->to.port == to->cfg.node.listen_port;
+    if (!to->up || to->node == NULL || (!peer && (c->to.port != NET_TRACKER_PORT || !to->cfg.node.tracker))) {
+        conn_event(w, c, back, EV_SYNACK, ERR_REFUSED);
+        return;
+    }
+    accept_end(c, END_NODE);
+    conn_event(w, c, back, EV_SYNACK, ERR_OK);          // before anything that the node may send
+    host_accept(w, to, peer ? NODE_PORT_PEER : NODE_PORT_TRACKER, c);
+}
+
+// Tells an end, whoever it is.
+static void tell_closed(struct world *w, struct end *end, enum err e)
+{
+    ASSERT(end->state == END_GONE);
+    switch (end->kind) {
+    case END_NODE: host_closed(w, end->host, end->id, e); break;
+    case END_FETCH: fetch_closed(w, end->id, e); break;
+    case END_HOSTILE: hostile_closed(w, end->host, end->id); break;
+    }
+}
+
+static void gone(struct conn *c, uint32_t i)
+{
+    struct end *end = &c->ends[i];
+    if (end->state == END_GONE)
+        return;
+    end->state = END_GONE;
+    list_remove(&end->link);
+    if (end->kind == END_NODE)
+        idmap_remove(&end->host->conns, end->id);
+    // What it had not sent yet is never sent, but for a flush.
+    struct pipe *p = &c->pipes[i];
+    if (!p->fin) {
+        p->queued = p->sent;
+        list_remove(&p->ring);
+    }
+}
+
+void net_on_synack(struct world *w, struct conn *c, enum err e)
+{
+    struct end *end = &c->ends[0];
+    if (end->state == END_GONE) {
+        if (c->ends[1].state == END_OPEN)
+            pipe_event(w, &c->pipes[0], w->now + net_latency(w, end->host, c->ends[1].host), EV_RESET, ERR_CLOSED);
+        return;
+    }
+    if (e == ERR_OK)
+        end->state = END_OPEN;
+    else
+        gone(c, 0);
+    switch (end->kind) {
+    case END_NODE: host_connected(w, c, e); break;
+    case END_FETCH: fetch_connected(w, c, e); break;
+    case END_HOSTILE: hostile_connected(w, c, e); break;
+    }
+}
+
+static struct credit *credit_at(struct pipe *p, uint32_t i)
+{
+    return &p->credits[(p->credits_at + i) % p->credits_cap];
+}
+
+static void credit_push(struct world *w, struct pipe *p, nsec t, uint32_t len)
+{
+    if (p->credits_n > 0 && credit_at(p, p->credits_n - 1)->t == t) {
+        credit_at(p, p->credits_n - 1)->len += len;
+        return;
+    }
+    if (p->credits_n == p->credits_cap) {
+        const uint32_t cap = p->credits_cap == 0 ? 8 : p->credits_cap * 2;
+        ASSERT(cap <= CREDITS_MAX);
+        struct credit *fresh = mem_zarray(w->env->mem, cap, sizeof *fresh);
+        ASSERT(fresh != NULL);
+        for (uint32_t i = 0; i < p->credits_n; i++)
+            fresh[i] = *credit_at(p, i);
+        mem_free(w->env->mem, p->credits, p->credits_cap * sizeof *p->credits);
+        p->credits = fresh;
+        p->credits_cap = cap;
+        p->credits_at = 0;
+    }
+    p->credits_n++;
+    *credit_at(p, p->credits_n - 1) = (struct credit){t, len};
+}
+
+// Takes the credits that have come back; the congestion window grows with them. RFC 5681 §3.1.
+static void credits_take(const struct world *w, struct pipe *p)
+{
+    while (p->credits_n > 0 && credit_at(p, 0)->t <= w->now) {
+        const uint64_t len = credit_at(p, 0)->len;
+        const bool limited = p->inflight * 2 >= p->cwnd;
+        ASSERT(p->inflight >= len);
+        p->inflight -= len;
+        if (limited && p->cwnd < p->ssthresh)
+            p->cwnd += len;
+        else if (limited && p->cwnd < w->cfg.window_bytes)
+            p->cwnd += NET_MSS * len / p->cwnd + 1;
+        p->credits_at = (p->credits_at + 1) % p->credits_cap;
+        p->credits_n--;
+    }
+}
+
+void pipe_kick(struct world *w, struct pipe *p)
+{
+    const uint64_t unsent = p->queued - p->sent;
+    struct host *h = pipe_from(p)->host;
+    if (unsent == 0 || p->blocked || !list_empty(&p->ring) || !h->up || pipe_from(p)->state == END_CONNECTING)
+        return;
+    credits_take(w, p);
+    if (p->inflight >= u64_min(p->cwnd, w->cfg.window_bytes)) {
+        p->starved = true;
+        if (p->credits_n > 0 && !p->wake_set) {
+            p->wake_set = true;
+            pipe_event(w, p, credit_at(p, 0)->t, EV_WAKE, 0);
+        }
+        return;
+    }
+    p->starved = false;
+    list_push_back(unsent <= NET_SMALL ? &h->link.fast : &h->link.bulk, &p->ring);
+    net_kick(w, h);
+}
+
+void net_on_wake(struct world *w, struct pipe *p)
+{
+    p->wake_set = false;
+    pipe_kick(w, p);
+}
+
+// A stream's end goes out behind its last byte.
+static void fin_send(struct world *w, struct pipe *p)
+{
+    if (!p->fin || p->fin_sent || p->sent != p->queued || p->blocked)
+        return;
+    p->fin_sent = true;
+    const nsec t = u64_max(p->last_arrival, w->now + net_latency(w, pipe_from(p)->host, pipe_to(p)->host));
+    p->last_arrival = t;
+    pipe_event(w, p, t, EV_FIN, 0);
+}
+
+// Loss as delay: the quantum comes a round trip later, or a timeout later if the window is too small for fast retransmission.
+static nsec loss_delay(struct world *w, struct pipe *p, uint32_t len, nsec rtt)
+{
+    struct host *h = pipe_from(p)->host;
+    bool lost = false;
+    if (w->cfg.loss_ppm != 0)
+        for (uint32_t i = 0; i < (len + NET_MSS - 1) / NET_MSS; i++)
+            lost |= rng_chance(&h->link.loss, w->cfg.loss_ppm, 1000000);
+    if (!lost)
+        return 0;
+    const bool small = p->cwnd < 4 * NET_MSS;
+    world_trace(w, h, TRACE_LOST, 0, len, p->cwnd);
+    if (w->now >= p->recover_until) {
+        p->cwnd = u64_max(p->cwnd * 7 / 10, NET_CWND_MIN);
+        p->ssthresh = p->cwnd;
+        p->recover_until = w->now + rtt;
+    }
+    return small ? u64_max(NET_RTO, rtt) : rtt;
+}
+
+void pipe_departed(struct world *w, struct pipe *p, uint32_t len)
+{
+    struct end *from = pipe_from(p);
+    const struct host *to = pipe_to(p)->host;
+    if (net_cut(from->host, to)) {
+        p->blocked = true;
+        p->retry_len = len;
+        p->retries = 0;
+        pipe_event(w, p, w->now + NET_RTO, EV_RETRY, 0);
+    } else {
+        const nsec one_way = net_latency(w, from->host, to);
+        nsec t = w->now + one_way + loss_delay(w, p, len, 2 * one_way);
+        t = u64_max(t, p->last_arrival);
+        p->last_arrival = t;
+        pipe_event(w, p, t, EV_ARRIVE, len);
+    }
+    pipe_kick(w, p);
+    fin_send(w, p);
+    if (from->state == END_OPEN && from->kind == END_NODE)
+        host_sent(w, from->host, from->id, len);
+    else if (from->state == END_OPEN && from->kind == END_HOSTILE)
+        hostile_sent(w, from->host, from->id);
+}
+
+void net_on_retry(struct world *w, struct pipe *p)
+{
+    struct end *from = pipe_from(p), *to = pipe_to(p);
+    if (!net_cut(from->host, to->host)) {
+        p->blocked = false;
+        p->cwnd = NET_CWND_MIN;
+        p->last_arrival = u64_max(p->last_arrival, w->now + net_latency(w, from->host, to->host));
+        pipe_event(w, p, p->last_arrival, EV_ARRIVE, p->retry_len);
+        pipe_kick(w, p);
+        fin_send(w, p);
+        return;
+    }
+    if (++p->retries < NET_RETRIES) {
+        pipe_event(w, p, w->now + (NET_RTO << p->retries), EV_RETRY, 0);
+        return;
+    }
+    pipe_drop(p, p->retry_len);
+    struct pipe *other = &p->conn->pipes[1 - (p->id & 1)];
+    pipe_event(w, other, w->now, EV_RESET, ERR_TIMEOUT);
+    pipe_event(w, p, w->now, EV_RESET, ERR_TIMEOUT);    // the far side finds out about as late
+}
+
+void net_on_deliver(struct world *w, struct pipe *p, uint32_t len)
+{
+    struct end *to = pipe_to(p);
+    if (to->state == END_GONE || !to->host->up) {
+        pipe_drop(p, len);
+        return;
+    }
+    p->arrived += len;
+    to->host->link.down_bytes += len;
+    host_pump(w, p);
+}
+
+bool pipe_peek(const struct pipe *p, struct arrival *out)
+{
+    const struct part *part = p->head;
+    const uint64_t left = p->arrived - p->taken;
+    if (left == 0)
+        return false;
+    ASSERT(part != NULL);
+    *out = (struct arrival){.part = part, .off = part->taken, .len = u64_min(part->len - part->taken, left)};
+    return true;
+}
+
+size_t pipe_copy(struct world *w, const struct pipe *p, uint8_t *out, size_t max)
+{
+    uint64_t left = p->arrived - p->taken;
+    size_t n = 0;
+    for (const struct part *part = p->head; part != NULL && left > 0 && n < max; part = part->next) {
+        if (part->payload && n > 0)
+            break;
+        const size_t len = (size_t)u64_min(u64_min(part->len - part->taken, left), max - n);
+        if (part->ref.n == 0) {
+            memcpy(out + n, part->bytes + part->taken, len);
+        } else {
+            for (size_t done = 0; done < len;) {
+                struct extent e = extents_at(&part->ref, part->taken + done, len - done);
+                content_bytes(&w->content, &e, out + n + done);
+                done += (size_t)e.len;
+            }
+        }
+        n += len;
+        left -= len;
+        if (part->payload)
+            break;
+    }
+    return n;
+}
+
+void pipe_take(struct world *w, struct pipe *p, uint64_t len)
+{
+    ASSERT(len <= p->arrived - p->taken);
+    p->taken += len;
+    credit_push(w, p, w->now + net_latency(w, pipe_from(p)->host, pipe_to(p)->host), u32_of(len));
+    while (len > 0) {
+        struct part *part = p->head;
+        const uint64_t n = u64_min(part->len - part->taken, len);
+        part->taken += n;
+        len -= n;
+        if (part->taken == part->len && part != p->cursor) {
+            p->head = part->next;
+            if (p->head == NULL)
+                p->tail = NULL;
+            part_free(w, part);
+        }
+    }
+    if (p->starved && !p->wake_set) {
+        p->wake_set = true;
+        pipe_event(w, p, credit_at(p, 0)->t, EV_WAKE, 0);
+    }
+}
+
+void pipe_settle(struct world *w, struct pipe *p)
+{
+    struct end *to = pipe_to(p);
+    if (!p->fin_arrived || p->arrived != p->taken || to->state != END_OPEN)
+        return;
+    gone(p->conn, 1 - (p->id & 1));
+    tell_closed(w, to, ERR_CLOSED);
+}
+
+void net_on_fin(struct world *w, struct pipe *p)
+{
+    p->fin_arrived = true;
+    pipe_settle(w, p);
+}
+
+void net_on_reset(struct world *w, struct pipe *p, enum err e)
+{
+    struct end *to = pipe_to(p);
+    if (to->state == END_GONE)
+        return;
+    gone(p->conn, 1 - (p->id & 1));
+    tell_closed(w, to, e);
+}
+
+void net_close(struct world *w, struct conn *c, uint32_t i, bool flush)
+{
+    struct end *end = &c->ends[i], *other = &c->ends[1 - i];
+    struct pipe *p = &c->pipes[i];
+    if (end->state == END_GONE)
+        return;
+    const bool connecting = end->state == END_CONNECTING;
+    p->fin = flush && !connecting;
+    gone(c, i);
+    if (connecting)
+        return;                                         // net_on_synack takes care of the other side
+    if (p->fin) {
+        fin_send(w, p);
+    } else if (other->state != END_GONE && !net_cut(end->host, other->host)) {
+        p->last_arrival = u64_max(p->last_arrival, w->now + net_latency(w, end->host, other->host));
+        pipe_event(w, p, p->last_arrival, EV_RESET, ERR_CLOSED);
+    } else if (other->state != END_GONE) {
+        pipe_event(w, p, w->now + NET_DARK_TIMEOUT, EV_RESET, ERR_TIMEOUT);
+    }
+    c->pending++;
+    net_conn_released(w, c);                            // it may be the last
+}
+
+// Streams that were closed with bytes still to send.
+static void rings_abort(struct world *w, struct list *ring, bool silent)
+{
+    LIST_EACH(ring, link, save) {
+        struct pipe *p = CONTAINER(link, struct pipe, ring);
+        list_remove(&p->ring);
+        p->queued = p->sent;
+        p->conn->forgotten |= silent;
+        if (!silent && !p->fin_sent)
+            pipe_event(w, p, u64_max(p->last_arrival, w->now + net_latency(w, pipe_from(p)->host, pipe_to(p)->host)),
+                EV_RESET, ERR_CLOSED);
+        p->fin_sent = true;
+    }
+}
+
+void net_abort(struct world *w, struct host *h, bool silent)
+{
+    LIST_EACH(&h->ends, link, save) {
+        struct end *end = CONTAINER(link, struct end, link);
+        struct conn *c = end->conn;
+        if (!silent) {
+            net_close(w, c, end->side, false);
+            continue;
+        }
+        c->forgotten = true;
+        gone(c, end->side);
+        c->pending++;
+        net_conn_released(w, c);
+    }
+    rings_abort(w, &h->link.fast, silent);
+    rings_abort(w, &h->link.bulk, silent);
+    link_done(w, &h->link);
+}
+
+void net_done(struct world *w)
+{
+    for (uint32_t i = 0; i < w->conns.n; i++) {
+        struct conn *c = slots_get(&w->conns, i);
+        for (uint32_t k = 0; c != NULL && k < 2; k++) {
+            list_remove(&c->ends[k].link);
+            pipe_done(w, &c->pipes[k]);
+        }
+        mem_free(w->env->mem, c, sizeof *c);
+    }
+    for (uint32_t i = 0; i < w->hosts_n; i++)
+        link_done(w, &w->hosts[i]->link);
+    for (uint32_t i = 0; i < w->dgrams.n; i++) {
+        struct dgram *d = slots_get(&w->dgrams, i);
+        mem_free(w->env->mem, d, d == NULL ? 0 : sizeof *d + d->n);
+    }
+}

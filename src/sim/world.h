@@ -1,0 +1,140 @@
+// The simulated internet: hosts, network, disks, torrents, faults, oracles, in one thread and on one clock.
+//
+// The harness makes a world, adds torrents and hosts, plans faults, runs it, and asks what happened. Same seed and same calls:
+// same trace. Everything it needs comes through env; it opens nothing and reads no clock.
+#pragma once
+#include "sim/host.h"
+#include "sim/queue.h"
+
+enum {
+    WORLD_HOSTS_MAX = 1 << 20,
+    WORLD_TORRENTS_MAX = DISK_STORES_MAX,
+    WORLD_BURST_MAX = 10000,            // inputs of one node at one instant before it counts as a livelock
+    WORLD_FAILURE_MAX = 256,
+};
+
+struct world_config {
+    uint64_t seed;
+    enum payload_mode payload;
+    struct span arena;                  // PAYLOAD_REF: address space that will never be touched
+    nsec latency;                       // of every path, one way, on top of the access lines
+    nsec latency_spread;                // and up to so much more, fixed for each pair
+    uint32_t loss_ppm;                  // of each packet
+    uint32_t duplicate_ppm, reorder_ppm;        // of datagrams
+    uint64_t window_bytes;              // receive window of streams; 0: 1 MiB
+    bool check;                         // node_check after every step
+    uint32_t ring_n;                    // records kept; 0: 4096
+};
+
+// An answer to fetches of URLs that begin with prefix.
+struct world_answer {
+    struct slice prefix;
+    enum err err;
+    int status;
+    struct slice body;
+    nsec delay;
+};
+
+struct world_name {
+    struct slice name;
+    struct addr addr;
+};
+
+enum action_kind {
+    ACTION_START, ACTION_LEAVE,
+    ACTION_CRASH,                       // a: enum crash_fate, b: silent
+    ACTION_PAUSE,                       // a: ns
+    ACTION_SIDE,                        // a: side of a partition; 0 is the main one
+    ACTION_SPACE,                       // a: bytes that fit on the disk from now on, 0: no limit
+    ACTION_EIO,                         // a: ppm
+    ACTION_LOSS,                        // a: ppm, for the whole world
+    ACTION_RATE,                        // a: up, b: down, bytes/s
+};
+
+struct action {
+    enum action_kind kind;
+    uint32_t host;
+    uint64_t a, b;
+};
+
+enum ev_kind {
+    EV_UPLINK, EV_ARRIVE, EV_DELIVER, EV_WAKE, EV_SYN, EV_SYNACK, EV_FIN, EV_RESET, EV_RETRY, EV_TIMEOUT, EV_PUMP,
+    EV_DGRAM_ARRIVE, EV_DGRAM_DELIVER, EV_JOB, EV_FETCH, EV_RESOLVED, EV_SAVED, EV_READ_FAILED, EV_ACTION, EV_VANISH, EV_HOSTILE,
+};
+
+// Purposes of random streams; each host has its own of each.
+enum world_purpose {
+    PURPOSE_NODE = 1, PURPOSE_LINK, PURPOSE_DISK, PURPOSE_CHURN, PURPOSE_HOSTILE, PURPOSE_PATH, PURPOSE_CONTENT, PURPOSE_PEER_ID,
+};
+
+struct torrent {
+    const struct metainfo *meta;        // outlives the world
+    uint32_t content;
+    uint8_t info_hash[20];              // of the wire
+    char root[32];                      // where hosts keep it
+    uint32_t leeches_n, done_n;         // wants of honest hosts
+};
+
+struct world_totals {
+    uint64_t stream_bytes, dgram_bytes, payload_up_bytes;
+    uint64_t jobs, accepts, bans, honest_bans, crashes, restarts;
+};
+
+struct world {
+    struct world_config cfg;
+    const struct env *env;
+    nsec now;
+    struct trace trace;
+    struct queue queue;
+    struct heap timers;                 // deadlines of nodes
+    struct content content;
+    struct payload_arena arena;
+    struct host **hosts;
+    uint32_t hosts_n, hosts_cap;
+    struct torrent *torrents;
+    uint32_t torrents_n, torrents_cap;
+    struct action *actions;
+    uint32_t actions_n, actions_cap;
+    struct slots conns, dgrams, tasks;
+    const struct world_answer *answers;
+    uint32_t answers_n;
+    const struct world_name *names;
+    uint32_t names_n;
+    struct buf tx;                      // for node_poll
+    struct world_totals totals;
+    char failure[WORLD_FAILURE_MAX];    // what the first oracle that fired said; "": none did
+    uint64_t steps;                     // events and ticks so far
+};
+
+// ERR_NOMEM. env and cfg's arena outlive the world.
+MUST_USE enum err world_new(struct world **out, const struct world_config *cfg, const struct env *env);
+void world_free(struct world *w);
+
+// A torrent whose content the world makes up: byte o of piece space is content_bytes of the returned number's content, pads are
+// zeros. meta outlives the world.
+uint32_t world_torrent(struct world *w, const struct metainfo *meta);
+// The content number that the next world_torrent will have, to make its metainfo from; and its bytes.
+uint32_t world_content_next(const struct world *w);
+void world_content(const struct world *w, uint32_t content, uint64_t off, struct span out);
+// A host; it starts at cfg->arrive. The torrents that it wants come by world_want, before that time.
+uint32_t world_host(struct world *w, const struct host_config *cfg);
+// kind WANT_SEED also fills the host's disk.
+struct want *world_want(struct world *w, uint32_t host, uint32_t torrent, enum want_kind kind);
+void world_plan(struct world *w, nsec t, const struct action *a);
+// Tables for fetches and names; borrowed.
+void world_answers(struct world *w, const struct world_answer *answers, uint32_t n);
+void world_names(struct world *w, const struct world_name *names, uint32_t n);
+
+// Runs until `until`, a failure, or nothing is left to happen. False: an oracle fired (world.failure).
+bool world_run(struct world *w, nsec until);
+// As world_run, but stops when every honest leech that was ever started is complete. *out_t: when; false: not by then, or a failure.
+bool world_run_complete(struct world *w, nsec until, nsec *out_t);
+// Oracles that look at the end: bytes conserved, memory back. Call before world_free.
+bool world_settled(struct world *w);
+
+// For the rooms of sim.
+struct extent world_extent(const struct world *w, uint32_t torrent, uint64_t off, uint64_t len);  // first run of piece space
+void world_fail(struct world *w, const char *fmt, ...) FORMAT(2, 3);
+void world_trace(struct world *w, const struct host *h, enum trace_type type, uint32_t sub, uint64_t a, uint64_t b);
+void world_at(struct world *w, nsec t, enum ev_kind kind, uint32_t a, uint32_t b);
+struct rng world_rng(const struct world *w, uint32_t host, enum world_purpose purpose);
