@@ -175,10 +175,18 @@ static struct piece *pick_partial(const struct swarm *s, const struct swarm_peer
     return NULL;
 }
 
+// Begun pieces of which not every block is asked for: few of them, so that pieces get whole and can be traded.
+static uint32_t with_gaps(const struct swarm *s)
+{
+    uint32_t n = 0;
+    for (const struct list *l = s->partials.next; l != &s->partials; l = l->next)
+        n += CONTAINER((struct list *)(uintptr_t)l, struct piece, link)->free_n != 0;
+    return n;
+}
+
 static struct piece *pick_new(struct swarm *s, struct swarm_peer *p)
 {
-    const uint32_t limit = u32_min(PARTIALS_BASE + s->peers_n * 3 / 2, PARTIALS_MAX);
-    if (s->partials_n >= limit || s->picker.closed_n == 0)
+    if (s->picker.closed_n == 0 || with_gaps(s) >= PARTIALS_BASE + s->peers_n * 3 / 2)
         return NULL;
     uint32_t index = UINT32_MAX;
     for (uint32_t i = 0; i < p->allowed_n && p->peer_choking; i++)
@@ -257,11 +265,12 @@ static bool request_one(struct swarm *s, struct swarm_peer *p, struct wr *w)
     if (buf_room(w->b) < REQUEST_MSG_LEN)
         return false;
     if (!pool_reserve(s->cfg.pool)) {
-        s->hungry = true;               // asked again when a write gives memory back
+        s->hungry = true;               // asked again when a piece is done
         return false;
     }
     if (!pick(s, p, &piece, &block)) {
         pool_unreserve(s->cfg.pool);
+        s->hungry = true;
         return false;
     }
     const struct asked a = {piece->index, block * BLOCK_LEN, block_len(piece, block)};

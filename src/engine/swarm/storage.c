@@ -397,6 +397,8 @@ static void prepare_begin(struct swarm *s)
 
 void storage_work(struct swarm *s)
 {
+    if (s->state == SWARM_STOPPED)
+        return;
     for (uint32_t i = 0; i < CHECKS_MAX && s->check_left != 0 && s->state != SWARM_STOPPING; i++)
         if (!s->checks[i].busy && !check_begin(s, &s->checks[i]))
             break;
