@@ -13,6 +13,9 @@ enum {
     METAINFO_FILES_MAX = 1000000,
     METAINFO_PIECE_LEN_MAX = 32767 * 16384,
     METAINFO_URLS_MAX = 1000,           // trackers, and web seeds, each; the rest is ignored
+    METAINFO_TEXT_MAX = 64 << 20,       // bytes of all paths, web seeds and symlink targets; a v2 tree could ask for 11 GB
+    METAINFO_DIRS_MAX = 1000000,
+    METAINFO_RENAMES_MAX = 500,         // tries for all paths that are there twice; as libtorrent
     BLOCK_LEN = 16384,                  // the unit of requests and of v2 leaves
 };
 
@@ -25,7 +28,7 @@ enum metainfo_file_flags {
 
 struct metainfo_file {
     struct slice path;                  // safe and unique, '/' between parts, with the torrent's name in front if it has a directory
-    struct slice target;                // FILE_SYMLINK: safe path of what it points to, in the same form
+    struct slice target;                // FILE_SYMLINK: safe path of what it points to, in the same form; empty: to nothing in the torrent
     uint64_t offset, len;               // in piece space, bytes
     const uint8_t *root;                // v2: 32 bytes, NULL: v1 only or empty file
     const uint8_t *layer;               // v2: piece layer, 32 bytes for each piece; NULL: file of one piece, or not in the torrent file
@@ -50,13 +53,18 @@ struct metainfo {
     uint64_t len;                       // sum of all files but pads, bytes
     const uint8_t *pieces;              // v1: 20 bytes for each piece; NULL: v2 only
     struct metainfo_file *files;        // in piece-space order; empty files and symlinks too
-    uint32_t files_n;
+    uint32_t files_n, files_cap;
     struct metainfo_url *trackers, *web_seeds;
     uint32_t trackers_n, web_seeds_n;
     struct slice comment, created_by;   // raw, may be any bytes
     int64_t created_s;                  // Unix time, 0: none
+    struct slice nodes;                 // BEP 5: raw bencoded list of [host, port]; empty: none, as for the next two
+    struct slice similar, collections;  // BEP 38: raw bencoded lists
+    struct metainfo_text *text;         // holds names, paths, web seeds
     const struct mem *mem;
 };
+
+struct metainfo_text;
 
 // Reads a torrent file; copies what it keeps. On failure `why` (at least 160 bytes, NUL-terminated) says in one line what
 // is wrong: "piece length 100 is not a power of two". ERR_SYNTAX: not a valid torrent; ERR_TOO_LONG: over a limit
