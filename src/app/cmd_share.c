@@ -1,0 +1,86 @@
+// `kith share`: seeds a file or directory, making its torrent first if none is given.
+//
+// The torrent is v1 unless asked otherwise. A hybrid would cost twice the hashing, here and on every peer; programs that do
+// not know BEP 47 (rtorrent 0.9, aria2) make real files of its pads; and it is two swarms in the place of one.
+#include <errno.h>
+#include <stdlib.h>
+
+#include "app/cmd.h"
+#include "app/making.h"
+#include "app/session.h"
+#include "app/units.h"
+
+static void announce(struct app *a, const struct metainfo *m, const char *torrent)
+{
+    char name[TALK_NAME_MAX], size[UNITS_TEXT_MAX], path[TALK_NAME_MAX];
+    char *const link = torrent_magnet(m);
+    json_t *e = talk_event("metadata");
+    torrent_describe(m, e);
+    json_object_set_new(e, "torrent", talk_json_text(slice_str(torrent)));
+    talk_emit(&a->talk, e);
+    if (!a->talk.json && link != NULL)
+        talk_data(&a->talk, "%s", link);
+    free(link);
+    talk_note(&a->talk, "%s  %s  %u pieces", talk_clean(m->name, name), units_size(m->len, size), m->pieces_n);
+    talk_note(&a->talk, "torrent file: %s", talk_clean(slice_str(torrent), path));
+    if (m->trackers_n == 0)
+        talk_note(&a->talk, "no tracker: peers must be told this address (`kith get … --peer HOST:PORT`)");
+}
+
+static int share_given(struct app *a)
+{
+    const char *const path = a->options.args.items[0];
+    struct metainfo m = {0};
+    char shown[TALK_NAME_MAX], name[TALK_NAME_MAX];
+    int status = torrent_load(a, a->options.torrent, &m);
+    if (status != 0)
+        return status;
+    struct metainfo with = m;
+    struct metainfo_url *const all = calloc((size_t)m.trackers_n + a->options.trackers.n + 1, sizeof *all);
+    char *const root = torrent_find_root(&m, path);
+    if (all == NULL) {
+        status = talk_fail(&a->talk, FAIL_INTERNAL, NULL, "out of memory");
+    } else if (root == NULL) {
+        status = talk_fail(&a->talk, FAIL_NOT_FOUND, "give the file or directory of that name, or the directory that contains it",
+            "%s is not %s, which the torrent describes", talk_clean(slice_str(path), shown), talk_clean(m.name, name));
+    } else {
+        for (uint32_t i = 0; i < m.trackers_n; i++)
+            all[i] = m.trackers[i];
+        const uint32_t first_tier = m.trackers_n > 0 ? m.trackers[m.trackers_n - 1].tier + 1 : 0;
+        for (uint32_t i = 0; i < a->options.trackers.n && with.trackers_n < METAINFO_URLS_MAX; i++)
+            all[with.trackers_n++] = (struct metainfo_url){slice_str(a->options.trackers.items[i]), first_tier + i};
+        with.trackers = all;
+        announce(a, &with, a->options.torrent);
+        const struct session_config c = {.meta = &with, .root = root, .stay = true, .share = true};
+        status = session_run(a, &c);
+    }
+    free(all);
+    free(root);
+    metainfo_free(&m);
+    return status;
+}
+
+int cmd_share(struct app *a)
+{
+    if (a->options.torrent != NULL)
+        return share_given(a);
+    struct making m;
+    char *torrent = NULL, *root = NULL;
+    int status = making_run(a, a->options.args.items[0], &m);
+    if (status == 0)
+        status = making_write(a, &m, &torrent);
+    if (status == 0) {
+        root = making_root(&m);
+        if (root == NULL)
+            status = talk_fail(&a->talk, FAIL_INTERNAL, NULL, "out of memory");
+    }
+    if (status == 0) {
+        announce(a, &m.meta, torrent);
+        const struct session_config c = {.meta = &m.meta, .root = root, .trust = true, .stay = true, .share = true};
+        status = session_run(a, &c);
+    }
+    free(root);
+    free(torrent);
+    making_done(&m);
+    return status;
+}

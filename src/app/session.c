@@ -1,0 +1,363 @@
+// See session.h.
+#include "app/session.h"
+
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include "app/host.h"
+#include "app/interrupt.h"
+#include "app/progress.h"
+#include "app/state.h"
+#include "app/units.h"
+
+enum {
+    PORT_DEFAULT = 51413,               // Transmission's: router guides know it
+    PORTS_TRIED = 20,
+    KEY_BYTES = 512,                    // node_resume_key
+};
+
+struct session {
+    struct app *a;
+    const struct session_config *cfg;
+    struct host *host;
+    struct state *state;
+    struct progress progress;
+    uint32_t torrent;
+    char id[2 * SHA1_LEN + 1];
+    char name[TALK_NAME_MAX];
+    bool done;                          // everything wanted is there
+    bool stopping;                      // by our own decision
+    int status;                         // of our own decision
+    nsec started, done_at;
+    nsec alive_at;                      // when data came last, or it was not the network's turn
+    nsec error_at;                      // since when the storage fails, 0: it does not
+    uint64_t last_bytes;
+    uint32_t last_checked;
+    bool save_warned;
+    struct node_torrent_stats last;
+};
+
+static struct node_torrent_stats stats_of(struct session *s)
+{
+    struct node_torrent_stats st = {0};
+    node_torrent_stats(host_node(s->host), s->torrent, &st);
+    s->last = st;
+    return st;
+}
+
+static void stop_with(struct session *s, int status)
+{
+    s->stopping = true;
+    s->status = status;
+    host_stop(s->host);
+}
+
+static json_t *event_of(struct session *s, const char *type)
+{
+    json_t *e = talk_event(type);
+    json_object_set_new(e, "id", json_string(s->id));
+    json_object_set_new(e, "name", talk_json_text(s->cfg->meta->name));
+    return e;
+}
+
+// ---- progress
+
+static struct progress_view view_of(struct session *s, const struct node_torrent_stats *st)
+{
+    struct progress_view v = {.verb = s->done ? "seed" : s->cfg->share ? "share" : "get", .id = s->id, .name = s->name,
+        .done = st->done_bytes, .size = st->wanted_bytes, .down_bps = st->down_bps, .up_bps = st->up_bps, .up_bytes = st->up_bytes,
+        .peers = st->peers, .seeds = st->seeds, .known = st->known, .net = true};
+    if (st->state != TORRENT_CHECKING)
+        return v;
+    v.verb = "check";
+    v.net = false;
+    const struct metainfo *m = s->cfg->meta;
+    const uint64_t checked = (uint64_t)st->pieces_checked * m->piece_len;
+    v.size = m->len;
+    // whoever reads along takes "all of it" for the end
+    v.done = u64_min(checked, u64_sub_sat(v.size, 1));
+    v.down_bps = units_per_second(v.done, host_now(s->host) - s->started);
+    return v;
+}
+
+static void show(struct session *s, bool at_once)
+{
+    const struct node_torrent_stats st = stats_of(s);
+    const struct progress_view v = view_of(s, &st);
+    progress_show(&s->progress, host_now(s->host), &v, at_once);
+}
+
+// ---- the end of it
+
+// "631.0 MiB in 15.2 s (41.5 MiB/s)".
+static void say_done(struct session *s)
+{
+    char size[UNITS_TEXT_MAX], took[UNITS_TEXT_MAX], rate[UNITS_TEXT_MAX];
+    const struct node_torrent_stats *st = &s->last;
+    const nsec t = s->done_at - s->started;
+    if (s->a->talk.json || s->cfg->share)
+        return;
+    const char *const mark = s->a->talk.utf8 ? "✓ " : "";
+    if (s->a->talk.quiet)
+        return;
+    if (st->down_bytes == 0)
+        talk_data(&s->a->talk, "%s%s were there already", mark, units_size(st->wanted_bytes, size));
+    else
+        talk_data(&s->a->talk, "%s%s in %s (%s)", mark, units_size(st->wanted_bytes, size), units_elapsed(t, took),
+            units_rate(units_per_second(st->down_bytes, t), rate));
+}
+
+static void emit_totals(struct session *s, const char *type)
+{
+    const struct node_torrent_stats *st = &s->last;
+    json_t *e = event_of(s, type);
+    json_object_set_new(e, "size", talk_json_count(st->wanted_bytes));
+    json_object_set_new(e, "done", talk_json_count(st->done_bytes));
+    json_object_set_new(e, "down_bytes", talk_json_count(st->down_bytes));
+    json_object_set_new(e, "down_seed_bytes", talk_json_count(st->down_seed_bytes));
+    json_object_set_new(e, "up_bytes", talk_json_count(st->up_bytes));
+    json_object_set_new(e, "waste_bytes", talk_json_count(st->waste_bytes));
+    json_object_set_new(e, "ms", talk_json_count(((s->done ? s->done_at : host_now(s->host)) - s->started) / NSEC_MS));
+    talk_emit(&s->a->talk, e);
+}
+
+static void on_done(struct session *s)
+{
+    if (s->done)
+        return;
+    s->done = true;
+    s->done_at = host_now(s->host);
+    show(s, true);
+    emit_totals(s, "done");
+    if (!s->cfg->stay) {
+        stop_with(s, 0);
+        return;
+    }
+    progress_end(&s->progress);
+    say_done(s);
+    talk_emit(&s->a->talk, event_of(s, "seeding"));
+    if (s->a->options.timeout == 0)
+        talk_note(&s->a->talk, "seeding on port %u; Ctrl-C ends it", host_port(s->host));
+}
+
+// The check of a share has ended without all of the content.
+static void on_checked(struct session *s)
+{
+    const struct node_torrent_stats st = stats_of(s);
+    char share[UNITS_TEXT_MAX];
+    if (!s->cfg->share || st.done_bytes >= st.wanted_bytes || st.state == TORRENT_ERROR)
+        return;
+    const int status = talk_fail(&s->a->talk, FAIL_HASH_MISMATCH, "`kith verify` says what is wrong, `kith get` fetches it",
+        "only %s of %s is as the torrent says", units_share(st.done_bytes, st.wanted_bytes, share), s->name);
+    stop_with(s, status);
+}
+
+// ---- events of the node
+
+static void on_error(struct session *s, const struct node_event *e)
+{
+    char path[TALK_NAME_MAX];
+    if (s->error_at == 0)
+        s->error_at = host_now(s->host);
+    talk_warn(&s->a->talk, "%s: %s; waiting, it goes on by itself when that is mended", talk_clean(e->text, path), err_text(e->err));
+}
+
+static void on_file_done(struct session *s, uint32_t file)
+{
+    const struct metainfo *m = s->cfg->meta;
+    if (file >= m->files_n || !s->a->talk.json)
+        return;
+    json_t *e = event_of(s, "file_done");
+    json_object_set_new(e, "path", talk_json_text(m->files[file].path));
+    json_object_set_new(e, "size", talk_json_count(m->files[file].len));
+    talk_emit(&s->a->talk, e);
+}
+
+static void on_event(void *ctx, const struct node_event *e)
+{
+    struct session *s = ctx;
+    char text[TALK_NAME_MAX], addr[ADDR_TEXT_MAX];
+    switch (e->kind) {
+    case NODE_EVENT_CHECKED: on_checked(s); break;
+    case NODE_EVENT_DONE: on_done(s); break;
+    case NODE_EVENT_FILE_DONE: on_file_done(s, e->file); break;
+    case NODE_EVENT_ERROR: on_error(s, e); break;
+    case NODE_EVENT_RECOVERED:
+        s->error_at = 0;
+        talk_note(&s->a->talk, "the disk works again; going on");
+        break;
+    case NODE_EVENT_TRACKER: talk_warn(&s->a->talk, "tracker: %s", talk_clean(e->text, text)); break;
+    case NODE_EVENT_BANNED: talk_note(&s->a->talk, "banned %s: it sent bad data", addr_format(&e->addr, addr)); break;
+    case NODE_EVENT_STOPPED: break;
+    }
+}
+
+// Gives up what has stood still for --timeout.
+static void check_timeout(struct session *s, const struct node_torrent_stats *st, nsec now)
+{
+    const nsec limit = s->a->options.timeout;
+    char time[UNITS_TEXT_MAX];
+    // what counts as life: bytes, pieces checked, and anything that is not waiting for peers
+    if (st->down_bytes != s->last_bytes || st->pieces_checked != s->last_checked || st->state != TORRENT_DOWNLOADING)
+        s->alive_at = now;
+    s->last_bytes = st->down_bytes;
+    s->last_checked = st->pieces_checked;
+    if (limit == 0 || s->stopping)
+        return;
+    if (st->state == TORRENT_ERROR && s->error_at != 0 && now - s->error_at >= limit) {
+        stop_with(s, talk_fail(&s->a->talk, fail_of_err(st->error), "mend it and run the same command again: it goes on from there",
+            "%s: %s for %s", st->error_path, err_text(st->error), units_time(limit / NSEC_S, time)));
+        return;
+    }
+    if (s->done || now - s->alive_at < limit)
+        return;
+    const bool alone = st->peers == 0;
+    stop_with(s, talk_fail(&s->a->talk, alone ? FAIL_NO_PEERS : FAIL_NO_ANSWER, "run the same command again: it goes on from there",
+        alone ? "no peer for %s" : "no data from any peer for %s", units_time(limit / NSEC_S, time)));
+}
+
+static void on_tick(void *ctx)
+{
+    struct session *s = ctx;
+    const nsec now = host_now(s->host);
+    const struct node_torrent_stats st = stats_of(s);
+    if (st.state == TORRENT_SEEDING && !s->done)
+        on_done(s);
+    check_timeout(s, &st, now);
+    if (!s->stopping)
+        show(s, false);
+}
+
+// On a worker.
+static enum err on_save(void *ctx, struct slice key, struct slice blob)
+{
+    struct session *s = ctx;
+    if (s->state == NULL)
+        return ERR_OK;
+    const enum err e = state_save(s->state, key, blob);
+    if (e != ERR_OK && !s->save_warned)
+        talk_warn(&s->a->talk, "cannot keep resume data: %s; after a restart all will be checked", err_text(e));
+    s->save_warned = e != ERR_OK;
+    return e;
+}
+
+static void on_log(void *ctx, enum log_level level, const char *text)
+{
+    struct session *s = ctx;
+    if (level >= LOG_INFO || s->a->talk.verbose > 1)
+        talk_debug(&s->a->talk, "%s", text);
+}
+
+// ---- starting
+
+static void fill_host(struct session *s, struct host_config *cfg)
+{
+    static const char letters[] = "0123456789abcdefghijklmnopqrstuvwxyz";
+    const struct options *o = &s->a->options;
+    *cfg = (struct host_config){
+        .listen = o->listen, .port = (uint16_t)(o->port != 0 ? o->port : PORT_DEFAULT),
+        .port_last = (uint16_t)(o->port != 0 ? 0 : PORT_DEFAULT + PORTS_TRIED),
+        .node = {.up_bps = o->up_bps, .down_bps = o->down_bps, .slots_max = o->slots},
+        .log_level = s->a->talk.verbose > 1 ? LOG_DEBUG : LOG_INFO,
+        .event = on_event, .tick = on_tick, .save = on_save, .log = on_log, .ctx = s,
+    };
+    uint8_t random[12] = {0};
+    if (getrandom(random, sizeof random, 0) < 0)
+        memset(random, 7, sizeof random);           // never fails for so few bytes on a machine that is up
+    memcpy(cfg->node.peer_id, "-KH0100-", 8);
+    for (size_t i = 0; i < sizeof random; i++)
+        cfg->node.peer_id[8 + i] = (uint8_t)letters[random[i] % (sizeof letters - 1)];
+}
+
+static void load_state(struct session *s, struct buf *resume)
+{
+    char why[STATE_WHY_MAX];
+    uint8_t key[KEY_BYTES];
+    const enum err e = state_open(&s->state, s->a->options.state, why);
+    if (e != ERR_OK)
+        s->state = NULL;
+    if (why[0] != 0)
+        talk_warn(&s->a->talk, "%s%s", why, e != ERR_OK ? "; resume data is not kept" : "");
+    if (e != ERR_OK || s->cfg->trust)
+        return;
+    struct buf b = {key, 0, sizeof key};
+    struct wr w = wr_make(&b);
+    node_resume_key(&w, s->cfg->meta, slice_str(s->cfg->root));
+    const enum err loaded = w.ok ? state_load(s->state, buf_slice(&b), resume) : ERR_NOT_FOUND;
+    if (loaded != ERR_OK && loaded != ERR_NOT_FOUND)
+        talk_warn(&s->a->talk, "cannot read resume data: %s; all will be checked", err_text(loaded));
+}
+
+static void add_peer(void *ctx, const struct addr *peer)
+{
+    struct session *s = ctx;
+    const enum err e = node_peer_add(host_node(s->host), host_now(s->host), s->torrent, peer);
+    char text[ADDR_TEXT_MAX];
+    if (e != ERR_OK)
+        talk_debug(&s->a->talk, "peer %s: %s", addr_format(peer, text), err_text(e));
+}
+
+static int add_torrent(struct session *s, const struct buf *resume)
+{
+    const struct session_config *c = s->cfg;
+    const struct node_add add = {.meta = c->meta, .root = slice_str(c->root), .resume = buf_slice(resume), .trust = c->trust,
+        .check = s->a->options.check, .sequential = s->a->options.sequential, .priorities = c->priorities};
+    const enum err e = node_torrent_add(host_node(s->host), host_now(s->host), &add, &s->torrent);
+    if (e == ERR_UNSUPPORTED)
+        return talk_fail(&s->a->talk, FAIL_BAD_TORRENT, "get a torrent file that has them", "%s: the piece layers are missing", s->name);
+    if (e != ERR_OK)
+        return talk_fail(&s->a->talk, FAIL_INTERNAL, NULL, "cannot start %s: %s", s->name, err_text(e));
+    json_t *added = event_of(s, "added");
+    torrent_describe(c->meta, added);
+    talk_emit(&s->a->talk, added);
+    return session_peers(s->a, add_peer, s);
+}
+
+static int finish(struct session *s, enum err ran)
+{
+    char share[UNITS_TEXT_MAX];
+    progress_end(&s->progress);
+    if (ran == ERR_CANCELLED)
+        return 128 + interrupt_last();
+    if (!s->stopping && !s->done)
+        return talk_fail(&s->a->talk, FAIL_INTERRUPTED, "run the same command again: it goes on from there", "stopped at %u%% (%s)",
+            units_percent(s->last.done_bytes, s->last.wanted_bytes), units_share(s->last.done_bytes, s->last.wanted_bytes, share));
+    if (s->stopping && s->status != 0)
+        return s->status;
+    if (!s->cfg->stay)
+        say_done(s);
+    emit_totals(s, "result");
+    return 0;
+}
+
+int session_run(struct app *a, const struct session_config *cfg)
+{
+    struct session s = {.a = a, .cfg = cfg};
+    struct host_config host;
+    struct buf resume = {0};
+    char why[HOST_WHY_MAX] = "";
+    interrupt_release();
+    torrent_id(cfg->meta, s.id);
+    talk_clean(cfg->meta->name, s.name);
+    fill_host(&s, &host);
+    const enum err e = host_new(&s.host, &host, why);
+    if (e != ERR_OK)
+        return talk_fail(&a->talk, e == ERR_SYNTAX ? FAIL_USAGE : e == ERR_ACCESS ? FAIL_PERMISSION : FAIL_NETWORK,
+            e == ERR_EXISTS ? "choose another --port" : NULL, "%s", why[0] != 0 ? why : err_text(e));
+    load_state(&s, &resume);
+    progress_init(&s.progress, &a->talk, (enum progress_mode)a->options.progress);
+    s.started = s.alive_at = host_now(s.host);
+    int status = add_torrent(&s, &resume);
+    if (status == 0) {
+        talk_debug(&a->talk, "listening on port %u", host_port(s.host));
+        interrupt_watch();
+        host_drain(s.host);
+        const enum err ran = host_run(s.host);
+        stats_of(&s);
+        status = finish(&s, ran);
+    }
+    host_free(s.host);
+    state_close(s.state);
+    free(resume.p);
+    return status;
+}

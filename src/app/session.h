@@ -1,0 +1,19 @@
+// One torrent on the real host, from the command line: for `get` and `share`.
+#pragma once
+#include "app/cmd.h"
+#include "base/addr.h"
+
+struct session_config {
+    const struct metainfo *meta;        // with the trackers of the command line
+    const char *root;                   // directory of the files
+    const uint8_t *priorities;          // of each file; NULL: all
+    bool trust;                         // just hashed
+    bool stay;                          // goes on seeding
+    bool share;                         // the content must be complete
+};
+
+// Runs until it is complete, given up or interrupted. Says what happens; returns the exit status.
+int session_run(struct app *a, const struct session_config *cfg);
+// Adds the peers of the command line ("HOST:PORT", names are resolved) by calling add(ctx, peer) for each address.
+// Returns the exit status.
+MUST_USE int session_peers(struct app *a, void (*add)(void *ctx, const struct addr *peer), void *ctx);

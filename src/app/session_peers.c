@@ -1,0 +1,71 @@
+// --peer HOST:PORT. See session.h.
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+
+#include "app/session.h"
+#include "base/addr.h"
+
+enum { HOST_MAX = 256 };
+
+static bool addr_of(const struct sockaddr *sa, struct addr *out)
+{
+    if (sa->sa_family == AF_INET) {
+        struct sockaddr_in in;
+        memcpy(&in, sa, sizeof in);
+        uint8_t ip[4];
+        memcpy(ip, &in.sin_addr, sizeof ip);
+        *out = addr_ipv4(ip, ntohs(in.sin_port));
+        return true;
+    }
+    if (sa->sa_family == AF_INET6) {
+        struct sockaddr_in6 in;
+        memcpy(&in, sa, sizeof in);
+        uint8_t ip[16];
+        memcpy(ip, &in.sin6_addr, sizeof ip);
+        *out = addr_ipv6(ip, ntohs(in.sin6_port));
+        return true;
+    }
+    return false;
+}
+
+static int resolve(struct app *a, const char *peer, void (*add)(void *ctx, const struct addr *peer), void *ctx)
+{
+    char host[HOST_MAX];
+    uint64_t port = 0;
+    const char *const colon = strrchr(peer, ':');
+    const size_t n = colon != NULL ? (size_t)(colon - peer) : 0;
+    if (n == 0 || n >= sizeof host || dec_parse(slice_str(colon + 1), UINT16_MAX, &port) != ERR_OK || port == 0)
+        return talk_fail(&a->talk, FAIL_USAGE, "write 192.0.2.7:51413, [2001:db8::7]:51413 or host.example:51413",
+            "--peer %s: not HOST:PORT", peer);
+    memcpy(host, peer, n);
+    host[n] = 0;
+    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM}, *found = NULL;
+    const int e = getaddrinfo(host, colon + 1, &hints, &found);
+    if (e != 0)
+        return talk_fail(&a->talk, FAIL_DNS, "check the name", "--peer %s: %s", peer, gai_strerror(e));
+    for (const struct addrinfo *i = found; i != NULL; i = i->ai_next) {
+        struct addr got;
+        if (addr_of(i->ai_addr, &got))
+            add(ctx, &got);
+    }
+    freeaddrinfo(found);
+    return 0;
+}
+
+int session_peers(struct app *a, void (*add)(void *ctx, const struct addr *peer), void *ctx)
+{
+    for (uint32_t i = 0; i < a->options.peers.n; i++) {
+        const char *const text = a->options.peers.items[i];
+        struct addr peer;
+        if (addr_parse(slice_str(text), 0, &peer) == ERR_OK && peer.port != 0) {
+            add(ctx, &peer);
+            continue;
+        }
+        const int status = resolve(a, text, add, ctx);
+        if (status != 0)
+            return status;
+    }
+    return 0;
+}
