@@ -44,7 +44,7 @@ enum err tracker_new(struct tracker **out, const struct tracker_config *cfg, con
     store_init(&t->store, env->mem, &limits, c->secret);
     map_init(&t->admitted, env->mem, c->hashes_max, mix64(c->secret[0] + 4));
     map_init(&t->conns, env->mem, UINT32_MAX, mix64(c->secret[0] + 5));
-    list_init(&t->idle);
+    list_init(&t->open);
     list_init(&t->ready);
     list_init(&t->closing);
     t->queue = (struct buf){mem_zalloc(env->mem, TRACKER_QUEUE_BYTES), 0, TRACKER_QUEUE_BYTES};
@@ -62,6 +62,7 @@ static void conn_free(struct tracker *t, struct tracker_conn *c)
     if (c->state == CONN_CLOSING)
         t->n_closing--;
     list_remove(&c->link);
+    list_remove(&c->age);
     map_remove(&t->conns, &c->node);
     mem_free(t->env->mem, c, sizeof *c);
 }
@@ -159,9 +160,13 @@ static void set_state(struct tracker *t, struct tracker_conn *c, enum tracker_co
     ASSERT(c->state != CONN_CLOSING);
     list_remove(&c->link);
     c->state = to;
-    list_push_back(to == CONN_READING ? &t->idle : to == CONN_READY ? &t->ready : &t->closing, &c->link);
-    if (to == CONN_CLOSING)
-        t->n_closing++;
+    if (to == CONN_READY)
+        list_push_back(&t->ready, &c->link);
+    if (to != CONN_CLOSING)
+        return;
+    list_push_back(&t->closing, &c->link);
+    list_remove(&c->age);
+    t->n_closing++;
 }
 
 static struct tracker_conn *find_conn(const struct tracker *t, uint32_t conn)
@@ -176,7 +181,7 @@ enum err tracker_accept(struct tracker *t, nsec now, uint32_t conn, const struct
     ASSERT(from->family != ADDR_NONE);
     advance(t, now);
     if (t->conns.n - t->n_closing >= t->cfg.conns_max) {
-        struct tracker_conn *oldest = LIST_FIRST(&t->idle, struct tracker_conn, link);
+        struct tracker_conn *oldest = LIST_FIRST(&t->open, struct tracker_conn, age);
         if (oldest == NULL || now - oldest->since < EVICT_S * NSEC_S)
             return ERR_FULL;
         set_state(t, oldest, CONN_CLOSING);
@@ -188,13 +193,14 @@ enum err tracker_accept(struct tracker *t, nsec now, uint32_t conn, const struct
     c->from = *from;
     c->since = now;
     list_init(&c->link);
+    list_init(&c->age);
     const enum err e = map_put(&t->conns, &c->node, slice_of(&c->id, sizeof c->id));
     ASSERT(e != ERR_EXISTS);
     if (e != ERR_OK) {
         mem_free(t->env->mem, c, sizeof *c);
         return e;
     }
-    list_push_back(&t->idle, &c->link);
+    list_push_back(&t->open, &c->age);
     return ERR_OK;
 }
 
@@ -258,8 +264,8 @@ void tracker_tick(struct tracker *t, nsec now)
 {
     advance(t, now);
     sweep(t);
-    LIST_EACH(&t->idle, link, save) {
-        struct tracker_conn *c = CONTAINER(link, struct tracker_conn, link);
+    LIST_EACH(&t->open, link, save) {
+        struct tracker_conn *c = CONTAINER(link, struct tracker_conn, age);
         if (now < c->since + TRACKER_IDLE_S * NSEC_S)
             break;
         set_state(t, c, CONN_CLOSING);
@@ -302,6 +308,8 @@ static bool poll_stream(struct tracker *t, struct buf *tx, struct tracker_out *o
         out->conn = c->id;
         out->bytes = slice_of(tx->p + at, tx->n - at);
         c->since = t->now;
+        list_remove(&c->age);
+        list_push_back(&t->open, &c->age);
         const bool more = c->n != 0 || c->overflowed;
         set_state(t, c, served == HTTP_LAST ? CONN_CLOSING : more ? CONN_READY : CONN_READING);
         return true;
@@ -323,7 +331,7 @@ enum tracker_kind tracker_poll(struct tracker *t, nsec now, struct buf *tx, stru
         conn_free(t, c);
         return TRACKER_CLOSE;
     }
-    const struct tracker_conn *oldest = LIST_FIRST(&t->idle, struct tracker_conn, link);
+    const struct tracker_conn *oldest = LIST_FIRST(&t->open, struct tracker_conn, age);
     *out = (struct tracker_out){.deadline = t->sweep_at};
     if (oldest != NULL)
         out->deadline = u64_min(out->deadline, oldest->since + TRACKER_IDLE_S * NSEC_S);
@@ -347,16 +355,21 @@ void tracker_check(const struct tracker *t)
 {
     store_check(&t->store);
     ASSERT(t->queue_at <= t->queue.n);
-    uint32_t n[3] = {0};
-    const struct list *heads[3] = {&t->idle, &t->ready, &t->closing};
-    for (int i = 0; i < 3; i++)
-        LIST_EACH(heads[i], link, save) {
-            const struct tracker_conn *c = CONTAINER(link, struct tracker_conn, link);
-            ASSERT((int)c->state == i);
-            ASSERT(c->n <= sizeof c->bytes);
-            n[i]++;
-        }
-    ASSERT(n[0] + n[1] + n[2] == t->conns.n);
-    ASSERT(n[2] == t->n_closing);
+    uint32_t n_open = 0, n_closing = 0;
+    nsec since = 0;
+    LIST_EACH(&t->open, link, save) {
+        const struct tracker_conn *c = CONTAINER(link, struct tracker_conn, age);
+        ASSERT(c->state != CONN_CLOSING);
+        ASSERT(c->n <= sizeof c->bytes);
+        ASSERT(c->since >= since);
+        since = c->since;
+        n_open++;
+    }
+    LIST_EACH(&t->closing, link, save) {
+        ASSERT(CONTAINER(link, struct tracker_conn, link)->state == CONN_CLOSING);
+        n_closing++;
+    }
+    ASSERT(n_open + n_closing == t->conns.n);
+    ASSERT(n_closing == t->n_closing);
     ASSERT(t->conns.n - t->n_closing <= t->cfg.conns_max);
 }

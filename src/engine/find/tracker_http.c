@@ -2,54 +2,42 @@
 #include "codec/announce_http.h"
 #include "engine/find/tracker_int.h"
 
-// What goes into a reply's body. Keys are written in bencode's order.
-static void put_text(struct wr *w, struct slice s)
-{
-    wr_dec(w, s.n);
-    wr_u8(w, ':');
-    wr_bytes(w, s);
-}
-
-static void put_number(struct wr *w, const char *key, uint64_t v)
-{
-    put_text(w, slice_str(key));
-    wr_u8(w, 'i');
-    wr_dec(w, v);
-    wr_u8(w, 'e');
-}
-
 static void put_failure(struct wr *w, const char *why)
 {
-    wr_str(w, "d14:failure reason");
-    put_text(w, slice_str(why));
-    wr_u8(w, 'e');
+    struct bencode_out o;
+    bencode_out_init(&o, w);
+    bencode_put_dict(&o);
+    bencode_put_key_str(&o, "failure reason", slice_str(why));
+    bencode_put_end(&o);
 }
 
-static void put_peers_compact(struct wr *w, const struct tracker_answer *a, bool ipv6)
+static void put_peers_compact(struct bencode_out *o, const struct tracker_answer *a, bool ipv6)
 {
-    wr_str(w, ipv6 ? "5:peers0:6:peers6" : "5:peers");
-    wr_dec(w, (uint64_t)a->n * (ipv6 ? 18 : 6));
-    wr_u8(w, ':');
+    if (ipv6)
+        bencode_put_key_str(o, "peers", (struct slice){0});
+    bencode_put_key(o, ipv6 ? SLICE_LIT("peers6") : SLICE_LIT("peers"));
+    bencode_put_str_head(o, a->n * (ipv6 ? 18U : 6U));
     for (uint32_t i = 0; i < a->n; i++)
-        wr_bytes(w, store_compact(&a->swarm->pools[ipv6], ipv6, a->places[i]));
+        wr_bytes(o->w, store_compact(&a->swarm->pools[ipv6], ipv6, a->places[i]));
 }
 
 // Without peer ids, which are not kept: as BEP 3's no_peer_id allows.
-static void put_peers_list(struct wr *w, const struct tracker_answer *a, bool ipv6)
+static void put_peers_list(struct bencode_out *o, const struct tracker_answer *a, bool ipv6)
 {
-    wr_str(w, "5:peersl");
+    bencode_put_key_list(o, "peers");
     for (uint32_t i = 0; i < a->n; i++) {
         struct rd r = rd_make(store_compact(&a->swarm->pools[ipv6], ipv6, a->places[i]));
         uint8_t ip[16] = {0};
         rd_copy(&r, ip, ipv6 ? 16 : 4);
-        const struct addr peer = ipv6 ? addr_ipv6(ip, rd_be16(&r)) : addr_ipv4(ip, rd_be16(&r));
+        const uint16_t port = rd_be16(&r);
+        const struct addr peer = ipv6 ? addr_ipv6(ip, port) : addr_ipv4(ip, port);
         char text[ADDR_TEXT_MAX];
-        wr_str(w, "d2:ip");
-        put_text(w, slice_str(addr_format_ip(&peer, text)));
-        put_number(w, "port", peer.port);
-        wr_u8(w, 'e');
+        bencode_put_dict(o);
+        bencode_put_key_str(o, "ip", slice_str(addr_format_ip(&peer, text)));
+        bencode_put_key_int(o, "port", port);
+        bencode_put_end(o);
     }
-    wr_u8(w, 'e');
+    bencode_put_end(o);
 }
 
 static void serve_announce(struct tracker *t, const struct tracker_conn *c, struct slice query, struct wr *w)
@@ -75,19 +63,20 @@ static void serve_announce(struct tracker *t, const struct tracker_conn *c, stru
         leeches = store_count(a.swarm, CLASS_LEECH) + store_count(a.swarm, CLASS_PARTIAL);
         downloaded = a.swarm->downloaded;
     }
-    wr_u8(w, 'd');
-    put_number(w, "complete", seeds);
-    put_number(w, "downloaded", downloaded);
-    put_text(w, SLICE_LIT("external ip"));
-    put_text(w, addr_ip(&c->from));
-    put_number(w, "incomplete", leeches);
-    put_number(w, "interval", t->cfg.interval_s);
-    put_number(w, "min interval", t->cfg.interval_s / 2);
+    struct bencode_out o;
+    bencode_out_init(&o, w);
+    bencode_put_dict(&o);
+    bencode_put_key_int(&o, "complete", seeds);
+    bencode_put_key_int(&o, "downloaded", downloaded);
+    bencode_put_key_str(&o, "external ip", addr_ip(&c->from));
+    bencode_put_key_int(&o, "incomplete", leeches);
+    bencode_put_key_int(&o, "interval", t->cfg.interval_s);
+    bencode_put_key_int(&o, "min interval", t->cfg.interval_s / 2);
     if (q.compact)
-        put_peers_compact(w, &a, ipv6);
+        put_peers_compact(&o, &a, ipv6);
     else
-        put_peers_list(w, &a, ipv6);
-    wr_u8(w, 'e');
+        put_peers_list(&o, &a, ipv6);
+    bencode_put_end(&o);
 }
 
 // Few and short: insertion sort, and equal ones only once. Returns how many are left.
@@ -119,21 +108,25 @@ static void serve_scrape(struct tracker *t, struct slice query, struct wr *w)
         return;
     }
     n = sort_hashes(hashes, n);
-    wr_str(w, "d5:filesd");
+    struct bencode_out o;
+    bencode_out_init(&o, w);
+    bencode_put_dict(&o);
+    bencode_put_key_dict(&o, "files");
     for (uint32_t i = 0; i < n; i++) {
         const struct tracker_swarm *s = store_find(&t->store, hashes[i]);
         if (s == NULL)
             continue;
         const uint32_t downloaders = store_count(s, CLASS_LEECH);
-        put_text(w, slice_of(hashes[i], 20));
-        wr_u8(w, 'd');
-        put_number(w, "complete", store_count(s, CLASS_SEED));
-        put_number(w, "downloaded", s->downloaded);
-        put_number(w, "downloaders", downloaders);
-        put_number(w, "incomplete", downloaders + store_count(s, CLASS_PARTIAL));
-        wr_u8(w, 'e');
+        bencode_put_key(&o, slice_of(hashes[i], sizeof hashes[i]));
+        bencode_put_dict(&o);
+        bencode_put_key_int(&o, "complete", store_count(s, CLASS_SEED));
+        bencode_put_key_int(&o, "downloaded", s->downloaded);
+        bencode_put_key_int(&o, "downloaders", downloaders);
+        bencode_put_key_int(&o, "incomplete", downloaders + store_count(s, CLASS_PARTIAL));
+        bencode_put_end(&o);
     }
-    wr_str(w, "ee");
+    bencode_put_end(&o);
+    bencode_put_end(&o);
 }
 
 static void put_response(struct wr *w, const char *status, struct slice body, bool keep_alive, bool head)

@@ -12,7 +12,8 @@ enum tracker_conn_state { CONN_READING, CONN_READY, CONN_CLOSING };
 
 struct tracker_conn {
     struct map_node node;               // keyed by id
-    struct list link;                   // of the list that the state names: idle, ready, closing
+    struct list link;                   // of the list that the state names: ready, closing, or none
+    struct list age;                    // of `open`, unless closing
     uint32_t id;
     enum tracker_conn_state state;
     bool overflowed;                    // more came than fits
@@ -37,7 +38,7 @@ struct tracker {
     struct tracker_store store;
     struct map admitted;
     struct map conns;
-    struct list idle, ready, closing;   // idle: the longest waiting first
+    struct list open, ready, closing;   // open: the longest without a whole request first
     uint32_t n_closing;
     struct buf queue;                   // composed datagrams: {addr, u16 length, bytes}
     size_t queue_at;                    // where the first one begins
