@@ -37,7 +37,7 @@ static const char *const examples[COMMANDS_N][EXAMPLES_N][2] = {
         {"kith show debian.torrent --json", "the same as one JSON object"},
         {"kith show debian.torrent --json | jq -r .magnet", "only the magnet link"},
         {"kith show debian.torrent --json | jq -r '.files[].path'", "only the names"},
-        {"kith show *.torrent", "one at a time: shells give several, kith takes one"},
+        {"kith show debian.torrent | less", "a long list of files, page by page"},
     },
     [CMD_VERIFY] = {
         {"kith verify debian.torrent ~/iso", "hash all, report each file that differs"},
@@ -139,29 +139,30 @@ static void print_escaped(FILE *to, const char *text)
     }
 }
 
+static void man_option(FILE *to, const struct option_row *r)
+{
+    fputs(".It ", to);
+    if (r->letter != 0)
+        fprintf(to, "Fl %c , ", r->letter);
+    fprintf(to, "Fl \\-%s", r->name);
+    if (r->arg != NULL)
+        fprintf(to, " Ar %s", r->arg);
+    fputc('\n', to);
+    print_escaped(to, r->help);
+    fputc('\n', to);
+}
+
 static void man_command(FILE *to, enum command c)
 {
-    fprintf(to, ".Ss kith %s %s\n", command_name(c), command_args(c));
+    fprintf(to, ".Ss kith %s%s%s\n", command_name(c), *command_args(c) != 0 ? " " : "", command_args(c));
     print_escaped(to, command_line(c));
     fputs(".\n.Bl -tag -width Ds\n", to);
     size_t n = 0;
     const struct option_row *rows = options_table(&n);
-    for (size_t i = 0; i < n; i++) {
-        const struct option_row *r = &rows[i];
-        if (!has(r, c) || r->commands == IN_ALL)
-            continue;
-        fputs(".It ", to);
-        if (r->letter != 0)
-            fprintf(to, "Fl %c , ", r->letter);
-        fprintf(to, "Fl \\-%s", r->name);
-        if (r->arg != NULL)
-            fprintf(to, " Ar %s", r->arg);
-        fputc('\n', to);
-        print_escaped(to, r->help);
-        fputc('\n', to);
-    }
-    fputs(".El\n", to);
-    fputs(".Pp\nExamples:\n.Bd -literal -offset indent\n", to);
+    for (size_t i = 0; i < n; i++)
+        if (has(&rows[i], c) && rows[i].commands != IN_ALL)
+            man_option(to, &rows[i]);
+    fputs(".El\n.Pp\nExamples:\n.Bd -literal -offset indent\n", to);
     for (unsigned i = 0; i < EXAMPLES_N; i++) {
         print_escaped(to, examples[c][i][0]);
         fputc('\n', to);
@@ -172,25 +173,22 @@ static void man_command(FILE *to, enum command c)
 void options_man(FILE *to)
 {
     fputs(".\\\" Made by `kith help man` from the table of options: do not edit.\n"
-          ".Dd $Mdocdate$\n.Dt KITH 1\n.Os\n.Sh NAME\n.Nm kith\n.Nd share and fetch files with BitTorrent\n"
+          ".Dd November 24, 2026\n.Dt KITH 1\n.Os\n.Sh NAME\n.Nm kith\n.Nd share and fetch files with BitTorrent\n"
           ".Sh SYNOPSIS\n.Nm\n.Ar command\n.Op Ar argument ...\n.Op Ar option ...\n.Sh DESCRIPTION\n"
           "Standard output carries data, standard error everything else.\n"
           "Options may stand anywhere; after\n.Fl \\-\nonly arguments follow.\n", to);
     fputs(".Sh COMMANDS\n", to);
     for (unsigned c = CMD_NONE + 1; c < COMMANDS_N; c++)
-        if (c != CMD_HELP && c != CMD_VERSION)
+        if (c != CMD_HELP && c != CMD_VERSION && c != CMD_SHOW)
             man_command(to, (enum command)c);
-    fputs(".Sh COMMON OPTIONS\n.Bl -tag -width Ds\n", to);
+    fprintf(to, ".Ss kith %s %s\n", command_name(CMD_SHOW), command_args(CMD_SHOW));
+    print_escaped(to, command_line(CMD_SHOW));
+    fputs(".\n.Sh COMMON OPTIONS\n.Bl -tag -width Ds\n", to);
     size_t n = 0;
     const struct option_row *rows = options_table(&n);
-    for (size_t i = 0; i < n; i++) {
-        if (rows[i].commands != IN_ALL)
-            continue;
-        fprintf(to, ".It %s%c%sFl \\-%s%s%s\n", rows[i].letter != 0 ? "Fl " : "", rows[i].letter != 0 ? rows[i].letter : ' ',
-            rows[i].letter != 0 ? " , " : "", rows[i].name, rows[i].arg != NULL ? " Ar " : "", rows[i].arg != NULL ? rows[i].arg : "");
-        print_escaped(to, rows[i].help);
-        fputc('\n', to);
-    }
+    for (size_t i = 0; i < n; i++)
+        if (rows[i].commands == IN_ALL)
+            man_option(to, &rows[i]);
     fputs(".El\n.Sh EXIT STATUS\n.Bl -tag -width Ds\n", to);
     for (size_t i = 0; i < ARRAY_LEN(statuses); i++)
         fprintf(to, ".It %d\n%s\n", statuses[i].status, statuses[i].meaning);

@@ -64,7 +64,7 @@ static json_t *event_of(struct session *s, const char *type)
 
 static struct progress_view view_of(struct session *s, const struct node_torrent_stats *st)
 {
-    struct progress_view v = {.verb = s->done ? "seed" : s->cfg->share ? "share" : "get", .id = s->id, .name = s->name,
+    struct progress_view v = {.verb = s->done && s->cfg->stay ? "seed" : s->cfg->share ? "share" : "get", .id = s->id, .name = s->name,
         .done = st->done_bytes, .size = st->wanted_bytes, .down_bps = st->down_bps, .up_bps = st->up_bps, .up_bytes = st->up_bytes,
         .peers = st->peers, .seeds = st->seeds, .known = st->known, .net = true};
     if (st->state != TORRENT_CHECKING)
