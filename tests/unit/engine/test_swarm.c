@@ -78,15 +78,62 @@ static void world_files(struct world *w, const uint64_t *lens, uint32_t n)
     w->meta.files_n = n;
 }
 
+// Three files, each on a piece of its own, with BEP 52 roots and layers; hybrid: pads between them and SHA-1 as well.
+static void world_v2(struct world *w, bool hybrid)
+{
+    static uint8_t roots[3][SHA256_LEN], layers[3][8][SHA256_LEN];
+    static const uint64_t lens[3] = {5 * PIECE_LEN + 20000, 40000, 2 * PIECE_LEN};
+    world_init(w, 9 * PIECE_LEN);
+    const uint8_t zero[SHA256_LEN] = {0};
+    uint8_t layer_pad[SHA256_LEN], leaves[64][SHA256_LEN];
+    merkle_pad(PIECE_LEN / BLOCK_LEN, layer_pad);
+    uint64_t off = 0;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < 3; i++) {
+        struct metainfo_file *f = &w->files[n++];
+        *f = (struct metainfo_file){.path = SLICE_LIT("f"), .offset = off, .len = lens[i], .root = roots[i]};
+        const uint64_t pieces = u64_div_up(lens[i], PIECE_LEN), blocks = u64_div_up(lens[i], BLOCK_LEN);
+        for (uint64_t b = 0; b < blocks; b++)
+            sha256_of(slice_of(w->content + off + b * BLOCK_LEN, u64_min(BLOCK_LEN, lens[i] - b * BLOCK_LEN)), leaves[b]);
+        uint64_t width = 1;
+        if (pieces == 1) {
+            while (width < blocks)
+                width *= 2;
+            merkle_root(leaves, blocks, width, zero, roots[i]);
+        } else {
+            for (uint64_t k = 0; k < pieces; k++)
+                merkle_root(leaves + k * 4, u64_min(4, blocks - k * 4), 4, zero, layers[i][k]);
+            f->layer = layers[i][0];
+            while (width < pieces)
+                width *= 2;
+            uint8_t copy[8][SHA256_LEN];
+            memcpy(copy, layers[i], sizeof copy);
+            merkle_root(copy, pieces, width, layer_pad, roots[i]);
+        }
+        off += lens[i];
+        const uint64_t pad = pieces * PIECE_LEN - lens[i];
+        memset(w->content + off, 0, pad);
+        if (hybrid && pad != 0)
+            w->files[n++] = (struct metainfo_file){.path = SLICE_LIT("p"), .offset = off, .len = pad, .flags = FILE_PAD};
+        off += pad;
+    }
+    w->meta.files_n = n;
+    w->meta.has_v2 = true;
+    w->meta.has_v1 = hybrid;
+    w->meta.len = lens[0] + lens[1] + lens[2];
+    for (uint32_t i = 0; i < w->meta.pieces_n; i++)
+        sha1_of(slice_of(w->content + (size_t)i * PIECE_LEN, PIECE_LEN), w->hashes + 20 * i);
+}
+
 static struct side *side_add(struct world *w, bool seed, struct slice resume)
 {
     struct side *s = &w->sides[w->sides_n++];
     memset(s, 0, sizeof *s);
     snprintf((char *)s->id, sizeof s->id, "-KH0100-side%u", w->sides_n);
-    s->disk = calloc(1, w->meta.len);
+    s->disk = calloc(1, w->meta.span);
     s->exists = calloc(w->meta.files_n, 1);
     if (seed) {
-        memcpy(s->disk, w->content, w->meta.len);
+        memcpy(s->disk, w->content, w->meta.span);
         memset(s->exists, 1, w->meta.files_n);
     }
     assert_int_equal(pool_init(&s->pool, &test_env, 8 * MIB), ERR_OK);
@@ -117,6 +164,9 @@ static void run_hash(struct world *w, struct side *s, const struct io_job *j)
     }
     if (j->sha1 != NULL)
         sha1_update(j->sha1, slice_of(all, n));
+    static const uint8_t zeros[PIECE_LEN];
+    if (j->sha1 != NULL)
+        sha1_update(j->sha1, slice_of(zeros, j->zeros));
     for (uint64_t at = 0; j->leaves != NULL && at < j->leaves_len; at += BLOCK_LEN)
         sha256_of(slice_of(all + at, u64_min(BLOCK_LEN, j->leaves_len - at)), j->leaves[at / BLOCK_LEN]);
     free(all);
@@ -342,7 +392,7 @@ static void world_done(struct world *w)
 static void assert_whole(struct world *w, struct side *s)
 {
     assert_true(s->done);
-    assert_memory_equal(s->disk, w->content, w->meta.len);
+    assert_memory_equal(s->disk, w->content, w->meta.span);
 }
 
 static void one_to_one(bool fast, size_t chunk)
@@ -477,7 +527,7 @@ static void a_stopped_download_goes_on(void **state)
     assert_in_range(had, 5, 35);
     side_stop(&w, first);
     struct side *second = side_add(&w, false, slice_of(first->blob, first->blob_n));
-    memcpy(second->disk, first->disk, w.meta.len);
+    memcpy(second->disk, first->disk, w.meta.span);
     memcpy(second->exists, first->exists, w.meta.files_n);
     run(&w, 1);
     swarm_stats(second->swarm, &s);
@@ -518,6 +568,47 @@ static void a_full_disk_is_waited_for(void **state)
     world_done(&w);
 }
 
+// v2 and hybrid: trees decide, pads are neither asked for nor written, and a bad block is found out as well.
+static void trees_decide(void **state)
+{
+    UNUSED_STATE(state);
+    for (int hybrid = 0; hybrid < 2; hybrid++) {
+        struct world w;
+        world_v2(&w, hybrid);
+        side_add(&w, true, (struct slice){0});
+        side_add(&w, true, (struct slice){0})->corrupt_every = 2;
+        struct side *leech = side_add(&w, false, (struct slice){0});
+        run(&w, 1);
+        join(&w, 0, 2, true);
+        join(&w, 1, 2, true);
+        run(&w, 60);
+        struct swarm_stats s;
+        swarm_stats(leech->swarm, &s);
+        assert_int_equal(s.wanted_bytes, w.meta.len);
+        assert_whole(&w, leech);
+        assert_int_equal(leech->banned, 1);
+        world_done(&w);
+    }
+}
+
+// The last leaf of a layer is wrong: that piece never becomes ours, everything else does.
+static void a_wrong_layer_is_never_satisfied(void **state)
+{
+    UNUSED_STATE(state);
+    struct world w;
+    world_v2(&w, false);
+    uint8_t *layer = (uint8_t *)(uintptr_t)w.files[0].layer;
+    layer[5 * SHA256_LEN] ^= 1;
+    side_add(&w, true, (struct slice){0});
+    struct side *leech = side_add(&w, false, (struct slice){0});
+    run(&w, 1);
+    join(&w, 0, 1, true);
+    run(&w, 20);
+    assert_false(leech->done);
+    assert_false(bits_get(swarm_have(leech->swarm).p, 5));
+    world_done(&w);
+}
+
 static void limits_hold(void **state)
 {
     UNUSED_STATE(state);
@@ -542,6 +633,7 @@ int main(void)
         cmocka_unit_test(bytes_in_any_portions),    cmocka_unit_test(leeches_serve_each_other),
         cmocka_unit_test(a_lone_poisoner_is_banned_at_once), cmocka_unit_test(among_several_the_poisoner_is_found),
         cmocka_unit_test(a_stopped_download_goes_on), cmocka_unit_test(a_full_disk_is_waited_for),
+        cmocka_unit_test(trees_decide),             cmocka_unit_test(a_wrong_layer_is_never_satisfied),
         cmocka_unit_test(limits_hold),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
