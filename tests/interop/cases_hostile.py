@@ -84,14 +84,14 @@ def flood(lab, content, seed, count):
         for _ in range(20):
             try:
                 s = socket.create_connection((lab.ip(2), PORT), 2, (lab.ip(rng.randrange(20, 250)), 0))
-                s.settimeout(0.5)
+                s.settimeout(0.1)
                 s.sendall(attacks(rng, content))
                 open_now.append(s)
             except OSError:
                 pass                    # refused, or closed while we send: their right
         for s in open_now:
             try:
-                if rng.random() < 0.5:
+                if rng.random() < 0.3:
                     s.recv(65536)
             except OSError:
                 pass
@@ -176,9 +176,9 @@ def noise_to_tracker(asan):
             for _ in range(count):
                 try:
                     s = socket.create_connection((tracker.ip, tracker.PORT), 2, (lab.ip(rng.randrange(20, 250)), 0))
-                    s.settimeout(0.2)
+                    s.settimeout(0.1)
                     s.sendall(rng.choice(http)())
-                    if rng.random() < 0.3:
+                    if rng.random() < 0.2:
                         s.recv(65536)
                     s.close()
                 except OSError:
@@ -405,7 +405,7 @@ def liar_in_swarm(lab):
 
 
 def cases():
-    out = [("noise/peer-port", noise_to_peer_port(False), 150), ("noise/peer-port-sanitized", noise_to_peer_port(True), 240),
+    out = [("noise/peer-port", noise_to_peer_port(False), 180), ("noise/peer-port-sanitized", noise_to_peer_port(True), 240),
            ("noise/tracker", noise_to_tracker(False), 120), ("noise/tracker-sanitized", noise_to_tracker(True), 150),
            ("noise/many-idle", many_idle, 120), ("noise/liar-in-swarm", liar_in_swarm, 120),
            ("tracker/behaves", tracker_behaves, 60), ("tracker/whitelist", whitelist, 60)]

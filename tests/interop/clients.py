@@ -81,7 +81,8 @@ class Aria2(Peer):
             return self.ready()
         if not self.proc.alive() and self.proc.popen.returncode != 0:
             raise lablib.Failed("aria2c ended with %d: %s" % (self.proc.popen.returncode, self.proc.output()[-300:]))
-        return not self.proc.alive() or "Download complete" in self.proc.output()
+        said = self.proc.output()
+        return not self.proc.alive() or "Download complete" in said or "SEED(" in said
 
 
 class Transmission(Peer):
