@@ -253,22 +253,32 @@ void host_pause(struct world *w, struct host *h, nsec until)
     world_at(w, until, EV_PUMP, UINT32_MAX, h->index);
 }
 
+// Tells the node of a peer for each torrent that both have.
+static void introduce(struct world *w, struct host *h, const struct host *peer)
+{
+    const struct addr a = net_addr(peer->index, peer->cfg.node.listen_port);
+    for (uint32_t i = 0; i < h->wants_n && h->node != NULL; i++) {
+        if (!host_has_torrent(peer, h->wants[i].torrent))
+            continue;
+        oracle_input(w, h);
+        const enum err e = node_peer_add(h->node, host_now(w, h), h->wants[i].number, &a);
+        if (e != ERR_OK)
+            world_fail(w, "n%u does not take a peer: %s", h->index, err_text(e));
+        host_settle(w, h);
+    }
+}
+
 void host_dial(struct world *w, struct host *h, uint32_t n)
 {
-    for (uint32_t i = 0; i < h->wants_n && h->node != NULL; i++) {
-        uint32_t found = 0;
-        for (uint32_t tries = 0; tries < 4 * n && found < n; tries++) {
-            const struct host *peer = w->hosts[rng_below(&h->rng, w->hosts_n)];
-            if (peer == h || !peer->up || !host_has_torrent(peer, h->wants[i].torrent))
-                continue;
-            const struct addr a = net_addr(peer->index, peer->cfg.node.listen_port);
-            oracle_input(w, h);
-            const enum err e = node_peer_add(h->node, host_now(w, h), h->wants[i].number, &a);
-            found++;
-            host_settle(w, h);
-            if (e != ERR_OK || h->node == NULL)
-                break;
-        }
+    for (uint32_t i = 0; i < h->cfg.friends_n; i++)
+        introduce(w, h, w->hosts[h->cfg.friends[i]]);
+    uint32_t found = 0;
+    for (uint32_t tries = 0; tries < 4 * n && found < n; tries++) {
+        const struct host *peer = w->hosts[rng_below(&h->rng, w->hosts_n)];
+        if (peer == h || !peer->up)
+            continue;
+        introduce(w, h, peer);
+        found++;
     }
 }
 

@@ -47,6 +47,8 @@ struct host_config {
     enum host_after after;
     nsec linger;                        // before `after`
     uint32_t dials;                     // given so many random peers at start (no tracker needed)
+    const uint32_t *friends;            // and these hosts; outlives the world
+    uint32_t friends_n;
 };
 
 struct want {
@@ -111,7 +113,7 @@ void host_crash(struct world *w, struct host *h, enum crash_fate fate, bool sile
 // Asks the node to stop; it is freed when it says so.
 void host_leave(struct world *w, struct host *h);
 void host_pause(struct world *w, struct host *h, nsec until);
-// Gives a running node addresses of up to n random hosts that are up and have the same torrent.
+// Gives a running node the addresses of its friends, and of up to n random hosts that are up and have the same torrent.
 void host_dial(struct world *w, struct host *h, uint32_t n);
 // The want for a torrent number of the node; NULL: none.
 struct want *host_want(struct host *h, uint32_t number);

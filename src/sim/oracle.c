@@ -68,7 +68,7 @@ static void complete(struct world *w, struct host *h, struct want *want)
             world_fail(w, "n%u is done, but file %u has %llu bytes", h->index, i, (unsigned long long)f->size);
         else if (m->len > 0 && !on_disk(w, h, want->torrent, m->offset, m->len, false))
             world_fail(w, "n%u is done, but file %u is wrong", h->index, i);
-        else if (m->len > 0 && !on_disk(w, h, want->torrent, m->offset, m->len, true))
+        else if (m->len > 0 && !w->cfg.forgive_unsynced && !on_disk(w, h, want->torrent, m->offset, m->len, true))
             world_fail(w, "n%u is done, but file %u would not survive a crash", h->index, i);
     }
     if (!want->done && want->kind != WANT_SEED)

@@ -214,7 +214,7 @@ static void credits_take(const struct world *w, struct pipe *p)
         if (limited && p->cwnd < p->ssthresh)
             p->cwnd += len;
         else if (limited && p->cwnd < w->cfg.window_bytes)
-            p->cwnd += NET_MSS * len / p->cwnd + 1;
+            p->cwnd += NET_MSS * len * 53 / 100 / p->cwnd + 1;  // RFC 8312 §4.2: as much as Reno, for the softer backing off
         p->credits_at = (p->credits_at + 1) % p->credits_cap;
         p->credits_n--;
     }
@@ -249,7 +249,7 @@ void net_on_wake(struct world *w, struct pipe *p)
 // A stream's end goes out behind its last byte.
 static void fin_send(struct world *w, struct pipe *p)
 {
-    if (!p->fin || p->fin_sent || p->sent != p->queued || p->blocked)
+    if (!p->fin || p->fin_sent || p->departed != p->queued || p->blocked)
         return;
     p->fin_sent = true;
     const nsec t = u64_max(p->last_arrival, w->now + net_latency(w, pipe_from(p)->host, pipe_to(p)->host));
@@ -282,7 +282,9 @@ void pipe_departed(struct world *w, struct pipe *p, uint32_t len)
     struct end *from = pipe_from(p);
     const struct host *to = pipe_to(p)->host;
     if (net_cut(from->host, to)) {
+        ASSERT(!p->blocked);
         p->blocked = true;
+        list_remove(&p->ring);
         p->retry_len = len;
         p->retries = 0;
         pipe_event(w, p, w->now + NET_RTO, EV_RETRY, 0);
@@ -397,7 +399,8 @@ void pipe_take(struct world *w, struct pipe *p, uint64_t len)
 void pipe_settle(struct world *w, struct pipe *p)
 {
     struct end *to = pipe_to(p);
-    if (!p->fin_arrived || p->arrived != p->taken || to->state != END_OPEN)
+    // The end stands behind the data also in the queue of the downlink.
+    if (!p->fin_arrived || p->arrived != p->taken || p->arrived + p->dropped != p->departed || to->state != END_OPEN)
         return;
     gone(p->conn, 1 - (p->id & 1));
     tell_closed(w, to, ERR_CLOSED);
@@ -414,6 +417,10 @@ void net_on_reset(struct world *w, struct pipe *p, enum err e)
     struct end *to = pipe_to(p);
     if (to->state == END_GONE)
         return;
+    if (e == ERR_CLOSED && p->arrived + p->dropped != p->departed && to->host->link.down_busy > w->now) {
+        pipe_event(w, p, to->host->link.down_busy, EV_RESET, (uint32_t)e);      // behind the data in the queue
+        return;
+    }
     gone(p->conn, 1 - (p->id & 1));
     tell_closed(w, to, e);
 }

@@ -1,6 +1,7 @@
 // Making a world and running it: see world.h.
 #include "sim/world.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 
 #include "sim/fetch.h"

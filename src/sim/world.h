@@ -24,6 +24,7 @@ struct world_config {
     uint64_t window_bytes;              // receive window of streams; 0: 1 MiB
     bool check;                         // node_check after every step
     uint32_t ring_n;                    // records kept; 0: 4096
+    bool forgive_unsynced;              // files that are done need not be durable: to look past a known fault
 };
 
 // An answer to fetches of URLs that begin with prefix.
