@@ -115,6 +115,7 @@ static void read_stream(struct conn *c)
         node_rx_room(h->node, loop_now(h->loop), c->id, &room);
         if (room.spans_n == 0) {
             c->rx_paused = true;
+            host_turn_node(h);          // it knows now when to resume
             break;
         }
         struct iovec iov[IO_ROOM_MAX];

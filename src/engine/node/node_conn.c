@@ -221,7 +221,11 @@ void node_rx_room(struct node *n, nsec now, uint32_t id, struct node_room *out)
     ASSERT(c != NULL);
     out->spans_n = 0;
     switch (c->state) {
-    case CONN_PEER: swarm_rx_room(c->torrent->swarm, now, c->peer, out->spans, &out->spans_n); break;
+    case CONN_PEER:
+        swarm_rx_room(c->torrent->swarm, now, c->peer, out->spans, &out->spans_n);
+        if (out->spans_n == 0)
+            torrent_touch(n, c->torrent);       // its deadline is now the time to resume
+        break;
     case CONN_SHAKING_IN:
     case CONN_SHAKING_OUT:
         c->starved = c->shake_n == HANDSHAKE_LEN;       // ours must go first
