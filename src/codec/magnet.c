@@ -122,16 +122,19 @@ static enum err decode(struct buf *scratch, struct slice text, bool plus_is_blan
 {
     const size_t from = scratch->n;
     struct wr w = wr_make(scratch);
-    const enum err e = url_decode(&w, text);
-    if (e != ERR_OK) {
-        scratch->n = from;
-        return e;
+    for (size_t at = 0, n; at < text.n; at += n + 1) {
+        for (n = 0; at + n < text.n && !(plus_is_blank && text.p[at + n] == '+');)
+            n++;
+        const enum err e = url_decode(&w, slice_sub(text, at, n));
+        if (e != ERR_OK) {
+            scratch->n = from;
+            return e;
+        }
+        if (at + n < text.n)
+            wr_u8(&w, ' ');
     }
-    for (size_t i = from; plus_is_blank && i < scratch->n; i++)
-        if (scratch->p[i] == '+')
-            scratch->p[i] = ' ';        // a '+' that was meant is %2B; a name is only shown
     *out = slice_sub(buf_slice(scratch), from, scratch->n);
-    return ERR_OK;
+    return w.ok ? ERR_OK : ERR_TOO_LONG;
 }
 
 static enum err take(struct magnet *m, struct slice key, struct slice text, struct buf *scratch)
