@@ -23,6 +23,10 @@ def program_of(lab, asan):
     return lab.options.asan if asan and lab.options.asan else lab.options.kith
 
 
+def died(proc):
+    return "%s died with %s: %s" % (proc.name, proc.popen.poll(), proc.errors()[-1500:])
+
+
 def share(lab, asan):
     target = payload.path_of(lab.root, "small")
     torrent = payload.torrent_of(lab.root, "small", "v1", 65536)
@@ -102,7 +106,7 @@ def noise_to_peer_port(asan):
     def run(lab):
         proc, content = share(lab, asan)
         flood(lab, content, lab.options.seed, 300)
-        need(proc.alive(), "kith share died: " + proc.errors()[-1500:])
+        need(proc.alive(), died(proc))
         before = proc.status("VmRSS")
         for i in range(1, 4):
             flood(lab, content, lab.options.seed + i, 400)
@@ -110,7 +114,7 @@ def noise_to_peer_port(asan):
                 s.bind((lab.ip(7), 0))
                 for n in range(2000):
                     s.sendto(random.randbytes(n % 1500), (lab.ip(2), PORT))
-        need(proc.alive(), "kith share died: " + proc.errors()[-1500:])
+        need(proc.alive(), died(proc))
         grown = proc.status("VmRSS") - before
         need(asan or grown < GROWTH_KIB, "memory grew by %d KiB" % grown)
         still_serves(lab, content)
@@ -192,11 +196,11 @@ def noise_to_tracker(asan):
                              (tracker.ip, tracker.PORT))
 
         round_of(300)
-        need(tracker.proc.alive(), "the tracker died: " + tracker.proc.errors()[-1500:])
+        need(tracker.proc.alive(), died(tracker.proc))
         before = tracker.proc.status("VmRSS")
         for _ in range(3):
             round_of(500)
-        need(tracker.proc.alive(), "the tracker died: " + tracker.proc.errors()[-1500:])
+        need(tracker.proc.alive(), died(tracker.proc))
         grown = tracker.proc.status("VmRSS") - before
         need(asan or grown < GROWTH_KIB, "memory grew by %d KiB" % grown)
         behaves(lab, tracker)
@@ -342,7 +346,7 @@ def lying_tracker(mode):
         lab.until("kith share listens", lambda: wire_open(lab.ip(2)), 30)
         if mode != "silent":
             time.sleep(3)               # a fast retry would show as many requests
-        need(seeder.alive(), "kith share died: " + seeder.errors()[-1500:])
+        need(seeder.alive(), died(seeder))
         need(len(seen) < 60, "%d requests within seconds" % len(seen))
         get = lab.run("get", [program, "get", torrent, "-o", lab.path("out"), "--listen", lab.ip(3), "--port", PORT + 1, "--state", lab.path("s3"),
                               "--peer", "%s:%d" % (lab.ip(2), PORT), *common], seconds=60)

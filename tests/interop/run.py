@@ -1,11 +1,12 @@
 #!/usr/bin/python3
-"""run.py --kith PATH [--asan PATH] [--only WORD,...] [--list] [-j N]: kith against programs that we did not write.
+"""run.py --kith PATH [--asan PATH] [--only REGEX,...] [--list] [-j N]: kith against programs that we did not write.
 Everything happens in a network namespace of its own, where every 10.77.x.y is local; without one the tests are skipped.
 --foreign tries the harness itself: the other programs among themselves, no kith. --keep keeps the work folder."""
 import argparse
 import concurrent.futures
 import json
 import os
+import re
 import shutil
 import signal
 import sys
@@ -28,7 +29,7 @@ def gather(options):
         for name in ("cases_files", "cases_hostile", "cases_crash"):
             found += __import__(name).cases()
     words = [w for w in options.only.split(",") if w]
-    chosen = [c for c in found if not words or any(w in c[0] for w in words)]
+    chosen = [c for c in found if not words or any(re.search(w, c[0]) for w in words)]
     # The slow ones first, so that none is left over at the end. transmission waits for pulses of its own.
     return sorted(chosen, key=lambda c: -c[2] - 1000 * ("-tr/" in c[0] or "tr-to" in c[0]))
 
@@ -78,7 +79,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kith", default="build/src/app/kith")
     parser.add_argument("--asan", default="", help="a build with sanitizers, for the hostile input")
-    parser.add_argument("--only", default="", help="tests whose name contains one of these words")
+    parser.add_argument("--only", default="", help="tests whose name one of these expressions is found in: ^kith/,udp")
     parser.add_argument("--json", default="", help="results as Meson logs them")
     parser.add_argument("--logs", default="", help="where logs of failures go (default: interop-logs beside the program)")
     parser.add_argument("--seed", type=int, default=1)
