@@ -3,10 +3,12 @@
 
 #include "app/host_parts.h"
 
+enum ask_kind { ASK_RESOLVE, ASK_SAVE, ASK_WORK };
+
 struct ask {
     struct job job;
     struct host *h;
-    enum { ASK_RESOLVE, ASK_SAVE, ASK_WORK } kind;
+    enum ask_kind kind;
     uint32_t id;
     enum err err;
     struct addr addrs[RESOLVE_ADDRS_MAX];
@@ -60,7 +62,7 @@ static void on_done(struct job *job)
     host_turn_node(h);
 }
 
-static struct ask *ask_new(struct host *h, int kind, struct slice a, struct slice b)
+static struct ask *ask_new(struct host *h, enum ask_kind kind, struct slice a, struct slice b)
 {
     if (b.n > SIZE_MAX / 4 || a.n > SIZE_MAX / 4)
         return NULL;
