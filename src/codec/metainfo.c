@@ -1,6 +1,7 @@
 // Reads torrent files: the outer dictionary, limits, trackers, web seeds. BEP 3, 12, 19, 27, 52. See metainfo.h.
 #include "codec/metainfo.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -374,7 +375,6 @@ static enum err read_all(struct metainfo_reader *r, struct slice bytes)
 enum err metainfo_parse(struct metainfo *out, const struct mem *mem, struct slice bytes, char why[METAINFO_WHY_LEN])
 {
     *out = (struct metainfo){.mem = mem};
-    why[0] = '\0';
     struct metainfo_reader r = {.m = out, .why = why};
     uint8_t *space = mem_zalloc(mem, 2 * PATH_BYTES_MAX);
     enum err e;
@@ -386,7 +386,9 @@ enum err metainfo_parse(struct metainfo *out, const struct mem *mem, struct slic
         e = metainfo_nomem(&r);
     }
     mem_free(mem, space, 2 * PATH_BYTES_MAX);
-    if (e != ERR_OK)
+    if (e == ERR_OK)
+        why[0] = '\0';                  // something was wrong, but could be left out
+    else
         metainfo_free(out);
     return e;
 }

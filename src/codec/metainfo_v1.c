@@ -1,6 +1,8 @@
 // The v1 part of a torrent: one list of files in a row, and a digest for each piece. BEP 3, 47.
 #include "codec/metainfo_int.h"
 
+#include <inttypes.h>
+
 enum file_key { FILE_ATTR, FILE_LENGTH, FILE_PATH, FILE_PATH_UTF8, FILE_SYMLINK_PATH, FILE_KEYS };
 
 static const struct bencode_field file_keys[FILE_KEYS] = {
