@@ -259,15 +259,16 @@ static enum err work_sync(struct host_job *j)
 
 static enum err work_stat(struct host_job *j)
 {
+    const uint64_t device = j->files_n == 0 ? 0 : file_root_device(j->files[0].io.root);
     for (uint32_t i = 0; i < j->files_n; i++) {
         const struct file_name name = name_of(&j->files[i].io);
         struct file_stat st;
-        j->io.stats[i] = (struct io_stat){0};
+        j->io.stats[i] = (struct io_stat){.device = device};
         if (j->files[i].io.skip)
             continue;
         const enum err e = file_stat_of(&name, &st);
         if (e == ERR_OK) {
-            j->io.stats[i] = (struct io_stat){.exists = st.is_file, .size = st.size, .mtime_ns = st.mtime_ns};
+            j->io.stats[i] = (struct io_stat){.exists = st.is_file, .size = st.size, .mtime_ns = st.mtime_ns, .device = device};
         } else if (e != ERR_NOT_FOUND && e != ERR_NOT_DIR && e != ERR_ACCESS) {
             j->failed = i;
             return e;

@@ -43,6 +43,7 @@ struct io_stat {
     bool exists;
     uint64_t size;                      // bytes
     int64_t mtime_ns;                   // Unix time
+    uint64_t device;                    // of the store's root directory, the same for all its files; 0: there is none
 };
 
 // Work for a worker. Everything it points to belongs to the engine, which neither moves nor reads it until the

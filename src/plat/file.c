@@ -300,6 +300,17 @@ enum err file_stat_of(const struct file_name *name, struct file_stat *out)
     return ERR_OK;
 }
 
+uint64_t file_root_device(struct slice root)
+{
+    int fd = -1;
+    struct stat st;
+    if (open_root(root, &fd) != ERR_OK)
+        return 0;
+    const bool known = fstat(fd, &st) == 0;
+    (void)close(fd);
+    return known ? st.st_dev : 0;
+}
+
 enum err file_sync_parent(const struct file_name *name)
 {
     char path[FILE_PATH_MAX];

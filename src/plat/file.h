@@ -31,6 +31,8 @@ MUST_USE enum err file_make_root(struct slice root);
 // A symbolic link to `target`, a path below the root in the same form; an older link is replaced, anything else not: ERR_EXISTS.
 MUST_USE enum err file_link(const struct file_name *name, struct slice target);
 // Does not follow a link. ERR_NOT_FOUND also when the root is missing.
+// The device number of the directory `root`; 0: it is not there, or no directory.
+uint64_t file_root_device(struct slice root);
 MUST_USE enum err file_stat_of(const struct file_name *name, struct file_stat *out);
 // Makes the directory entry of a new file durable.
 MUST_USE enum err file_sync_parent(const struct file_name *name);

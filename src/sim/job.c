@@ -352,7 +352,7 @@ static void stat_files(struct world *w, struct host *h, const struct task *t)
     const struct metainfo *meta = torrent_of(w, h, t->job.store, &index)->meta;
     for (uint32_t i = 0; i < meta->files_n; i++) {
         const struct disk_file *f = file_of(w, h, t->job.store, i);
-        t->job.stats[i] = (struct io_stat){.exists = f->exists, .size = f->size, .mtime_ns = f->mtime};
+        t->job.stats[i] = (struct io_stat){.exists = f->exists, .size = f->size, .mtime_ns = f->mtime, .device = 1};
     }
 }
 

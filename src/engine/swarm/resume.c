@@ -47,6 +47,8 @@ enum err resume_write(struct swarm *s)
     struct wr w = wr_make(&b);
     wr_str(&w, "d5:check");
     write_str(&w, slice_of(check, bits));
+    wr_str(&w, "6:device");
+    write_int(&w, (int64_t)(s->stats_saved[0].device & INT64_MAX));
     wr_str(&w, "5:filesl");
     for (uint32_t f = 0; f < s->meta->files_n; f++) {
         write_int(&w, s->stats_saved[f].exists ? (int64_t)s->stats_saved[f].size : -1);
@@ -113,10 +115,12 @@ enum err resume_read(struct swarm *s, struct slice blob)
     struct rd r = rd_make(blob);
     expect(&r, "d5:check");
     const struct slice check = read_str(&r);
+    expect(&r, "6:device");
+    const int64_t device = read_int(&r);
     expect(&r, "5:filesl");
     for (uint32_t f = 0; r.ok && f < s->meta->files_n; f++) {
         const int64_t size = read_int(&r);
-        s->stats_saved[f] = (struct io_stat){.exists = size >= 0, .size = size < 0 ? 0 : (uint64_t)size, .mtime_ns = read_int(&r)};
+        s->stats_saved[f] = (struct io_stat){.exists = size >= 0, .size = size < 0 ? 0 : (uint64_t)size, .mtime_ns = read_int(&r), .device = (uint64_t)device};
     }
     expect(&r, "e4:hash");
     const struct slice hash = read_str(&r);

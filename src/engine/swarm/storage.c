@@ -92,8 +92,8 @@ static bool file_is_suspect(const struct swarm *s, uint32_t first, uint32_t last
     return false;
 }
 
-// Data of a resumed torrent is there as it was left, or this says what to look at again. False: the whole storage is
-// gone, as with a volume that is not mounted; nothing may be created then.
+// Data of a resumed torrent is there as it was left, or this says what to look at again. False: everything is gone and the
+// directory is on another device than before, as with a volume that is not mounted; nothing may be created then.
 static bool compare_stats(struct swarm *s)
 {
     uint32_t had = 0, gone = 0;
@@ -104,7 +104,8 @@ static bool compare_stats(struct swarm *s)
             gone += !s->stats[f].exists;
         }
     }
-    if (had != 0 && had == gone)
+    const bool same_device = s->stats[0].device != 0 && s->stats[0].device == s->stats_saved[0].device;
+    if (had != 0 && had == gone && !same_device && !s->cfg.check)
         return false;
     for (uint32_t f = 0; f < s->meta->files_n; f++) {
         uint32_t first, last;
