@@ -24,8 +24,8 @@ def seed_for(lab, shape, rate):
     return target, torrent, seeder
 
 
-def get(lab, torrent, out, with_seed=True):
-    words = ["--peer", "%s:%d" % (lab.ip(2), SEED_PORT)] if with_seed else []
+def get(lab, torrent, out, with_seed=True, extra=()):
+    words = [*extra] + (["--peer", "%s:%d" % (lab.ip(2), SEED_PORT)] if with_seed else [])
     return lab.start("kith-get", [lab.options.kith, "get", torrent, "-o", out, "--listen", lab.ip(3), "--port", PORT, "--no-dht", "--no-lsd",
                                   "--state", lab.path("state"), *words])
 
@@ -43,12 +43,12 @@ def connect(lab, content, seconds=15):
     return None
 
 
-def kill_and_resume(shape, kills):
+def kill_and_resume(shape, kills, rate):
     """kill -9 at random times, again and again; between the runs a peer asks what kith claims to have, and it is looked
     up on the disk. With the last run the copy is complete."""
     def run(lab):
         rng = random.Random("%s %d" % (lab.name, lab.options.seed))
-        target, torrent, seeder = seed_for(lab, shape, "6M")
+        target, torrent, seeder = seed_for(lab, shape, rate)
         content, out = wire.Content(torrent), lab.path("out")
         safe, most = set(), 0
         for n in range(kills):
@@ -56,7 +56,9 @@ def kill_and_resume(shape, kills):
             p = connect(lab, content)
             need(p is not None, "kith get does not listen: " + proc.errors()[-300:])
             # The first life is long enough that some pieces are old; the others are killed at once or a bit later.
-            p.listen(SAFE_S + 2 if n == 0 else rng.uniform(0.0, 1.5))
+            if n == 0:
+                lab.until("pieces arrive", lambda q=p: not q.listen(0.2) or len(q.have) >= 20, 40)
+            p.listen(SAFE_S + 1 if n == 0 else rng.uniform(0.0, 1.5))
             died = time.monotonic()
             proc.kill()
             p.close()
@@ -84,19 +86,20 @@ def kill_and_resume(shape, kills):
     return run
 
 
-def half_done(lab, seconds=2.5):
+def half_done(lab):
     """A transfer that was ended by SIGINT in the middle."""
     target, torrent, seeder = seed_for(lab, "single", "6M")
     out = lab.path("out")
+    copy = os.path.join(out, os.path.basename(target))
     proc = get(lab, torrent, out)
-    time.sleep(seconds)
+    lab.until("a part has arrived", lambda: os.path.exists(copy) and os.stat(copy).st_blocks * 512 > 8 << 20, 40)
     code = proc.stop()
     need(code == 7, "SIGINT in the middle gives %s, not 7" % code)
-    return target, torrent, seeder, os.path.join(out, os.path.basename(target))
+    return target, torrent, seeder, copy
 
 
-def complete(lab, target, torrent, seeder, copy):
-    proc = get(lab, torrent, lab.path("out"))
+def complete(lab, target, torrent, seeder, copy, extra=()):
+    proc = get(lab, torrent, lab.path("out"), extra=extra)
     code = proc.wait(60)
     need(code == 0, "kith get: %s %s" % (code, proc.errors()[-300:]))
     need(not payload.differences(target, copy), "the copy differs")
@@ -108,10 +111,18 @@ def interrupted(lab):
 
 
 def file_gone(lab):
-    """Between two runs the file is deleted: its pieces are not claimed, and fetched again."""
+    """Between two runs the file is deleted. It may be that its volume is not there: kith may say so and wait, but claims
+    nothing; with --check it looks at what is there and fetches the rest."""
     target, torrent, seeder, copy = half_done(lab)
     os.unlink(copy)
-    complete(lab, target, torrent, seeder, copy)
+    content = wire.Content(torrent)
+    proc = get(lab, torrent, lab.path("out"), with_seed=False)
+    p = connect(lab, content, 3)
+    if p is not None:
+        p.listen(1)
+        need(not p.have, "%d pieces of a deleted file are claimed" % len(p.have))
+    proc.stop()
+    complete(lab, target, torrent, seeder, copy, ("--check",))
 
 
 def file_cut(lab):
@@ -224,7 +235,7 @@ def seed_loses_its_file(lab):
 
 def cases():
     return [
-        ("crash/kill-and-resume-single", kill_and_resume("big", 5), 200), ("crash/kill-and-resume-multi", kill_and_resume("multi", 4), 200),
+        ("crash/kill-and-resume-single", kill_and_resume("big", 5, "6M"), 200), ("crash/kill-and-resume-multi", kill_and_resume("multi", 4, "2M"), 200),
         ("crash/interrupted", interrupted, 100), ("crash/file-gone", file_gone, 100), ("crash/file-cut", file_cut, 100),
         ("crash/state-broken", state_broken, 100), ("crash/seed-loses-its-file", seed_loses_its_file, 60),
         ("disk/full", disk_full, 160), ("disk/full-then-stop", disk_full_then_stop, 160), ("disk/unwritable", unwritable, 60),
