@@ -55,9 +55,10 @@ uint64_t create_layer_len(uint64_t len, uint32_t piece_len);
 // A number of bytes that create_write() does not exceed.
 uint64_t create_size_max(const struct create_spec *s);
 
-// Appends the torrent file. mem: for sorting, given back. ERR_SYNTAX: no file, or a name or path that path_is_safe() refuses
-// (a reader would change it); ERR_EXISTS: a path twice, or both a file and a directory; ERR_RANGE: over a limit of
-// metainfo.h, a path of more than CREATE_PARTS_MAX parts, a bad piece length, nothing but empty files; ERR_TOO_LONG: no room in w (something may have been written); ERR_NOMEM.
+// Appends the torrent file. mem: for sorting, given back. ERR_SYNTAX: no file, or a name or path that path_is_safe()
+// refuses (a reader would change it); ERR_EXISTS: a path twice, or both a file and a directory; ERR_RANGE: over a limit of
+// metainfo.h, a path of more than CREATE_PARTS_MAX parts, a bad piece length, nothing but empty files; ERR_TOO_LONG: no
+// room in w (something may have been written); ERR_NOMEM.
 MUST_USE enum err create_write(struct wr *w, const struct mem *mem, const struct create_spec *s);
 // Appends a torrent file around an info dictionary that came from peers. ERR_TOO_LONG: no room in w.
 MUST_USE enum err create_wrap(struct wr *w, struct slice info, const struct slice *trackers, uint32_t trackers_n,

@@ -169,40 +169,68 @@ static bool has_url(const struct metainfo_url *urls, uint32_t n, struct slice ur
     return false;
 }
 
-// Adds all URLs of a text, which may be many; true if there was one.
-static bool add_trackers(struct metainfo *m, struct slice text, uint32_t tier)
+// Makes room for one more; *out_room is false if METAINFO_URLS_MAX is reached.
+static enum err grow_urls(struct metainfo_reader *r, struct metainfo_url **urls, uint32_t n, uint32_t *cap, bool *out_room)
 {
-    bool any = false;
-    for (struct slice url; m->trackers_n < METAINFO_URLS_MAX && url_list_next(&text, &url);) {
-        if (has_url(m->trackers, m->trackers_n, url))
-            continue;
-        m->trackers[m->trackers_n++] = (struct metainfo_url){.url = url, .tier = tier};
-        any = true;
-    }
-    return any;
+    void *items = *urls;
+    const enum err e = mem_grow(r->m->mem, &items, cap, n + 1, METAINFO_URLS_MAX, sizeof **urls);
+    *urls = items;
+    *out_room = e == ERR_OK;
+    return e == ERR_NOMEM ? metainfo_nomem(r) : ERR_OK;
 }
 
-// BEP 12: the list counts, and "announce" only without it. Some write strings in place of tiers.
-static void read_trackers(struct metainfo *m, const struct bencode_field *root)
+// Adds all URLs of a text, which may be many.
+static enum err add_trackers(struct metainfo_reader *r, struct slice text, uint32_t tier)
 {
+    struct metainfo *m = r->m;
+    for (struct slice url; r->urls_n < METAINFO_URL_TRIES_MAX && url_list_next(&text, &url);) {
+        r->urls_n++;
+        if (has_url(m->trackers, m->trackers_n, url))
+            continue;
+        bool room = false;
+        const enum err e = grow_urls(r, &m->trackers, m->trackers_n, &m->trackers_cap, &room);
+        if (e != ERR_OK || !room)
+            return e;
+        m->trackers[m->trackers_n++] = (struct metainfo_url){.url = url, .tier = tier};
+    }
+    return ERR_OK;
+}
+
+// One tier: a list, or just a string as some write it.
+static enum err read_tier(struct metainfo_reader *r, struct bencode *b, uint32_t tier)
+{
+    struct slice text = {0};
+    enum err e = ERR_OK;
+    if (bencode_peek(b) == BENCODE_STR)
+        return bencode_str(b, &text) ? add_trackers(r, text, tier) : ERR_OK;
+    if (!bencode_list(b))
+        return ERR_OK;
+    while (e == ERR_OK && bencode_more(b))
+        if (bencode_str(b, &text))
+            e = add_trackers(r, text, tier);
+    return e;
+}
+
+// BEP 12: the list counts, and "announce" only without it. A tier without a usable URL has no number.
+static enum err read_trackers(struct metainfo_reader *r, const struct bencode_field *root)
+{
+    struct metainfo *m = r->m;
     struct bencode b;
     struct slice text = {0};
     uint32_t tier = 0;
     bencode_init(&b, root[ROOT_ANNOUNCE_LIST].raw, BENCODE_LENIENT);
     if (bencode_peek(&b) == BENCODE_LIST && bencode_list(&b)) {
         while (bencode_more(&b)) {
-            bool any = false;
-            if (bencode_peek(&b) == BENCODE_STR) {
-                any = bencode_str(&b, &text) && add_trackers(m, text, tier);
-            } else if (bencode_list(&b)) {
-                while (bencode_more(&b))
-                    any |= bencode_str(&b, &text) && add_trackers(m, text, tier);
-            }
-            tier += any;
+            const uint32_t before = m->trackers_n;
+            const enum err e = read_tier(r, &b, tier);
+            if (e != ERR_OK)
+                return e;
+            tier += m->trackers_n > before;
         }
     }
     if (m->trackers_n == 0 && bencode_raw_str(root[ROOT_ANNOUNCE].raw, &text))
-        (void)add_trackers(m, text, 0);
+        return add_trackers(r, text, 0);
+    return ERR_OK;
 }
 
 static bool is_blank(uint8_t c) { return c <= ' ' || c == 0x7f; }
@@ -237,10 +265,14 @@ static enum err add_web_seed(struct metainfo_reader *r, struct slice text)
         return ERR_OK;
     if (!url_is(&url, "http") && !url_is(&url, "https") && !url_is(&url, "ftp"))
         return ERR_OK;
-    if (m->web_seeds_n == METAINFO_URLS_MAX || has_url(m->web_seeds, m->web_seeds_n, buf_slice(&r->path)))
+    if (r->urls_n++ >= METAINFO_URL_TRIES_MAX)
         return ERR_OK;
+    bool room = false;
+    enum err e = grow_urls(r, &m->web_seeds, m->web_seeds_n, &m->web_seeds_cap, &room);
+    if (e != ERR_OK || !room || has_url(m->web_seeds, m->web_seeds_n, buf_slice(&r->path)))
+        return e;
     struct slice kept = {0};
-    const enum err e = metainfo_keep(r, buf_slice(&r->path), &kept);
+    e = metainfo_keep(r, buf_slice(&r->path), &kept);
     if (e == ERR_OK)
         m->web_seeds[m->web_seeds_n++] = (struct metainfo_url){.url = kept};
     return e;
@@ -341,7 +373,7 @@ static enum err read_root(struct metainfo_reader *r)
     if (!bencode_fields(m->bytes, root, ROOT_KEYS))
         return metainfo_refuse(r, ERR_SYNTAX, "this is not a torrent file: it is not a bencoded dictionary");
     m->info = root[ROOT_INFO].raw;
-    const enum err e = read_info(r, root);
+    enum err e = read_info(r, root);
     if (e != ERR_OK)
         return e;
     if (!bencode_raw_str(root[ROOT_COMMENT_UTF8].raw, &m->comment))
@@ -349,8 +381,8 @@ static enum err read_root(struct metainfo_reader *r)
     (void)bencode_raw_str(root[ROOT_CREATED_BY].raw, &m->created_by);
     (void)bencode_raw_int(root[ROOT_CREATION_DATE].raw, &m->created_s);
     m->nodes = root[ROOT_NODES].raw;
-    read_trackers(m, root);
-    return read_web_seeds(r, root[ROOT_URL_LIST].raw);
+    e = read_trackers(r, root);
+    return e == ERR_OK ? read_web_seeds(r, root[ROOT_URL_LIST].raw) : e;
 }
 
 static enum err read_all(struct metainfo_reader *r, struct slice bytes)
@@ -365,10 +397,6 @@ static enum err read_all(struct metainfo_reader *r, struct slice bytes)
         return metainfo_nomem(r);
     memcpy(copy, bytes.p, bytes.n);
     m->bytes = slice_of(copy, bytes.n);
-    m->trackers = mem_zarray(m->mem, METAINFO_URLS_MAX, sizeof *m->trackers);
-    m->web_seeds = mem_zarray(m->mem, METAINFO_URLS_MAX, sizeof *m->web_seeds);
-    if (m->trackers == NULL || m->web_seeds == NULL)
-        return metainfo_nomem(r);
     return read_root(r);
 }
 
@@ -403,8 +431,8 @@ void metainfo_free(struct metainfo *m)
         mem_free(mem, m->text, sizeof *m->text + m->text->cap);
         m->text = next;
     }
-    mem_free(mem, m->web_seeds, METAINFO_URLS_MAX * sizeof *m->web_seeds);
-    mem_free(mem, m->trackers, METAINFO_URLS_MAX * sizeof *m->trackers);
+    mem_free(mem, m->web_seeds, m->web_seeds_cap * sizeof *m->web_seeds);
+    mem_free(mem, m->trackers, m->trackers_cap * sizeof *m->trackers);
     mem_free(mem, m->files, m->files_cap * sizeof *m->files);
     mem_free(mem, (void *)(uintptr_t)m->bytes.p, m->bytes.n);
     *m = (struct metainfo){0};

@@ -55,7 +55,7 @@ struct metainfo {
     struct metainfo_file *files;        // in piece-space order; empty files and symlinks too
     uint32_t files_n, files_cap;
     struct metainfo_url *trackers, *web_seeds;
-    uint32_t trackers_n, web_seeds_n;
+    uint32_t trackers_n, web_seeds_n, trackers_cap, web_seeds_cap;
     struct slice comment, created_by;   // raw, may be any bytes
     int64_t created_s;                  // Unix time, 0: none
     struct slice nodes;                 // BEP 5: raw bencoded list of [host, port]; empty: none, as for the next two

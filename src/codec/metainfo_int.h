@@ -9,7 +9,10 @@ enum info_key {
     INFO_PIECE_LENGTH, INFO_PIECES, INFO_PRIVATE, INFO_SIMILAR, INFO_KEYS,
 };
 
-enum { METAINFO_WHY_LEN = 160 };
+enum {
+    METAINFO_WHY_LEN = 160,
+    METAINFO_URL_TRIES_MAX = 10 * METAINFO_URLS_MAX,    // each is compared with all that are kept
+};
 
 // One torrent being read.
 struct metainfo_reader {
@@ -18,6 +21,7 @@ struct metainfo_reader {
     struct bencode_field info[INFO_KEYS];
     struct buf path, target;            // PATH_BYTES_MAX: the path being made, and where it points to
     uint64_t text_n;                    // bytes kept
+    uint32_t urls_n;                    // looked at, of METAINFO_URL_TRIES_MAX
 };
 
 // Says why, and returns e.
