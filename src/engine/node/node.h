@@ -63,8 +63,8 @@ struct node_torrent_stats {
 
 enum node_event_kind {
     NODE_EVENT_CHECKED,                 // check finished
-    NODE_EVENT_DONE,                    // all wanted files complete; on stable storage once NODE_EVENT_STOPPED has come
-    NODE_EVENT_FILE_DONE,               // file
+    NODE_EVENT_DONE,                    // all wanted files complete and on stable storage
+    NODE_EVENT_FILE_DONE,               // file: complete and written, not yet synced
     NODE_EVENT_ERROR,                   // storage: the torrent pauses and retries by itself; err, text: path
     NODE_EVENT_RECOVERED,
     NODE_EVENT_TRACKER,                 // a tracker's warning or failure; text

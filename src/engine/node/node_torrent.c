@@ -145,7 +145,8 @@ void torrent_beat(struct node *n, struct torrent *t)
         announcer_want_peers(t->announcer, n->now);
 }
 
-static void swarm_event(struct node *n, struct torrent *t, const struct swarm_out *so, struct node_out *out)
+// False: it is nothing to the front ends.
+static bool swarm_event(struct node *n, struct torrent *t, const struct swarm_out *so, struct node_out *out)
 {
     struct swarm_stats s;
     out->event = (struct node_event){.torrent = t->number, .file = so->file, .err = so->err, .addr = so->addr};
@@ -157,11 +158,11 @@ static void swarm_event(struct node *n, struct torrent *t, const struct swarm_ou
         t->announcing = true;
         announcer_start(t->announcer, n->now);
         break;
-    case SWARM_EVENT_DONE:
-        out->event.kind = NODE_EVENT_DONE;
+    case SWARM_EVENT_COMPLETE:
         if (s.down_bytes != 0)
             announcer_completed(t->announcer, n->now);
-        break;
+        return false;
+    case SWARM_EVENT_DONE: out->event.kind = NODE_EVENT_DONE; break;
     case SWARM_EVENT_FILE_DONE: out->event.kind = NODE_EVENT_FILE_DONE; break;
     case SWARM_EVENT_ERROR:
         out->event.kind = NODE_EVENT_ERROR;
@@ -169,11 +170,9 @@ static void swarm_event(struct node *n, struct torrent *t, const struct swarm_ou
         break;
     case SWARM_EVENT_RECOVERED: out->event.kind = NODE_EVENT_RECOVERED; break;
     case SWARM_EVENT_BANNED: out->event.kind = NODE_EVENT_BANNED; break;
-    case SWARM_EVENT_STOPPED:
-        t->swarm_stopped = true;
-        out->event.kind = NODE_EVENT_STOPPED;
-        break;
+    case SWARM_EVENT_STOPPED: t->swarm_stopped = true; return false;   // the node's last word is said once for all torrents
     }
+    return true;
 }
 
 static struct slice resume_key(struct node *n, const struct torrent *t)
@@ -232,10 +231,8 @@ static bool swarm_carry(struct node *n, struct torrent *t, enum swarm_kind what,
         *kind = NODE_SAVE;
         return true;
     case SWARM_EVENT:
-        swarm_event(n, t, so, out);
         *kind = NODE_EVENT;
-        // The node's own last word is said once, for all torrents together.
-        return out->event.kind != NODE_EVENT_STOPPED;
+        return swarm_event(n, t, so, out);
     }
     return false;
 }

@@ -335,12 +335,16 @@ void state_update(struct swarm *s)
     case SWARM_STOPPING:
     case SWARM_STOPPED: return;
     }
-    if (s->state == SWARM_SEEDING && !s->done_told) {
-        s->done_told = true;
+    if (s->state == SWARM_SEEDING && !s->complete_told) {
+        s->complete_told = true;
         s->sync_due = s->unsynced_bytes != 0;
-        event_push(s, &(struct event){.kind = SWARM_EVENT_DONE});
+        event_push(s, &(struct event){.kind = SWARM_EVENT_COMPLETE});
         LIST_EACH(&s->peers, link, save)
             interest_update(s, CONTAINER(link, struct swarm_peer, link));
+    }
+    if (s->state == SWARM_SEEDING && !s->done_told && s->unsynced_bytes == 0 && !s->syncing) {
+        s->done_told = true;
+        event_push(s, &(struct event){.kind = SWARM_EVENT_DONE});
     }
 }
 

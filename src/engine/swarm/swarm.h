@@ -54,7 +54,10 @@ enum swarm_kind {
 };
 
 enum swarm_event {
-    SWARM_EVENT_CHECKED, SWARM_EVENT_DONE, SWARM_EVENT_FILE_DONE, SWARM_EVENT_ERROR, SWARM_EVENT_RECOVERED,
+    SWARM_EVENT_CHECKED,
+    SWARM_EVENT_COMPLETE,               // all wanted pieces verified and written
+    SWARM_EVENT_DONE,                   // and on stable storage
+    SWARM_EVENT_FILE_DONE, SWARM_EVENT_ERROR, SWARM_EVENT_RECOVERED,
     SWARM_EVENT_BANNED, SWARM_EVENT_STOPPED,
 };
 

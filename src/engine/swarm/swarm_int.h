@@ -206,7 +206,7 @@ struct swarm {
     struct io_stat *stats;              // of the files, for JOB_STAT
     struct io_stat *stats_saved;        // as they were at the last sync
     bool prepared, preparing, prepare_busy, stat_busy, syncing, sync_due, dirty, resumed;
-    bool save_due, saving, stopped_told, done_told, clean_saved;
+    bool save_due, saving, complete_told, done_told, clean_saved;
     uint8_t *blob;                      // the resume data being saved
     size_t blob_len;
     uint64_t unsynced_bytes;
