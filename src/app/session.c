@@ -1,8 +1,11 @@
 // See session.h.
 #include "app/session.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 
 #include "app/host.h"
 #include "app/interrupt.h"
@@ -269,6 +272,16 @@ static void fill_host(struct session *s, struct host_config *cfg)
         cfg->node.peer_id[8 + i] = (uint8_t)letters[random[i] % (sizeof letters - 1)];
 }
 
+// The resume data of content that somebody has removed: the command means it to be fetched again. (What is left to the
+// node is content that is gone in part, or goes while it runs.)
+static bool content_gone(const struct session *s)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    const int n = snprintf(path, sizeof path, "%s/%.*s", s->cfg->root, (int)s->cfg->meta->name.n, (const char *)s->cfg->meta->name.p);
+    return n > 0 && (size_t)n < sizeof path && lstat(path, &st) != 0 && errno == ENOENT;
+}
+
 static void load_state(struct session *s, struct buf *resume)
 {
     char why[STATE_WHY_MAX];
@@ -283,21 +296,14 @@ static void load_state(struct session *s, struct buf *resume)
     struct buf b = {key, 0, sizeof key};
     struct wr w = wr_make(&b);
     node_resume_key(&w, s->cfg->meta, slice_str(s->cfg->root));
-    const enum err loaded = w.ok ? state_load(s->state, buf_slice(&b), resume) : ERR_NOT_FOUND;
+    const bool gone = !s->cfg->share && content_gone(s);
+    const enum err loaded = w.ok && !gone ? state_load(s->state, buf_slice(&b), resume) : ERR_NOT_FOUND;
     if (loaded != ERR_OK && loaded != ERR_NOT_FOUND)
         talk_warn(&s->a->talk, "cannot read resume data: %s; all will be checked", err_text(loaded));
 }
 
-static void add_peer(void *ctx, const struct addr *peer)
-{
-    struct session *s = ctx;
-    const enum err e = node_peer_add(host_node(s->host), host_now(s->host), s->torrent, peer);
-    char text[ADDR_TEXT_MAX];
-    if (e != ERR_OK)
-        talk_debug(&s->a->talk, "peer %s: %s", addr_format(peer, text), err_text(e));
-}
-
-static int add_torrent(struct session *s, const struct buf *resume)
+// What fails here leaves nothing under way: node_torrent_add starts jobs only if it is fine, and after it nothing can fail.
+static int add_torrent(struct session *s, const struct buf *resume, const struct peer_list *peers)
 {
     const struct session_config *c = s->cfg;
     const struct node_add add = {.meta = c->meta, .root = slice_str(c->root), .resume = buf_slice(resume), .trust = c->trust,
@@ -310,7 +316,13 @@ static int add_torrent(struct session *s, const struct buf *resume)
     json_t *added = event_of(s, "added");
     torrent_describe(c->meta, added);
     talk_emit(&s->a->talk, added);
-    return session_peers(s->a, add_peer, s);
+    for (uint32_t i = 0; i < peers->n; i++) {
+        char text[ADDR_TEXT_MAX];
+        const enum err refused = node_peer_add(host_node(s->host), host_now(s->host), s->torrent, &peers->items[i]);
+        if (refused != ERR_OK)
+            talk_debug(&s->a->talk, "peer %s: %s", addr_format(&peers->items[i], text), err_text(refused));
+    }
+    return 0;
 }
 
 static int finish(struct session *s, enum err ran)
@@ -330,24 +342,36 @@ static int finish(struct session *s, enum err ran)
     return 0;
 }
 
+static int open_host(struct session *s)
+{
+    struct host_config cfg;
+    char why[HOST_WHY_MAX] = "";
+    fill_host(s, &cfg);
+    const enum err e = host_new(&s->host, &cfg, why);
+    if (e == ERR_OK)
+        return 0;
+    s->host = NULL;
+    return talk_fail(&s->a->talk, e == ERR_SYNTAX ? FAIL_USAGE : e == ERR_ACCESS ? FAIL_PERMISSION : FAIL_NETWORK,
+        e == ERR_EXISTS ? "choose another --port" : NULL, "%s", why[0] != 0 ? why : err_text(e));
+}
+
 int session_run(struct app *a, const struct session_config *cfg)
 {
     struct session s = {.a = a, .cfg = cfg};
-    struct host_config host;
+    struct peer_list peers = {0};
     struct buf resume = {0};
-    char why[HOST_WHY_MAX] = "";
     interrupt_release();
     torrent_id(cfg->meta, s.id);
     talk_clean(cfg->meta->name, s.name);
-    fill_host(&s, &host);
-    const enum err e = host_new(&s.host, &host, why);
-    if (e != ERR_OK)
-        return talk_fail(&a->talk, e == ERR_SYNTAX ? FAIL_USAGE : e == ERR_ACCESS ? FAIL_PERMISSION : FAIL_NETWORK,
-            e == ERR_EXISTS ? "choose another --port" : NULL, "%s", why[0] != 0 ? why : err_text(e));
-    load_state(&s, &resume);
     progress_init(&s.progress, &a->talk, (enum progress_mode)a->options.progress);
-    s.started = s.alive_at = host_now(s.host);
-    int status = add_torrent(&s, &resume);
+    int status = session_peers(a, &peers);
+    if (status == 0)
+        status = open_host(&s);
+    if (status == 0) {
+        load_state(&s, &resume);
+        s.started = s.alive_at = host_now(s.host);
+        status = add_torrent(&s, &resume, &peers);
+    }
     if (status == 0) {
         talk_debug(&a->talk, "listening on port %u", host_port(s.host));
         interrupt_watch();
@@ -359,5 +383,6 @@ int session_run(struct app *a, const struct session_config *cfg)
     host_free(s.host);
     state_close(s.state);
     free(resume.p);
+    free(peers.items);
     return status;
 }

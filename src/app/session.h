@@ -14,6 +14,13 @@ struct session_config {
 
 // Runs until it is complete, given up or interrupted. Says what happens; returns the exit status.
 int session_run(struct app *a, const struct session_config *cfg);
-// Adds the peers of the command line ("HOST:PORT", names are resolved) by calling add(ctx, peer) for each address.
-// Returns the exit status.
-MUST_USE int session_peers(struct app *a, void (*add)(void *ctx, const struct addr *peer), void *ctx);
+enum { SESSION_PEERS_MAX = 1000 };      // addresses of all --peer
+
+struct peer_list {
+    struct addr *items;                 // from malloc
+    uint32_t n, cap;
+};
+
+// The addresses of --peer HOST:PORT; names are resolved, which may take a while. Returns the exit status; the list is the
+// caller's in any case.
+MUST_USE int session_peers(struct app *a, struct peer_list *out);

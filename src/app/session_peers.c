@@ -4,8 +4,8 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 
+#include "app/fileio.h"
 #include "app/session.h"
-#include "base/addr.h"
 
 enum { HOST_MAX = 256 };
 
@@ -30,7 +30,20 @@ static bool addr_of(const struct sockaddr *sa, struct addr *out)
     return false;
 }
 
-static int resolve(struct app *a, const char *peer, void (*add)(void *ctx, const struct addr *peer), void *ctx)
+static int append(struct app *a, struct peer_list *list, const struct addr *peer)
+{
+    void *items = list->items;
+    const enum err e = mem_grow(&app_mem, &items, &list->cap, list->n + 1, SESSION_PEERS_MAX, sizeof *list->items);
+    list->items = items;
+    if (e == ERR_FULL)
+        return talk_fail(&a->talk, FAIL_USAGE, NULL, "--peer: more than %d addresses", SESSION_PEERS_MAX);
+    if (e != ERR_OK)
+        return talk_fail(&a->talk, FAIL_INTERNAL, NULL, "out of memory");
+    list->items[list->n++] = *peer;
+    return 0;
+}
+
+static int resolve(struct app *a, const char *peer, struct peer_list *list)
 {
     char host[HOST_MAX];
     uint64_t port = 0;
@@ -45,27 +58,26 @@ static int resolve(struct app *a, const char *peer, void (*add)(void *ctx, const
     const int e = getaddrinfo(host, colon + 1, &hints, &found);
     if (e != 0)
         return talk_fail(&a->talk, FAIL_DNS, "check the name", "--peer %s: %s", peer, gai_strerror(e));
-    for (const struct addrinfo *i = found; i != NULL; i = i->ai_next) {
+    int status = 0;
+    for (const struct addrinfo *i = found; i != NULL && status == 0; i = i->ai_next) {
         struct addr got;
         if (addr_of(i->ai_addr, &got))
-            add(ctx, &got);
+            status = append(a, list, &got);
     }
     freeaddrinfo(found);
-    return 0;
+    return status;
 }
 
-int session_peers(struct app *a, void (*add)(void *ctx, const struct addr *peer), void *ctx)
+int session_peers(struct app *a, struct peer_list *out)
 {
-    for (uint32_t i = 0; i < a->options.peers.n; i++) {
+    int status = 0;
+    for (uint32_t i = 0; i < a->options.peers.n && status == 0; i++) {
         const char *const text = a->options.peers.items[i];
         struct addr peer;
-        if (addr_parse(slice_str(text), 0, &peer) == ERR_OK && peer.port != 0) {
-            add(ctx, &peer);
-            continue;
-        }
-        const int status = resolve(a, text, add, ctx);
-        if (status != 0)
-            return status;
+        if (addr_parse(slice_str(text), 0, &peer) == ERR_OK && peer.port != 0)
+            status = append(a, out, &peer);
+        else
+            status = resolve(a, text, out);
     }
-    return 0;
+    return status;
 }
