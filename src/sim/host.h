@@ -5,7 +5,7 @@
 #include "sim/net.h"
 #include "sim/slots.h"
 
-enum { HOST_WANTS_MAX = 64, HOST_KEY_MAX = 64 };
+enum { HOST_WANTS_MAX = 64, HOST_KEY_MAX = 256 };
 
 enum want_kind {
     WANT_LEECH,

@@ -20,20 +20,20 @@ nsec net_latency(const struct world *w, const struct host *a, const struct host 
     return t;
 }
 
+// Each host has a /24 of its own: neighbours would share allowed-fast sets (BEP 6) and count as one place for some decisions.
 struct addr net_addr(uint32_t host, uint16_t port)
 {
-    const uint32_t n = host + 1;                        // 10.0.0.0 is no host
-    ASSERT(n < 1 << 24);
-    const uint8_t ip[4] = {10, (uint8_t)(n >> 16), (uint8_t)(n >> 8), (uint8_t)n};
+    ASSERT(host < (uint32_t)254 << 16);
+    const uint8_t ip[4] = {10, (uint8_t)(host >> 8), (uint8_t)host, (uint8_t)(1 + (host >> 16))};
     return addr_ipv4(ip, port);
 }
 
 struct host *net_host(const struct world *w, const struct addr *a)
 {
-    if (a->family != ADDR_IPV4 || a->ip[0] != 10)
+    if (a->family != ADDR_IPV4 || a->ip[0] != 10 || a->ip[3] == 0)
         return NULL;
-    const uint32_t n = (uint32_t)a->ip[1] << 16 | (uint32_t)a->ip[2] << 8 | a->ip[3];
-    return n == 0 || n > w->hosts_n ? NULL : w->hosts[n - 1];
+    const uint32_t host = (uint32_t)(a->ip[3] - 1) << 16 | (uint32_t)a->ip[1] << 8 | a->ip[2];
+    return host >= w->hosts_n ? NULL : w->hosts[host];
 }
 
 bool net_cut(const struct host *a, const struct host *b)

@@ -392,7 +392,7 @@ void pipe_take(struct world *w, struct pipe *p, uint64_t len)
     }
     if (p->starved && !p->wake_set) {
         p->wake_set = true;
-        pipe_event(w, p, credit_at(p, 0)->t, EV_WAKE, 0);
+        pipe_event(w, p, u64_max(w->now, credit_at(p, 0)->t), EV_WAKE, 0);
     }
 }
 
