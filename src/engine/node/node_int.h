@@ -54,7 +54,7 @@ struct torrent {
     const uint8_t *priorities;
     struct swarm *swarm;
     struct announcer *announcer;
-    bool announcing, swarm_stopped, announcer_stopped;
+    bool reserve, announcing, swarm_stopped, announcer_stopped;
 };
 
 struct pending {

@@ -66,7 +66,7 @@ static enum err swarm_make(struct node *n, struct torrent *t, const struct node_
     const struct swarm_config cfg = {
         .meta = add->meta, .store = t->number, .pool = &n->pool, .up = &n->up, .down = &n->down, .peer_id = n->cfg.peer_id,
         .listen_port = n->cfg.listen_port, .slots = n->cfg.slots_max, .peers_max = u32_min(SWARM_PEERS_MAX, n->cfg.peers_max),
-        .sequential = add->sequential, .reserve = add->reserve, .trust = add->trust, .check = add->check,
+        .sequential = add->sequential, .trust = add->trust, .check = add->check,
         .check_only = add->check_only, .priorities = add->priorities, .resume = add->resume,
     };
     return swarm_new(&t->swarm, &cfg, n->env, n->now);
@@ -99,6 +99,7 @@ enum err node_torrent_add(struct node *n, nsec now, const struct node_add *add, 
     t->meta = add->meta;
     t->root = add->root;
     t->priorities = add->priorities;
+    t->reserve = add->reserve;
     t->swarm_timer.id = 2 * (uint64_t)t->number;
     t->announcer_timer.id = t->swarm_timer.id + 1;
     list_init(&t->touched);
@@ -399,5 +400,5 @@ void node_store_file(const struct node *n, uint32_t store, uint32_t file, struct
     const struct metainfo_file *f = &t->meta->files[file];
     const bool unwanted = t->priorities != NULL && t->priorities[file] == 0;
     *out = (struct io_file){.root = t->root, .path = f->path, .target = f->target, .len = f->len,
-                            .executable = (f->flags & FILE_EXECUTABLE) != 0, .skip = (f->flags & FILE_PAD) != 0, .unwanted = unwanted};
+                            .executable = (f->flags & FILE_EXECUTABLE) != 0, .skip = (f->flags & FILE_PAD) != 0, .unwanted = unwanted, .reserve = t->reserve && !unwanted};
 }

@@ -29,7 +29,7 @@ struct swarm_config {
     uint16_t listen_port;
     uint32_t slots;                     // regular unchoke slots, 0: by the uplink
     uint32_t peers_max;                 // 1 … SWARM_PEERS_MAX
-    bool sequential, reserve;
+    bool sequential;
     bool trust, check, check_only;      // as in node_add
     const uint8_t *priorities;          // one for each file or NULL
     struct slice resume;                // read during swarm_new only
