@@ -336,6 +336,19 @@ static void symlinks(void **state)
     metainfo_free(&m);
 }
 
+// Found by fuzzing: a link whose target is no list was accepted, but with a reason why it was not.
+static void link_without_list(void **state)
+{
+    UNUSED_STATE(state);
+    struct metainfo m;
+    char why[160];
+    assert_int_equal(parse(&m, SLICE_LIT("d4:infod5:filesld6:lengthi1e4:pathl1:aeed4:attr1:l4:pathl1:be12:symlink path3:abcee"
+        "4:name1:n12:piece lengthi5e6:pieces20:aaaaaaaaaaaaaaaaaaaaee"), why), ERR_OK);
+    assert_int_equal(m.files[1].target.n, 0);
+    check(&m);
+    metainfo_free(&m);
+}
+
 static void names(void **state)
 {
     UNUSED_STATE(state);
@@ -538,6 +551,7 @@ int main(void)
         cmocka_unit_test(official),
         cmocka_unit_test(duplicates),
         cmocka_unit_test(symlinks),
+        cmocka_unit_test(link_without_list),
         cmocka_unit_test(names),
         cmocka_unit_test(trackers),
         cmocka_unit_test(many_files),
