@@ -38,7 +38,8 @@ def enter_namespace(argv):
         except OSError:
             pass
         return True
-    for how in (["unshare", "-nm"], ["unshare", "-rnm"]):
+    # In a chroot only the network can be had: what would mount is skipped then.
+    for how in (["unshare", "-nm"], ["unshare", "-rnm"], ["unshare", "-n"], ["unshare", "-rn"]):
         try:
             probe = subprocess.run(how + ["ip", "link", "set", "lo", "up"], stdin=subprocess.DEVNULL,
                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
@@ -46,6 +47,7 @@ def enter_namespace(argv):
             return False
         if probe.returncode == 0:
             os.environ["KITH_LAB"] = "inside"
+            os.environ["KITH_LAB_MOUNTS"] = "yes" if "m" in how[1] else ""
             os.execvp(how[0], how + [sys.executable] + argv)
     return False
 
