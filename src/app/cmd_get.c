@@ -41,19 +41,21 @@ static int select_files(struct app *a, const struct metainfo *m, uint8_t **out)
     const size_t n = m->files_n > 0 ? m->files_n : 1;
     bool *wanted = calloc(n, sizeof *wanted);
     uint8_t *priorities = calloc(n, sizeof *priorities);
-    int status = 0;
-    if (wanted == NULL || priorities == NULL)
-        status = talk_fail(&a->talk, FAIL_INTERNAL, NULL, "out of memory");
-    else if (select_parse(a->options.select, m, wanted, why) != ERR_OK)
-        status = talk_fail(&a->talk, FAIL_USAGE, "`kith show` lists the files with their numbers", "%s", why);
-    for (uint32_t i = 0; i < m->files_n && status == 0; i++)
+    enum err e = ERR_NOMEM;
+    if (wanted != NULL && priorities != NULL)
+        e = select_parse(a->options.select, m, wanted, why);
+    if (e != ERR_OK) {
+        free(wanted);
+        free(priorities);
+        if (e == ERR_NOMEM)
+            return talk_fail(&a->talk, FAIL_INTERNAL, NULL, "out of memory");
+        return talk_fail(&a->talk, FAIL_USAGE, "`kith show` lists the files with their numbers", "%s", why);
+    }
+    for (uint32_t i = 0; i < m->files_n; i++)
         priorities[i] = wanted[i] ? PRIORITY_NORMAL : 0;
     free(wanted);
-    if (status == 0)
-        *out = priorities;
-    else
-        free(priorities);
-    return status;
+    *out = priorities;
+    return 0;
 }
 
 static enum err sha256_of_file(const struct file_name *name, uint8_t *chunk, uint8_t out[SHA256_LEN])
@@ -133,6 +135,7 @@ int cmd_get(struct app *a)
     if (status == 0)
         status = make_root(a, &root);
     if (status == 0) {
+        ASSERT(root != NULL);
         const struct session_config c = {.meta = &m, .root = root, .priorities = priorities, .stay = a->options.seed};
         say_head(a, &m);
         status = session_run(a, &c);

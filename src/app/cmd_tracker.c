@@ -166,11 +166,13 @@ static void say_stats(struct serving *s, const struct tracker_stats *t)
     struct tm tm;
     if (gmtime_r(&now, &tm) != NULL)
         strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    const uint64_t announces = t->http_announces + t->udp_announces, scrapes = t->http_scrapes + t->udp_scrapes;
+    const uint64_t bad = t->rx_bad + t->rx_bad_id;
     talk_note(&s->a->talk, "%s tracker swarms=%u peers=%u seeds=%u announces=%llu (http %llu, udp %llu) scrapes=%llu refused=%llu bad=%llu",
-        stamp, t->swarms, t->peers_ipv4 + t->peers_ipv6, t->seeds, (unsigned long long)(t->http_announces + t->udp_announces),
+        stamp, t->swarms, t->peers_ipv4 + t->peers_ipv6, t->seeds, (unsigned long long)announces,
         (unsigned long long)t->http_announces, (unsigned long long)t->udp_announces,
-        (unsigned long long)(t->http_scrapes + t->udp_scrapes), (unsigned long long)t->refused,
-        (unsigned long long)(t->rx_bad + t->rx_bad_id));
+        (unsigned long long)scrapes, (unsigned long long)t->refused,
+        (unsigned long long)bad);
 }
 
 static void on_tick(void *ctx)

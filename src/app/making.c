@@ -243,7 +243,7 @@ int making_run(struct app *a, const char *path, struct making *out)
 {
     *out = (struct making){0};
     struct parts p = {0};
-    struct create_spec spec;
+    struct create_spec spec = {0};
     int status = check_options(a);
     if (status == 0)
         status = walk_path(a, path, &out->walk);

@@ -159,6 +159,8 @@ static enum err set_value(struct parser *p, const struct option_row *r, const ch
     uint64_t v = 0;
     uint32_t small = 0;
     const bool yes = true;
+    ASSERT((r->arg == NULL) == (r->type == OPTION_FLAG || r->type == OPTION_MORE));
+    ASSERT(value != NULL || r->arg == NULL);
     switch (r->type) {
     case OPTION_FLAG:
         memcpy(field, &yes, sizeof yes);

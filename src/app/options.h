@@ -94,7 +94,7 @@ struct options {
     X(FLAG, "json", 0, NULL, json, IN_ALL, "one JSON object a line on stdout") \
     X(FLAG, "no-color", 0, NULL, no_color, IN_ALL, "no colours; also by NO_COLOR or TERM=dumb") \
     X(MORE, "verbose", 'v', NULL, verbose, IN_ALL, "say more; -vv still more") \
-    X(FLAG, "quiet", 'q', NULL, quiet, IN_ALL, "say nothing but errors") \
+    X(FLAG, "quiet", 'q', NULL, quiet, IN_ALL, "say nothing but warnings and errors") \
     X(FLAG, "help", 'h', NULL, help, IN_ALL, "explain the command") \
     X(FLAG, "version", 0, NULL, version, IN_ALL, "print the version")
 
@@ -104,13 +104,13 @@ enum option_type {
 
 // One row of the table.
 struct option_row {
-    enum option_type type;
     const char *name;
-    char letter;
-    const char *arg;
+    const char *arg;                    // NULL: it takes none
+    const char *help;
     size_t field;                       // offset in struct options
     unsigned commands;                  // bits 1 << enum command
-    const char *help;
+    enum option_type type;
+    char letter;                        // 0: it has only its name
 };
 
 enum { OPTIONS_WHY_MAX = 320 };

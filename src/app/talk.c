@@ -228,22 +228,21 @@ char *talk_clean(struct slice s, char out[TALK_NAME_MAX])
 json_t *talk_json_text(struct slice s)
 {
     // a message may be longer than a name: in parts, at the borders of characters
-    char *all = malloc(s.n * 3 + 1), part[TALK_NAME_MAX];
-    if (all == NULL)
+    char part[TALK_NAME_MAX];
+    struct buf all = {malloc(s.n * 3 + 1), 0, s.n * 3 + 1};
+    if (all.p == NULL)
         return NULL;
-    size_t n = 0;
+    struct wr w = wr_make(&all);
     while (s.n > 0) {
         size_t k = size_min(s.n, TALK_NAME_MAX / 4);
         while (k < s.n && k > TALK_NAME_MAX / 4 - 4 && (s.p[k] & 0xc0) == 0x80)
             k--;
         talk_clean(slice_sub(s, 0, k), part);
-        const size_t m = strlen(part);
-        memcpy(all + n, part, m);
-        n += m;
+        wr_str(&w, part);
         s = slice_sub(s, k, s.n);
     }
-    json_t *v = json_stringn(all, n);
-    free(all);
+    json_t *v = json_stringn((const char *)all.p, all.n);
+    free(all.p);
     return v;
 }
 
