@@ -224,6 +224,8 @@ static enum err make_pools(struct host *h)
         e = pool_new(&h->hash, h->jobs, hash_n, "kith-hash");
     if (e == ERR_OK)
         e = pool_new(&h->disk, h->jobs, disk_n, "kith-disk");
+    for (size_t i = 0; i < HOST_WRITE_LANES && e == ERR_OK; i++)
+        e = pool_new(&h->lanes[i], h->jobs, 1, "kith-write");
     if (e == ERR_OK)
         e = pool_new(&h->names, h->jobs, HOST_NAME_WORKERS, "kith-names");
     if (e == ERR_OK)
@@ -308,6 +310,8 @@ void host_free(struct host *h)
         return;
     pool_free(h->hash);
     pool_free(h->disk);
+    for (size_t i = 0; i < HOST_WRITE_LANES; i++)
+        pool_free(h->lanes[i]);
     pool_free(h->names);
     pool_free(h->state);
     jobs_free(h->jobs);

@@ -131,6 +131,15 @@ static void on_done(struct job *job)
     host_turn_node(h);
 }
 
+static struct pool *pool_for(struct host *h, const struct io_job *io)
+{
+    if (io->kind == JOB_HASH)
+        return h->hash;
+    if (io->kind == JOB_WRITE && io->parts_n > 0)
+        return h->lanes[mix64(disk_key(io->store, io->parts[0].file)) % HOST_WRITE_LANES];
+    return h->disk;
+}
+
 void disk_job(struct host *h, const struct io_job *io)
 {
     struct host_job *j = job_new(h);
@@ -162,7 +171,7 @@ void disk_job(struct host *h, const struct io_job *io)
         node_job_done(h->node, loop_now(h->loop), io->id, ERR_NOMEM, 0);
         return;
     }
-    pool_push(io->kind == JOB_HASH ? h->hash : h->disk, &j->job);
+    pool_push(pool_for(h, io), &j->job);
 }
 
 static void on_loaded(struct job *job)
@@ -203,6 +212,8 @@ void disk_kick(struct host *h)
 {
     pool_kick(h->hash);
     pool_kick(h->disk);
+    for (size_t i = 0; i < HOST_WRITE_LANES; i++)
+        pool_kick(h->lanes[i]);
     pool_kick(h->names);
     pool_kick(h->state);
 }

@@ -1,8 +1,12 @@
 // The event loop over libuv: see loop.h.
 #include "plat/loop.h"
 
+#include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include "base/list.h"
@@ -38,9 +42,11 @@ struct timer {
     void *ctx;
 };
 
+// An eventfd of our own: libuv's async spins and yields while a sender is between its two steps.
 struct waker {
-    uv_async_t uv;
-    struct loop *l;
+    struct watch *watch;
+    int fd;
+    atomic_bool pending;
     void (*on)(void *ctx);
     void *ctx;
 };
@@ -252,10 +258,13 @@ void timer_free(struct timer *t)
         uv_close((uv_handle_t *)&t->uv, free_data);
 }
 
-static void on_wake(uv_async_t *uv)
+static void on_wake(void *ctx, unsigned ready)
 {
-    struct waker *w = uv->data;
-    touch_now(w->l);
+    struct waker *w = ctx;
+    uint64_t count = 0;
+    (void)ready;
+    (void)!read(w->fd, &count, sizeof count);
+    atomic_store(&w->pending, false);   // before the work is looked for: what comes later wakes again
     w->on(w->ctx);
 }
 
@@ -264,23 +273,33 @@ enum err waker_new(struct waker **out, struct loop *l, void (*on)(void *ctx), vo
     struct waker *w = calloc(1, sizeof *w);
     if (w == NULL)
         return ERR_NOMEM;
-    const int r = uv_async_init(&l->uv, &w->uv, on_wake);
-    if (r < 0) {
-        free(w);
-        return err_of_errno(-r);
-    }
-    w->uv.data = w;
-    w->l = l;
     w->on = on;
     w->ctx = ctx;
+    w->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    enum err e = w->fd < 0 ? err_of_errno(errno) : watch_new(&w->watch, l, w->fd, on_wake, w);
+    if (e != ERR_OK) {
+        if (w->fd >= 0)
+            (void)close(w->fd);
+        free(w);
+        return e;
+    }
+    watch_set(w->watch, WATCH_READ);
     *out = w;
     return ERR_OK;
 }
 
-void waker_wake(struct waker *w) { (void)uv_async_send(&w->uv); }
+void waker_wake(struct waker *w)
+{
+    const uint64_t one = 1;
+    if (!atomic_exchange(&w->pending, true))
+        (void)!write(w->fd, &one, sizeof one);
+}
 
 void waker_free(struct waker *w)
 {
-    if (w != NULL)
-        uv_close((uv_handle_t *)&w->uv, free_data);
+    if (w == NULL)
+        return;
+    watch_free(w->watch);
+    (void)close(w->fd);
+    free(w);
 }
