@@ -165,7 +165,9 @@ static uint32_t compose_block(struct swarm *s, struct swarm_peer *p, struct wr *
 // returns the new number of segments and adds to *bytes.
 uint32_t serve_compose(struct swarm *s, struct swarm_peer *p, struct wr *w, uint32_t n, uint64_t *bytes)
 {
-    while (p->queue_n != 0 && p->out_pending + *bytes < OUT_HIGH && n + 2 <= IO_SEGS_MAX &&
+    const bool limited = s->cfg.up->bps != 0;
+    bool served = false;
+    while (!(limited && served) && p->queue_n != 0 && p->out_pending + *bytes < OUT_HIGH && n + 2 <= IO_SEGS_MAX &&
            buf_room(w->b) >= PIECE_HEADER_LEN && rate_ready(s->cfg.up, s->now)) {
         const struct wanted q = *queue_nth(p, 0);
         if (!bits_get(s->have, q.index) && p->sending == 0) {   // lost meanwhile
@@ -174,6 +176,13 @@ uint32_t serve_compose(struct swarm *s, struct swarm_peer *p, struct wr *w, uint
             continue;
         }
         n = compose_block(s, p, w, n, bytes);
+        served = true;
+    }
+    if (limited && served) {            // a scarce uplink goes round: one block, then the others
+        list_remove(&p->link);
+        list_push_back(&s->peers, &p->link);
+        if (p->queue_n != 0)
+            ready_set(s, p);
     }
     return n;
 }

@@ -191,6 +191,8 @@ static void peer_free(struct swarm *s, struct swarm_peer *p)
         k->retry_at = s->now + (p->pointless ? KNOWN_POINTLESS_S : k->trusted ? KNOWN_TRUSTED_S : KNOWN_RETRY_S) * NSEC_S;
     }
     s->peers_n--;
+    if (s->peers_n == 0)
+        s->stats_now.down_bps = s->stats_now.up_bps = 0;    // no beat comes that would let them fade
     mem_free(s->mem, p, sizeof *p);
 }
 
@@ -441,6 +443,8 @@ static enum swarm_kind poll_peer(struct swarm *s, struct swarm_peer *p, struct b
     }
     if (p->starved && !p->read_paused && rate_ready(s->cfg.down, s->now)) {
         p->starved = false;
+        list_remove(&p->link);          // behind the others: a scarce downlink goes round too
+        list_push_back(&s->peers, &p->link);
         return SWARM_RESUME;            // stays ready: it may have to send as well
     }
     list_remove(&p->ready);
