@@ -101,7 +101,8 @@ def selection(lab):
 
 
 def swarm(kinds):
-    """A kith seed and one leech of each kind at once; all must complete."""
+    """A kith seed and one leech of each kind at once; all must complete. Not aria2: between rtorrent and transmission it
+    loses its connections early and asks for new ones only much later, whoever the seed is."""
     def run(lab):
         target = payload.path_of(lab.root, "single")
         plain = payload.torrent_of(lab.root, "single", "v1")
@@ -139,7 +140,7 @@ def cases():
             for protocol in ("http", "udp"):
                 out.append(("matrix/kith-to-%s/%s-%s" % (other, tracker, protocol), one("kith", other, tracker, protocol), 150))
                 out.append(("matrix/%s-to-kith/%s-%s" % (other, tracker, protocol), one(other, "kith", tracker, protocol), 150))
-    out.append(("matrix/swarm-of-all", swarm(("kith", "lt", "ar", "tr", "rt", "kith")), 200))
+    out.append(("matrix/swarm-of-all", swarm(("kith", "lt", "tr", "rt", "kith")), 150))
     for version in ("v2", "hybrid"):
         for shape in ("single", "multi"):
             out.append(("matrix/kith-to-lt/%s-%s" % (version, shape), one("kith", "lt", "kith", "http", shape, version), 120))
