@@ -79,13 +79,18 @@ uint64_t lab_close(struct lab *l)
     (void)world_settled(l->world);
     lab_expect_good(l);
     const uint64_t hash = l->world->trace.hash;
+    lab_free(l);
+    assert_int_equal(l->used, 0);
+    return hash;
+}
+
+void lab_free(struct lab *l)
+{
     world_free(l->world);
     for (uint32_t i = 0; i < l->torrents_n; i++)
         metainfo_free(&l->metas[i]);
     if (l->arena != NULL)
         munmap(l->arena, l->arena_len);
-    assert_int_equal(l->used, 0);
-    return hash;
 }
 
 // One file of the torrent under way.

@@ -31,6 +31,8 @@ struct lab_torrent {
 void lab_open(struct lab *l, const char *name, const struct world_config *cfg);
 // Asserts that no oracle fired and that all memory came back; returns the trace's hash.
 uint64_t lab_close(struct lab *l);
+// The same without judging.
+void lab_free(struct lab *l);
 // Makes the torrent file, reads it back, gives it to the world.
 uint32_t lab_torrent(struct lab *l, const struct lab_torrent *t);
 // Prints what an oracle said and the end of the trace, and fails the test; nothing if none fired.

@@ -23,7 +23,7 @@ static void run(const struct lab_swarm *s, enum hostile_kind hostile)
     printf("trace-hash %s %016llx\n", s->name, (unsigned long long)l.world->trace.hash);
     if (l.world->failure[0] != '\0')
         printf("failure %s %s\n", s->name, l.world->failure);
-    world_free(l.world);
+    lab_free(&l);
 }
 
 int main(void)
