@@ -125,6 +125,7 @@ struct swarm_peer {
     // Figures
     nsec joined_at, choked_changed_at, rx_at, tx_at;
     uint64_t down_bytes, up_bytes, down_last, up_last, down_bps, up_bps;    // …_last: at the last second
+    uint64_t down_prev;                 // bytes of the second before
     uint64_t down_round[2], up_round, down_mark, up_mark, took_turn;
     uint32_t rounds, turns_wasted;
     uint32_t unasked, excused;          // blocks we did not ask for; late ones that we took back
