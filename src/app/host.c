@@ -217,19 +217,22 @@ static enum err read_config(struct host *h, const struct host_config *cfg, char 
 static enum err make_pools(struct host *h)
 {
     const long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    const uint32_t hash_n = h->cfg.hash_workers != 0 ? h->cfg.hash_workers : cores > 0 ? (uint32_t)cores : 1;
-    const uint32_t disk_n = h->cfg.disk_workers != 0 ? h->cfg.disk_workers : HOST_DISK_WORKERS;
+    const uint32_t all = cores > 0 ? (uint32_t)cores : 1;
+    const uint32_t hash_n = h->cfg.hash_workers != 0 ? h->cfg.hash_workers : all;
+    // They hash what they read, too, when content is checked: one for each core, if the disk has that much.
+    const uint32_t disk_all = u32_min(u32_max(all, HOST_DISK_WORKERS), HOST_DISK_WORKERS_MAX);
+    const uint32_t disk_n = h->cfg.disk_workers != 0 ? h->cfg.disk_workers : disk_all;
     enum err e = jobs_new(&h->jobs, h->loop);
     if (e == ERR_OK)
-        e = pool_new(&h->hash, h->jobs, hash_n, "kith-hash");
+        e = pool_new(&h->hash, h->jobs, hash_n, "kith-hash", POOL_WAITS);
     if (e == ERR_OK)
-        e = pool_new(&h->disk, h->jobs, disk_n, "kith-disk");
+        e = pool_new(&h->disk, h->jobs, disk_n, "kith-disk", POOL_WAITS);
     for (size_t i = 0; i < HOST_WRITE_LANES && e == ERR_OK; i++)
-        e = pool_new(&h->lanes[i], h->jobs, 1, "kith-write");
+        e = pool_new(&h->lanes[i], h->jobs, 1, "kith-write", POOL_WAITS);
     if (e == ERR_OK)
-        e = pool_new(&h->names, h->jobs, HOST_NAME_WORKERS, "kith-names");
+        e = pool_new(&h->names, h->jobs, HOST_NAME_WORKERS, "kith-names", POOL_LEAVES);
     if (e == ERR_OK)
-        e = pool_new(&h->state, h->jobs, 1, "kith-state");
+        e = pool_new(&h->state, h->jobs, 1, "kith-state", POOL_WAITS);
     if (e == ERR_OK)
         e = files_new(&h->files, HOST_FILES_MAX);
     return e;

@@ -18,7 +18,7 @@ struct host_config {
     bool peer_closed;                   // open no peer port at all: a tracker alone
     struct node_config node;            // listen_port is filled in by host_new
     uint32_t hash_workers;              // threads; 0: one for each core
-    uint32_t disk_workers;              // threads that read; 0: 4. Writes have four of their own
+    uint32_t disk_workers;              // threads that read; 0: 4 to 16, by cores. Writes have four of their own
     enum log_level log_level;
 
     // An event of the node; what it points to lives for the call. May call commands of the node and host_stop.

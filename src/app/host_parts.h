@@ -10,7 +10,8 @@
 enum {
     HOST_TX_BYTES = 2 * NODE_TX_MIN,
     HOST_FILES_MAX = 256,               // descriptors kept open
-    HOST_DISK_WORKERS = 4,
+    HOST_DISK_WORKERS = 4,              // at least, and at most
+    HOST_DISK_WORKERS_MAX = 16,
     HOST_WRITE_LANES = 4,               // of one worker each
     HOST_NAME_WORKERS = 2,
     HOST_CONNS_MAX = 16384,

@@ -237,8 +237,19 @@ static enum err work_prepare(struct host_job *j)
     return ERR_OK;
 }
 
+// More than half of the memory: its own pages would push out everybody else's.
+static bool crowds_out(const struct host_job *j)
+{
+    const uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < j->files_n; i++)
+        sum += j->files[i].io.len;
+    return sum > memory / 2;
+}
+
 static enum err work_sync(struct host_job *j)
 {
+    const bool forget = crowds_out(j);
     atomic_store(&unsynced, 0);
     for (uint32_t i = 0; i < j->files_n; i++) {
         struct file *f = NULL;
@@ -247,6 +258,8 @@ static enum err work_sync(struct host_job *j)
             return e == ERR_NOT_FOUND ? ERR_VANISHED : e;
         if (fdatasync(file_fd(f)) != 0)
             e = err_of_errno(errno);
+        else if (forget)
+            (void)posix_fadvise(file_fd(f), 0, 0, POSIX_FADV_DONTNEED);
         files_put(j->h->files, f);
         const struct file_name name = name_of(&j->files[i].io);
         if (e == ERR_OK)

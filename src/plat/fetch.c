@@ -220,6 +220,8 @@ static void set_options(struct fetch *t, const char *url)
     (void)curl_easy_setopt(c, CURLOPT_ACCEPT_ENCODING, "gzip");
     (void)curl_easy_setopt(c, CURLOPT_USERAGENT, "kith/0.1.0");
     (void)curl_easy_setopt(c, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)t->f->cfg.body_max);
+    // Else the end would wait for a name that is being resolved.
+    (void)curl_easy_setopt(c, CURLOPT_QUICK_EXIT, 1L);
     if (t->f->device != NULL)
         (void)curl_easy_setopt(c, CURLOPT_INTERFACE, t->f->device);
 }

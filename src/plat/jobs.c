@@ -27,6 +27,8 @@ struct pool {
     struct queue urgent, normal;
     uint32_t queued, idle;              // idle: workers asleep that nobody has been sent to wake
     bool stopping;
+    enum pool_end end;
+    uint32_t alive;                     // threads that have not ended
     struct queue fresh[2];              // pushed since the last kick; the loop's own
     uint32_t fresh_n, pending;
     uint32_t threads_n, threads_max;
@@ -132,6 +134,28 @@ static void give_back(struct jobs *b, struct job *j)
         waker_wake(b->waker);           // later ones ride on the same wake-up
 }
 
+// Comes back with the lock taken.
+static void finish(struct pool *p, struct job *j)
+{
+    if (p->end == POOL_WAITS)
+        give_back(p->back, j);
+    pthread_mutex_lock(&p->lock);
+    if (p->end == POOL_WAITS)
+        return;
+    // Under the lock, because the way back may just be going away.
+    if (!p->stopping)
+        give_back(p->back, j);
+    else if (j->drop != NULL)
+        j->drop(j);
+}
+
+static void destroy(struct pool *p)
+{
+    pthread_cond_destroy(&p->wake);
+    pthread_mutex_destroy(&p->lock);
+    free(p);
+}
+
 static void *work(void *ctx)
 {
     struct pool *p = ctx;
@@ -145,8 +169,7 @@ static void *work(void *ctx)
             p->queued--;
             pthread_mutex_unlock(&p->lock);
             j->run(j, scratch);
-            give_back(p->back, j);
-            pthread_mutex_lock(&p->lock);
+            finish(p, j);
             continue;
         }
         if (p->stopping)
@@ -154,19 +177,23 @@ static void *work(void *ctx)
         p->idle++;
         pthread_cond_wait(&p->wake, &p->lock);
     }
+    const bool last = --p->alive == 0 && p->end == POOL_LEAVES;
     pthread_mutex_unlock(&p->lock);
     if (worker_scratch != NULL)
         (void)munmap(worker_scratch, WORKER_SCRATCH);
+    if (last)
+        destroy(p);
     return NULL;
 }
 
-enum err pool_new(struct pool **out, struct jobs *b, uint32_t threads, const char *name)
+enum err pool_new(struct pool **out, struct jobs *b, uint32_t threads, const char *name, enum pool_end end)
 {
     ASSERT(threads > 0);
     struct pool *p = calloc(1, sizeof *p);
     if (p == NULL)
         return ERR_NOMEM;
     p->back = b;
+    p->end = end;
     p->threads_max = u32_min(threads, POOL_THREADS_MAX);
     memcpy(p->name, name, size_min(strlen(name), sizeof p->name - 1));
     pthread_mutex_init(&p->lock, NULL);
@@ -184,8 +211,12 @@ static void start_threads(struct pool *p, uint32_t want)
     sigset_t all, old;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);       // signals are the loop's
-    while (p->threads_n < want && pthread_create(&p->threads[p->threads_n], NULL, work, p) == 0)
+    pthread_mutex_lock(&p->lock);
+    while (p->threads_n < want && pthread_create(&p->threads[p->threads_n], NULL, work, p) == 0) {
         p->threads_n++;
+        p->alive++;
+    }
+    pthread_mutex_unlock(&p->lock);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
@@ -234,6 +265,12 @@ void pool_free(struct pool *p)
         return;
     struct queue waiting;
     queue_init(&waiting);
+    const uint32_t threads_n = p->threads_n;
+    pthread_t threads[POOL_THREADS_MAX];
+    memcpy(threads, p->threads, sizeof threads);
+    const bool waits = p->end == POOL_WAITS || threads_n == 0;
+    queue_append(&waiting, &p->fresh[1]);
+    queue_append(&waiting, &p->fresh[0]);
     pthread_mutex_lock(&p->lock);
     queue_append(&waiting, &p->urgent);
     queue_append(&waiting, &p->normal);
@@ -241,12 +278,14 @@ void pool_free(struct pool *p)
     p->stopping = true;
     pthread_cond_broadcast(&p->wake);
     pthread_mutex_unlock(&p->lock);
-    for (uint32_t i = 0; i < p->threads_n; i++)
-        pthread_join(p->threads[i], NULL);
-    queue_append(&waiting, &p->fresh[1]);
-    queue_append(&waiting, &p->fresh[0]);
+    // A pool that leaves its threads behind belongs to the last of them from here on.
+    for (uint32_t i = 0; i < threads_n; i++) {
+        if (waits)
+            pthread_join(threads[i], NULL);
+        else
+            pthread_detach(threads[i]);
+    }
     drop_all(&waiting);
-    pthread_cond_destroy(&p->wake);
-    pthread_mutex_destroy(&p->lock);
-    free(p);
+    if (waits)
+        destroy(p);
 }

@@ -24,9 +24,13 @@ void jobs_free(struct jobs *b);
 // Calls done() of all that have run; the loop does it by itself, a turn may do it earlier.
 void jobs_collect(struct jobs *b);
 
+// What pool_free does about jobs that run: waits for them, or leaves them behind because they may take for ever (names);
+// those are dropped on their worker when they return.
+enum pool_end { POOL_WAITS, POOL_LEAVES };
+
 // `threads` workers, started when first needed; `name` shows in ps. ERR_NOMEM.
-MUST_USE enum err pool_new(struct pool **out, struct jobs *b, uint32_t threads, const char *name);
-// Waits for the jobs that run (name resolution may take long); those still waiting are dropped.
+MUST_USE enum err pool_new(struct pool **out, struct jobs *b, uint32_t threads, const char *name, enum pool_end end);
+// Jobs still waiting are dropped.
 void pool_free(struct pool *p);
 // Queues; workers are woken by pool_kick, once for many. Loop's thread only.
 void pool_push(struct pool *p, struct job *j);

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -338,7 +339,7 @@ static void test_workers(void **state)
     done_n = 0;
     assert_int_equal(loop_new(&the_loop, nothing, NULL), ERR_OK);
     assert_int_equal(jobs_new(&the_jobs, the_loop), ERR_OK);
-    assert_int_equal(pool_new(&the_pool, the_jobs, 4, "test"), ERR_OK);
+    assert_int_equal(pool_new(&the_pool, the_jobs, 4, "test", POOL_WAITS), ERR_OK);
     for (uint32_t i = 0; i < JOBS; i++) {
         counts[i] = (struct count){.job = {.run = run_count, .done = count_done, .drop = count_drop, .urgent = i % 7 == 0}, .input = i};
         pool_push(the_pool, &counts[i].job);
@@ -356,6 +357,43 @@ static void test_workers(void **state)
     jobs_free(the_jobs);
     assert_int_equal(dropped_n, 100);
     loop_free(the_loop);
+}
+
+static atomic_bool hanging, let_go, late_dropped;
+
+static void run_hanging(struct job *j, uint8_t *(*scratch)(void))
+{
+    (void)j, (void)scratch;
+    atomic_store(&hanging, true);
+    while (!atomic_load(&let_go))
+        usleep(1000);
+}
+
+static void drop_late(struct job *j)
+{
+    (void)j;
+    atomic_store(&late_dropped, true);
+}
+
+// A name that takes for ever to resolve does not hold up the end of the program.
+static void test_left_behind(void **state)
+{
+    UNUSED_STATE(state);
+    static struct job stuck = {.run = run_hanging, .drop = drop_late};
+    assert_int_equal(loop_new(&the_loop, nothing, NULL), ERR_OK);
+    assert_int_equal(jobs_new(&the_jobs, the_loop), ERR_OK);
+    assert_int_equal(pool_new(&the_pool, the_jobs, 2, "test", POOL_LEAVES), ERR_OK);
+    pool_push(the_pool, &stuck);
+    pool_kick(the_pool);
+    while (!atomic_load(&hanging))
+        usleep(1000);
+    pool_free(the_pool);
+    jobs_free(the_jobs);
+    loop_free(the_loop);
+    atomic_store(&let_go, true);
+    for (int i = 0; i < 2000 && !atomic_load(&late_dropped); i++)
+        usleep(1000);
+    assert_true(atomic_load(&late_dropped));
 }
 
 static int fired;
@@ -411,6 +449,7 @@ int main(void)
         cmocka_unit_test(test_udp_batches),
         cmocka_unit_test(test_tcp_errors),
         cmocka_unit_test(test_workers),
+        cmocka_unit_test(test_left_behind),
         cmocka_unit_test(test_timer),
         cmocka_unit_test(test_resolve),
     };
