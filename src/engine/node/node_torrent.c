@@ -400,5 +400,6 @@ void node_store_file(const struct node *n, uint32_t store, uint32_t file, struct
     const struct metainfo_file *f = &t->meta->files[file];
     const bool unwanted = t->priorities != NULL && t->priorities[file] == 0;
     *out = (struct io_file){.root = t->root, .path = f->path, .target = f->target, .len = f->len,
-                            .executable = (f->flags & FILE_EXECUTABLE) != 0, .skip = (f->flags & FILE_PAD) != 0, .unwanted = unwanted, .reserve = t->reserve && !unwanted};
+                            .executable = (f->flags & FILE_EXECUTABLE) != 0, .skip = (f->flags & FILE_PAD) != 0,
+                            .unwanted = unwanted, .reserve = t->reserve && !unwanted};
 }

@@ -152,6 +152,14 @@ static void block_begin(struct swarm *s, struct swarm_peer *p, const struct aske
     p->rx_skip = a->len;
 }
 
+// Index and begin of a piece message of `len` bytes.
+static struct asked asked_read(struct rd *r, uint32_t len)
+{
+    const uint32_t piece = rd_be32(r);
+    const uint32_t begin = rd_be32(r);
+    return (struct asked){piece, begin, len - 9};
+}
+
 static bool body_begin(struct swarm *s, struct swarm_peer *p, uint32_t len)
 {
     p->body = mem_zalloc(s->mem, len);
@@ -176,7 +184,7 @@ static void head_done(struct swarm *s, struct swarm_peer *p, uint32_t len)
 {
     if (p->head[4] == MSG_PIECE) {
         struct rd r = rd_make(slice_of(p->head + 5, 8));
-        struct asked a = {.piece = rd_be32(&r), .begin = rd_be32(&r), .len = len - 9};
+        const struct asked a = asked_read(&r, len);
         block_begin(s, p, &a);
         if (a.len == 0 && !p->closing)
             p->rx = RX_HEAD;
@@ -322,7 +330,7 @@ static bool planned_head(struct swarm *s, struct swarm_peer *p, const uint8_t *h
     uint32_t at;
     if (rd_u8(&r) != MSG_PIECE || len <= 9 || len > 9 + BLOCK_LEN)
         return false;
-    const struct asked a = {.piece = rd_be32(&r), .begin = rd_be32(&r), .len = len - 9};
+    const struct asked a = asked_read(&r, len);
     if (!request_find(p, a.piece, a.begin, &at) || p->asked[(p->asked_at + at) % p->asked_cap].len != a.len)
         return false;
     p->head_n = 0;

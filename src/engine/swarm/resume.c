@@ -120,7 +120,9 @@ enum err resume_read(struct swarm *s, struct slice blob)
     expect(&r, "5:filesl");
     for (uint32_t f = 0; r.ok && f < s->meta->files_n; f++) {
         const int64_t size = read_int(&r);
-        s->stats_saved[f] = (struct io_stat){.exists = size >= 0, .size = size < 0 ? 0 : (uint64_t)size, .mtime_ns = read_int(&r), .device = (uint64_t)device};
+        const int64_t mtime_ns = read_int(&r);
+        s->stats_saved[f] = (struct io_stat){.exists = size >= 0, .size = size < 0 ? 0 : (uint64_t)size, .mtime_ns = mtime_ns,
+                                             .device = (uint64_t)device};
     }
     expect(&r, "e4:hash");
     const struct slice hash = read_str(&r);

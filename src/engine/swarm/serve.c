@@ -31,10 +31,27 @@ static void reject(struct swarm *s, struct swarm_peer *p, const struct wanted *w
     ready_set(s, p);
 }
 
+// v2 only: the last block of a file may be asked for whole, as libtorrent does; past the file's end it is zeros.
 static bool is_legal(const struct swarm *s, const struct wanted *w)
 {
-    return w->index < s->meta->pieces_n && w->len != 0 && w->len <= BLOCK_LEN &&
-           (uint64_t)w->begin + w->len <= metainfo_piece_len(s->meta, w->index);
+    if (w->index >= s->meta->pieces_n || w->len == 0 || w->len > BLOCK_LEN)
+        return false;
+    const uint32_t len = metainfo_piece_len(s->meta, w->index);
+    const uint64_t end = s->meta->has_v1 ? len : u64_div_up(len, BLOCK_LEN) * BLOCK_LEN;
+    return w->begin < len && (uint64_t)w->begin + w->len <= end;
+}
+
+// The file ranges under a request from its byte `done` on; zeros behind the end of a v2 file.
+static uint32_t wanted_parts(const struct swarm *s, const struct wanted *q, uint32_t done, struct io_part *parts, uint32_t max, uint64_t *covered)
+{
+    const uint32_t at = q->begin + done, len = metainfo_piece_len(s->meta, q->index);
+    const uint64_t real = at < len ? u64_min(len - at, q->len - done) : 0;
+    uint32_t n = piece_parts(s, (uint64_t)q->index * s->meta->piece_len + at, real, parts, max, covered);
+    if (*covered == real && real < q->len - done && n < max) {
+        parts[n++] = (struct io_part){IO_FILE_ZERO, 0, q->len - done - real};
+        *covered = q->len - done;
+    }
+    return n;
 }
 
 static bool queue_push(struct swarm *s, struct swarm_peer *p, const struct wanted *w)
@@ -146,8 +163,7 @@ static uint32_t compose_block(struct swarm *s, struct swarm_peer *p, struct wr *
     const uint32_t done = p->sending - PIECE_HEADER_LEN;
     struct io_part parts[IO_PARTS_MAX];
     uint64_t covered;
-    const uint64_t off = (uint64_t)q.index * s->meta->piece_len + q.begin + done;
-    const uint32_t parts_n = piece_parts(s, off, q.len - done, parts, u32_min(IO_PARTS_MAX, IO_SEGS_MAX - n), &covered);
+    const uint32_t parts_n = wanted_parts(s, &q, done, parts, u32_min(IO_PARTS_MAX, IO_SEGS_MAX - n), &covered);
     for (uint32_t i = 0; i < parts_n; i++)
         s->segs[n++] = (struct io_seg){.kind = SEG_FILE, .store = s->cfg.store, .file = parts[i].file, .off = parts[i].off, .len = parts[i].len};
     p->sending += (uint32_t)covered;

@@ -252,9 +252,11 @@ static void check_end(struct swarm *s, struct check *c, bool good)
     s->checked_n = u32_min(s->checked_n + 1, s->meta->pieces_n);
     if (good && s->picker.state[c->index] == PICKER_MISSING)
         have_set(s, c->index);
-    if (good)
-        bits_set(s->synced, c->index);
     s->dirty = true;
+    if (good && !s->prepared)
+        bits_set(s->synced, c->index);  // it was there before we began
+    else if (good)
+        storage_written(s, piece_data_len(s, c->index));        // read back after a failed sync: still to be synced
 }
 
 static void check_next(struct swarm *s, struct check *c)
