@@ -81,7 +81,6 @@ static struct host *runs_on(const struct conn *c, const struct ev *ev)
     case EV_ARRIVE:
     case EV_WAKE:
     case EV_RETRY:
-    case EV_TIMEOUT:
     case EV_UPLINK:
     case EV_DGRAM_ARRIVE:
     case EV_DGRAM_DELIVER:
@@ -130,7 +129,6 @@ static void stream_event(struct world *w, const struct ev *ev)
     case EV_RESET: net_on_reset(w, p, (enum err)ev->b); break;
     case EV_RETRY: net_on_retry(w, p); break;
     case EV_PUMP: host_pump(w, p); break;
-    case EV_TIMEOUT:
     case EV_UPLINK:
     case EV_DGRAM_ARRIVE:
     case EV_DGRAM_DELIVER:
@@ -206,8 +204,7 @@ static void dispatch(struct world *w, const struct ev *ev)
     case EV_SYNACK:
     case EV_FIN:
     case EV_RESET:
-    case EV_RETRY:
-    case EV_TIMEOUT: stream_event(w, ev); break;
+    case EV_RETRY: stream_event(w, ev); break;
     case EV_PUMP:
         if (ev->a == UINT32_MAX)
             wake(w, w->hosts[ev->b]);
