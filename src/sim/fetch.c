@@ -198,6 +198,14 @@ void fetch_closed(struct world *w, uint32_t id, enum err e)
         finish(w, f, e, 0, (struct slice){0});
 }
 
+void fetch_dropped(struct world *w, uint32_t id)
+{
+    struct fetch *f = slots_get(&w->tasks, id);
+    ASSERT(f != NULL);
+    f->conn = NULL;
+    f->done = true;
+}
+
 void fetch_on_timer(struct world *w, uint32_t id)
 {
     struct fetch *f = slots_get(&w->tasks, id);

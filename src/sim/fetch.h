@@ -12,6 +12,8 @@ void fetch_start(struct world *w, struct host *h, uint32_t id, struct slice url)
 void fetch_connected(struct world *w, struct conn *c, enum err e);
 void fetch_rx(struct world *w, struct pipe *p);
 void fetch_closed(struct world *w, uint32_t id, enum err e);
+// The host died and its stream with it: nobody is told.
+void fetch_dropped(struct world *w, uint32_t id);
 void fetch_on_timer(struct world *w, uint32_t id);
 void fetch_free(struct world *w, void *task);
 // Resolves a name by the world's table, after a delay.

@@ -468,6 +468,8 @@ void net_abort(struct world *w, struct host *h, bool silent)
     LIST_EACH(&h->ends, link, save) {
         struct end *end = CONTAINER(link, struct end, link);
         struct conn *c = end->conn;
+        if (end->kind == END_FETCH)
+            fetch_dropped(w, end->id);
         if (!silent) {
             net_close(w, c, end->side, false);
             continue;
