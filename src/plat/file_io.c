@@ -6,6 +6,10 @@
 #include "plat/file.h"
 #include "plat/oserr.h"
 
+// Bytes of one pwritev. A write of 1 MiB gets pages of the highest order for the page cache: on virtual machines those are
+// the ones that were given back to the host, and cost 0.8-1.8 s/GiB instead of 0.18. Below 256 KiB it never happens.
+enum { WRITE_MAX = 128 * 1024 };
+
 enum err file_reserve(int fd, uint64_t len)
 {
     if (len == 0 || fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)len) == 0)
@@ -45,10 +49,20 @@ enum err file_read_all(int fd, struct iovec *iov, uint32_t n, uint64_t off)
     return ERR_OK;
 }
 
+// How many entries make up at most WRITE_MAX bytes; at least one, which may be longer.
+static int iov_some(const struct iovec *iov, uint32_t n)
+{
+    size_t sum = iov[0].iov_len;
+    uint32_t i = 1;
+    while (i < n && iov[i].iov_len <= WRITE_MAX && sum + iov[i].iov_len <= WRITE_MAX)
+        sum += iov[i++].iov_len;
+    return (int)i;
+}
+
 enum err file_write_all(int fd, struct iovec *iov, uint32_t n, uint64_t off)
 {
     while (n > 0) {
-        const ssize_t put = pwritev(fd, iov, (int)n, (off_t)off);
+        const ssize_t put = pwritev(fd, iov, iov_some(iov, n), (off_t)off);
         if (put < 0 && errno == EINTR)
             continue;
         if (put < 0)
