@@ -233,7 +233,8 @@ static bool pick(struct swarm *s, struct swarm_peer *p, struct piece **out, uint
 {
     struct piece *piece = p->piece;
     if (piece == NULL || piece->free_n == 0 || piece->failed || !may_ask(p, piece->index)) {
-        piece = pick_partial(s, p, false);
+        // Until a few are whole there is nothing to trade: then all work on the same pieces.
+        piece = pick_partial(s, p, s->picker.had_n < PICKER_RANDOM_FIRST);
         if (piece == NULL)
             piece = pick_new(s, p);
         if (piece == NULL)
@@ -253,8 +254,8 @@ bool request_due(const struct swarm *s, const struct swarm_peer *p)
 {
     if (p->closing || !p->interested_sent || s->error != ERR_OK || s->state != SWARM_DOWNLOADING || p->useful_n == 0)
         return false;
-    if (p->peer_choking && p->allowed_n == 0)
-        return false;
+    if (p->peer_choking && (p->allowed_n == 0 || s->picker.had_n >= PICKER_RANDOM_FIRST))
+        return false;                   // BEP 6: the allowed-fast set is to get started with
     const uint32_t batch = u32_max(1, u32_min(p->depth / 4, BATCH_MAX));
     return p->asked_n + batch <= p->depth;
 }

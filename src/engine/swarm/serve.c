@@ -92,7 +92,7 @@ void serve_request(struct swarm *s, struct swarm_peer *p, const struct wanted *w
     }
     if (!p->fast && p->queue_n >= SWARM_REQQ_PLAIN - 64)
         p->read_paused = true;          // it cannot be told to ask less: it is not read until half are served
-    if (p->out_pending < OUT_LOW)
+    if (p->out_pending <= p->out_high / 2)
         ready_set(s, p);
 }
 
@@ -183,7 +183,7 @@ uint32_t serve_compose(struct swarm *s, struct swarm_peer *p, struct wr *w, uint
 {
     const bool limited = s->cfg.up->bps != 0;
     bool served = false;
-    while (!(limited && served) && p->queue_n != 0 && p->out_pending + *bytes < OUT_HIGH && n + 2 <= IO_SEGS_MAX &&
+    while (!(limited && served) && p->queue_n != 0 && p->out_pending + *bytes < p->out_high && n + 2 <= IO_SEGS_MAX &&
            buf_room(w->b) >= PIECE_HEADER_LEN && rate_ready(s->cfg.up, s->now)) {
         const struct wanted q = *queue_nth(p, 0);
         if (!bits_get(s->have, q.index) && p->sending == 0) {   // lost meanwhile
@@ -193,6 +193,7 @@ uint32_t serve_compose(struct swarm *s, struct swarm_peer *p, struct wr *w, uint
         }
         n = compose_block(s, p, w, n, bytes);
         served = true;
+        p->out_at = s->now;
     }
     if (limited && served) {            // a scarce uplink goes round: one block, then the others
         list_remove(&p->link);

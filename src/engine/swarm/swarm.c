@@ -246,7 +246,7 @@ enum err swarm_peer_add(struct swarm *s, nsec now, const struct swarm_peer_new *
         return ERR_NOMEM;
     *p = (struct swarm_peer){.conn = in->conn, .addr = in->addr, .incoming = in->incoming, .fast = in->theirs.has_fast,
                              .extended = in->theirs.has_extended, .am_choking = true, .peer_choking = true, .choke_sent = true,
-                             .reqq = REQQ_DEFAULT, .depth = DEPTH_MIN, .slow_start = true, .joined_at = now,
+                             .reqq = REQQ_DEFAULT, .out_high = OUT_START, .depth = DEPTH_MIN, .slow_start = true, .joined_at = now,
                              .choked_changed_at = now, .rx_at = now, .tx_at = now, .block_at = now};
     memcpy(p->peer_id, in->theirs.peer_id, PEER_ID_LEN);
     p->serial = ++s->serial;
@@ -274,9 +274,14 @@ void swarm_sent(struct swarm *s, nsec now, struct swarm_peer *p, uint64_t len)
 {
     advance(s, now);
     ASSERT(len <= p->out_pending);
-    const bool was_full = p->out_pending > OUT_LOW;
+    const bool was_full = p->out_pending > p->out_high / 2;
     p->out_pending -= len;
-    if (was_full && p->out_pending <= OUT_LOW && p->queue_n != 0)
+    p->sent_bytes += len;
+    if (!was_full || p->out_pending > p->out_high / 2)
+        return;
+    if (now - p->out_at < OUT_FAST_MS * NSEC_MS)
+        p->out_high = u32_min(p->out_high * 2, OUT_MAX);
+    if (p->queue_n != 0)
         ready_set(s, p);
 }
 
@@ -355,6 +360,9 @@ static void peer_beat(struct swarm *s, struct swarm_peer *p)
     p->down_bps = (3 * p->down_bps + (p->down_bytes - p->down_last)) / 4;
     p->up_bps = (3 * p->up_bps + (p->up_bytes - p->up_last)) / 4;
     request_beat(s, p);
+    if (p->sent_bytes - p->sent_last < p->out_high && p->out_pending != 0)      // it takes less in a second than waits for it
+        p->out_high = u32_max((uint32_t)(p->sent_bytes - p->sent_last), OUT_MIN);
+    p->sent_last = p->sent_bytes;
     p->down_last = p->down_bytes;
     p->up_last = p->up_bytes;
     if (s->now - p->rx_at >= SILENT_MAX_S * NSEC_S)
@@ -376,7 +384,7 @@ void swarm_tick(struct swarm *s, nsec now)
         if (!limited)
             break;
         struct swarm_peer *p = CONTAINER(link, struct swarm_peer, link);
-        if ((p->queue_n != 0 && p->out_pending < OUT_LOW && rate_ready(s->cfg.up, now)) || (p->starved && rate_ready(s->cfg.down, now)))
+        if ((p->queue_n != 0 && p->out_pending <= p->out_high / 2 && rate_ready(s->cfg.up, now)) || (p->starved && rate_ready(s->cfg.down, now)))
             ready_set(s, p);
     }
     if (now < s->beat_at)
@@ -408,7 +416,7 @@ static nsec deadline(const struct swarm *s)
     const bool limited = s->cfg.up->bps != 0 || s->cfg.down->bps != 0;
     for (const struct list *l = s->peers.next; limited && l != &s->peers; l = l->next) {
         const struct swarm_peer *p = CONTAINER((struct list *)(uintptr_t)l, struct swarm_peer, link);
-        if (p->queue_n != 0 && p->out_pending < OUT_LOW && !p->am_choking)
+        if (p->queue_n != 0 && p->out_pending <= p->out_high / 2 && !p->am_choking)
             at = u64_min(at, rate_when(s->cfg.up, s->now));
         if (p->starved)
             at = u64_min(at, rate_when(s->cfg.down, s->now));

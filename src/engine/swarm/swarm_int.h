@@ -13,8 +13,10 @@ enum {
     REQQ_DEFAULT = 250,                 // a peer that does not say how many it keeps
     AHEAD_MAX = 8,                      // blocks that one receive may bring
     STAGING_LEN = (AHEAD_MAX + 1) * (BLOCK_LEN + 16),  // bytes received with no better place
-    OUT_HIGH = 512 * 1024,              // bytes of one peer at the host, not composed beyond
-    OUT_LOW = 256 * 1024,               // composed again below
+    OUT_MIN = 32 * 1024,                // bytes of one peer at the host, not composed beyond: about a second of what
+    OUT_START = 64 * 1024,              // the peer takes, so that chokes and cancels still act; composed again below half
+    OUT_MAX = 512 * 1024,
+    OUT_FAST_MS = 200,                  // drained so soon: more may be composed
     PARTIALS_MAX = 512,
     HASH_BLOCKS = 16,                   // blocks of one hash job: 256 KiB
     WRITE_BLOCKS = IO_SPANS_MAX,        // blocks of one write job: 1 MiB
@@ -119,6 +121,9 @@ struct swarm_peer {
     uint32_t allowed_out[ALLOWED_FAST_K];
     uint32_t allowed_out_n, allowed_out_sent;
     uint64_t out_pending;               // bytes composed and not yet sent
+    uint32_t out_high;                  // composed up to here: OUT_MIN … OUT_MAX
+    nsec out_at;                        // when payload was composed last
+    uint64_t sent_bytes, sent_last;     // all that left; at the last second
     uint32_t have_pos;                  // of swarm.have_log: told up to here
     bool sent_first, sent_extended, read_paused;
 
