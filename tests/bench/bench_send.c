@@ -4,7 +4,7 @@
 //   cc -O2 -D_GNU_SOURCE -o bench_send tests/bench/bench_send.c && ./bench_send FILE [MODE[:KIB]]...
 //
 // FILE: 1 GiB is made if it is missing. Modes: sendfile, read (preadv2 + sendmsg), splice (pipe), map (mmap + sendmsg),
-// zero (mmap + MSG_ZEROCOPY), mem (sendmsg of the same memory: the floor), fill (like read, headers apart by MSG_MORE).
+// zero (mmap + MSG_ZEROCOPY), mem (sendmsg of the same memory: the floor). LOWAT=bytes sets SO_RCVLOWAT of the receiver.
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
