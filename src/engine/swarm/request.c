@@ -219,7 +219,9 @@ static bool pick_endgame(const struct swarm *s, const struct swarm_peer *p, stru
             continue;
         for (uint32_t b = 0; b < piece->blocks_n; b++) {
             const struct block *state = &piece->blocks[b];
-            if (state->state != BLOCK_ASKED || state->asks >= ENDGAME_ASKS_MAX || asked_here(p, piece->index, b * BLOCK_LEN))
+            if (state->state != BLOCK_ASKED || state->asks >= ENDGAME_ASKS_MAX || state->source == p->serial)
+                continue;
+            if (asked_here(p, piece->index, b * BLOCK_LEN))
                 continue;
             *out = piece;
             *block = b;
@@ -286,6 +288,7 @@ static bool request_one(struct swarm *s, struct swarm_peer *p, struct wr *w)
         piece->free_n--;
     }
     b->asks++;
+    b->source = p->serial;
     if (p->asked_n == 1)
         p->block_at = s->now;
     peer_msg_write(w, &(struct peer_msg){.id = MSG_REQUEST, .index = a.piece, .begin = a.begin, .len = a.len});

@@ -38,7 +38,7 @@ struct block {
     uint8_t state;                      // enum block_state
     uint8_t asks;                       // outstanding requests
     bool written;
-    uint32_t source;                    // serial of the peer it came from
+    uint32_t source;                    // serial of the peer that was asked last, or that it came from
     uint8_t *slot;                      // BLOCK_HERE and still in memory
 };
 
