@@ -47,7 +47,7 @@ struct options {
     const char *output, *torrent, *comment, *select, *listen, *state, *whitelist;
     struct texts trackers, web_seeds, peers;
     bool v1, v2, hybrid, is_private, date, force;
-    bool seed, sequential, check, sha256;
+    bool seed, sequential, preallocate, check, sha256;
     bool no_dht, no_lsd, json, quiet, no_color, help, version;
     uint64_t piece_len, down_bps, up_bps;
     nsec timeout, interval;
@@ -75,6 +75,7 @@ struct options {
     X(TEXT, "select", 0, "LIST", select, IN_GET, "only these files: numbers of `kith show` or globs, `1,3-5,*.txt`") \
     X(FLAG, "seed", 0, NULL, seed, IN_GET, "go on seeding when complete") \
     X(FLAG, "sequential", 0, NULL, sequential, IN_GET, "fetch in order of the files") \
+    X(FLAG, "preallocate", 0, NULL, preallocate, IN_GET, "take the room on the disk before fetching, not as data comes") \
     X(FLAG, "check", 0, NULL, check, IN_PEER, "hash what is on disk before starting") \
     X(FLAG, "sha256", 0, NULL, sha256, IN_GET, "print the SHA-256 of each file when complete") \
     X(PORT, "port", 'P', "N", port, IN_PEER, "TCP and UDP port for peers; default: 51413 or one of the next") \

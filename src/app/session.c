@@ -307,7 +307,8 @@ static int add_torrent(struct session *s, const struct buf *resume, const struct
 {
     const struct session_config *c = s->cfg;
     const struct node_add add = {.meta = c->meta, .root = slice_str(c->root), .resume = buf_slice(resume), .trust = c->trust,
-        .check = s->a->options.check, .sequential = s->a->options.sequential, .priorities = c->priorities};
+        .check = s->a->options.check, .sequential = s->a->options.sequential, .reserve = s->a->options.preallocate,
+        .priorities = c->priorities};
     const enum err e = node_torrent_add(host_node(s->host), host_now(s->host), &add, &s->torrent);
     if (e == ERR_UNSUPPORTED)
         return talk_fail(&s->a->talk, FAIL_BAD_TORRENT, "get a torrent file that has them", "%s: the piece layers are missing", s->name);

@@ -118,7 +118,9 @@ static void options_are_read_in_any_order(void **state)
 {
     UNUSED_STATE(state);
     struct options o;
-    assert_int_equal(PARSE(&o, "get", "--up", "1M", "x.torrent", "-o", "dir", "--peer=1.2.3.4:5", "-vq", "--peer", "[::1]:6", "--port", "7"), ERR_OK);
+    assert_int_equal(PARSE(&o, "get", "--up", "1M", "x.torrent", "-o", "dir", "--peer=1.2.3.4:5", "-vq", "--peer", "[::1]:6", "--port", "7",
+                         "--preallocate"), ERR_OK);
+    assert_true(o.preallocate);
     assert_int_equal(o.command, CMD_GET);
     assert_string_equal(o.args.items[0], "x.torrent");
     assert_string_equal(o.output, "dir");
