@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "app/host.h"
 #include "app/interrupt.h"
@@ -330,8 +331,9 @@ static int finish(struct session *s, enum err ran)
 {
     char share[UNITS_TEXT_MAX];
     progress_end(&s->progress);
+    // a second Ctrl-C: jobs are still under way, they use what would be freed and can be slow. What is durable is safe.
     if (ran == ERR_CANCELLED)
-        return 128 + interrupt_last();
+        _exit(128 + interrupt_last());
     if (!s->stopping && !s->done)
         return talk_fail(&s->a->talk, FAIL_INTERRUPTED, "run the same command again: it goes on from there", "stopped at %u%% (%s)",
             units_percent(s->last.done_bytes, s->last.wanted_bytes), units_share(s->last.done_bytes, s->last.wanted_bytes, share));

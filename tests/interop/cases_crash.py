@@ -2,6 +2,7 @@
 import os
 import random
 import shutil
+import signal
 import subprocess
 import time
 
@@ -108,6 +109,20 @@ def complete(lab, target, torrent, seeder, copy, extra=()):
 
 def interrupted(lab):
     complete(lab, *half_done(lab))
+
+
+def interrupted_twice(lab):
+    """A second SIGINT ends kith at once, with 130 and not with a crash; what had arrived is gone on from."""
+    target, torrent, seeder = seed_for(lab, "single", "6M")
+    out = lab.path("out")
+    for _ in range(4):
+        proc = get(lab, torrent, out)
+        time.sleep(1.2)
+        proc.popen.send_signal(signal.SIGINT)
+        time.sleep(0.002)
+        code = proc.stop()
+        need(code in (7, 130), "two SIGINT give %s: %s" % (code, proc.errors()[-300:]))
+    complete(lab, target, torrent, seeder, os.path.join(out, os.path.basename(target)))
 
 
 def file_gone(lab):
@@ -236,7 +251,8 @@ def seed_loses_its_file(lab):
 def cases():
     return [
         ("crash/kill-and-resume-single", kill_and_resume("big", 5, "6M"), 200), ("crash/kill-and-resume-multi", kill_and_resume("multi", 4, "2M"), 200),
-        ("crash/interrupted", interrupted, 100), ("crash/file-gone", file_gone, 100), ("crash/file-cut", file_cut, 100),
+        ("crash/interrupted", interrupted, 100), ("crash/interrupted-twice", interrupted_twice, 100),
+        ("crash/file-gone", file_gone, 100), ("crash/file-cut", file_cut, 100),
         ("crash/state-broken", state_broken, 100), ("crash/seed-loses-its-file", seed_loses_its_file, 60),
         ("disk/full", disk_full, 160), ("disk/full-then-stop", disk_full_then_stop, 160), ("disk/unwritable", unwritable, 60),
     ]
