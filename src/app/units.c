@@ -233,7 +233,8 @@ char *units_share(uint64_t part, uint64_t all, char out[UNITS_TEXT_MAX])
         snprintf(out, UNITS_TEXT_MAX, "%llu / %llu B", (unsigned long long)part, (unsigned long long)all);
         return out;
     }
-    const uint64_t unit = power(1024, u), mine = part / unit * 10 + part % unit * 10 / unit;
+    // rounded down, so that it is never the whole before it is; but the whole is the whole
+    const uint64_t unit = power(1024, u), mine = part == all ? tenths : part / unit * 10 + part % unit * 10 / unit;
     snprintf(out, UNITS_TEXT_MAX, "%llu.%llu / %llu.%llu %s", (unsigned long long)(mine / 10), (unsigned long long)(mine % 10),
         (unsigned long long)(tenths / 10), (unsigned long long)(tenths % 10), iec[u]);
     return out;

@@ -86,6 +86,8 @@ static void numbers_are_written_for_people(void **state)
     assert_string_equal(units_rate(43306188, t), "41.3 MiB/s");
     assert_string_equal(units_share(423723008, 661651456, t), "404.0 / 631.0 MiB");
     assert_string_equal(units_share(3, 9, t), "3 / 9 B");
+    assert_string_equal(units_share(19999999, 20000000, t), "19.0 / 19.1 MiB");
+    assert_string_equal(units_share(20000000, 20000000, t), "19.1 / 19.1 MiB");
     assert_string_equal(units_time(5, t), "5s");
     assert_string_equal(units_time(65, t), "1m05s");
     assert_string_equal(units_time(7380, t), "2h03m");
