@@ -102,12 +102,10 @@ static void say_done(struct session *s)
     if (s->a->talk.json || s->cfg->share)
         return;
     const char *const mark = s->a->talk.utf8 ? "✓ " : "";
-    if (s->a->talk.quiet)
-        return;
     if (st->down_bytes == 0)
-        talk_data(&s->a->talk, "%s%s were there already", mark, units_size(st->wanted_bytes, size));
+        talk_note(&s->a->talk, "%s%s were there already", mark, units_size(st->wanted_bytes, size));
     else
-        talk_data(&s->a->talk, "%s%s in %s (%s)", mark, units_size(st->wanted_bytes, size), units_elapsed(t, took),
+        talk_note(&s->a->talk, "%s%s in %s (%s)", mark, units_size(st->wanted_bytes, size), units_elapsed(t, took),
             units_rate(units_per_second(st->down_bytes, t), rate));
 }
 
