@@ -115,13 +115,20 @@ void options_help(FILE *to, enum command c)
         for (unsigned i = CMD_NONE + 1; i < COMMANDS_N; i++)
             fprintf(to, "  %-9s %-18s %s\n", command_name((enum command)i), command_args((enum command)i), command_line((enum command)i));
         print_examples(to, c);
-        fputs("\n`kith help COMMAND` lists the options of a command.\n", to);
+        fputs("\n`kith help COMMAND` lists the options of a command, `kith help exit` the exit codes.\n", to);
         return;
     }
     fprintf(to, "usage: kith %s %s%s[option...]\n\n%s\n", command_name(c), command_args(c), *command_args(c) != 0 ? " " : "",
         command_line(c));
     print_examples(to, c);
     print_options(to, c);
+}
+
+void options_help_exit(FILE *to)
+{
+    fputs("exit codes:\n", to);
+    for (size_t i = 0; i < ARRAY_LEN(statuses); i++)
+        fprintf(to, "  %3d  %s\n", statuses[i].status, statuses[i].meaning);
 }
 
 // Text for mdoc: a backslash is doubled, a leading point or quote is hidden, a hyphen stays one.

@@ -43,6 +43,10 @@ static int help(struct app *a)
             options_man(a->talk.out);
             return 0;
         }
+        if (strcmp(topic, "exit") == 0) {
+            options_help_exit(a->talk.out);
+            return 0;
+        }
         for (unsigned i = CMD_NONE + 1; i < COMMANDS_N; i++)
             if (strcmp(command_name((enum command)i), topic) == 0)
                 c = (enum command)i;

@@ -129,5 +129,7 @@ void options_done(struct options *o);
 
 // Prints the help of a command, or of all for CMD_NONE: synopsis, five examples, flags.
 void options_help(FILE *to, enum command c);
+// Prints what the exit codes mean.
+void options_help_exit(FILE *to);
 // The man page kith(1), in mdoc.
 void options_man(FILE *to);

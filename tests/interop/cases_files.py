@@ -147,6 +147,8 @@ def usage(lab):
     for words in (["help"], ["version"], ["--help"], ["get", "--help"]):
         proc = lab.run("help", [lab.options.kith, *words])
         need(proc.code == 0 and proc.output().strip(), "kith %s: exit code %d" % (" ".join(words), proc.code))
+    codes = lab.run("help", [lab.options.kith, "help", "exit"])
+    need(codes.code == 0 and "wrong usage" in codes.output(), "kith help exit: " + codes.output())
     gone = lab.run("gone", [lab.options.kith, "show", lab.path("no-such.torrent")])
     need(gone.code in (1, 3) and len(gone.errors().splitlines()) == 1, "a missing file: %d, %s" % (gone.code, gone.errors()))
 
