@@ -1,6 +1,7 @@
 // `kith verify`: compares files with their torrent, on all cores.
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "app/cmd.h"
 #include "app/fileio.h"
@@ -60,7 +61,16 @@ static int prepare(struct verify *v)
     return 0;
 }
 
-// What can be said without reading: is it there, and as long as it should be?
+static bool can_read(const struct file_name *name)
+{
+    int fd = -1;
+    if (file_open(name, FILE_READ, &fd) != ERR_OK)
+        return false;
+    close(fd);
+    return true;
+}
+
+// What can be said without reading: is it there, as long as it should be, and may it be read?
 static void look(struct verify *v)
 {
     for (uint32_t i = 0; i < v->meta.files_n; i++) {
@@ -77,6 +87,8 @@ static void look(struct verify *v)
             v->states[i] = FILE_UNREADABLE;
         else if ((f->flags & FILE_SYMLINK) == 0 && (!st.is_file || st.size != f->len))
             v->states[i] = FILE_SIZE;
+        else if (st.is_file && !can_read(&name))
+            v->states[i] = FILE_UNREADABLE;
     }
 }
 
@@ -183,7 +195,7 @@ static void report_json(struct verify *v, uint32_t i)
 static void report_file(struct verify *v, uint32_t i)
 {
     const struct metainfo_file *f = &v->meta.files[i];
-    char path[TALK_NAME_MAX], a[UNITS_TEXT_MAX], b[UNITS_TEXT_MAX];
+    char path[TALK_NAME_MAX], a[UNITS_TEXT_MAX];
     talk_clean(f->path, path);
     switch ((enum file_state)v->states[i]) {
     case FILE_GOOD:
@@ -195,7 +207,8 @@ static void report_file(struct verify *v, uint32_t i)
         break;
     case FILE_MISSING: talk_data(&v->a->talk, "missing     %s", path); break;
     case FILE_SIZE:
-        talk_data(&v->a->talk, "wrong size  %s  (%s, should be %s)", path, units_size(v->sizes[i], a), units_size(f->len, b));
+        talk_data(&v->a->talk, "wrong size  %s  (%llu bytes, should be %llu)", path, (unsigned long long)v->sizes[i],
+            (unsigned long long)f->len);
         break;
     case FILE_UNREADABLE: talk_data(&v->a->talk, "unreadable  %s", path); break;
     }

@@ -127,7 +127,8 @@ def verify(lab):
             f.seek(1234567)
             f.write(bytes([byte]))
             f.truncate(5 * payload.MIB - 8)
-        expect_six(lab, torrent, version + ": a short file")
+        said = expect_six(lab, torrent, version + ": a short file")
+        need("(5242872 bytes, should be 5242873)" in said, "%s: a short file: %s" % (version, said))
         os.unlink(victim)
         expect_six(lab, torrent, version + ": a missing file")
 
@@ -135,6 +136,7 @@ def verify(lab):
 def expect_six(lab, torrent, what):
     bad = lab.run("verify", [lab.options.kith, "verify", torrent, lab.path("copy")])
     need(bad.code == 6, "%s gives %d, not 6" % (what, bad.code))
+    return bad.output()
 
 
 def usage(lab):
