@@ -47,25 +47,25 @@ const char *command_line(enum command c)
 
 enum { NAME_MAX_COMPARED = 24 };
 
-// Edit distance (Levenshtein); long names are as far as can be.
+// Edit distance (Levenshtein, and neighbours in the wrong order are one mistake); long names are as far as can be.
 static unsigned distance(const char *a, const char *b)
 {
     const size_t n = strlen(a), m = strlen(b);
     if (n > NAME_MAX_COMPARED || m > NAME_MAX_COMPARED)
         return UINT32_MAX;
-    unsigned row[NAME_MAX_COMPARED + 1];
+    unsigned t[NAME_MAX_COMPARED + 1][NAME_MAX_COMPARED + 1];
     for (unsigned j = 0; j <= m; j++)
-        row[j] = j;
+        t[0][j] = j;
     for (unsigned i = 1; i <= n; i++) {
-        unsigned diagonal = row[0];
-        row[0] = i;
+        t[i][0] = i;
         for (unsigned j = 1; j <= m; j++) {
-            const unsigned other = u32_min(row[j], row[j - 1]) + 1, same = diagonal + (a[i - 1] != b[j - 1]);
-            diagonal = row[j];
-            row[j] = u32_min(other, same);
+            const unsigned other = u32_min(t[i - 1][j], t[i][j - 1]) + 1, same = t[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
+            t[i][j] = u32_min(other, same);
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                t[i][j] = u32_min(t[i][j], t[i - 2][j - 2] + 1);
         }
     }
-    return row[m];
+    return t[n][m];
 }
 
 // Takes `name` for the best so far if it is near to what was written.

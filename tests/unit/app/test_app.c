@@ -152,6 +152,7 @@ static void wrong_options_are_explained(void **state)
         {{"kith", "get", "x", "--sequental"}, "unknown option --sequental", "did you mean --sequential?"},
         {{"kith", "get", "x", "--seq"}, "unknown option --seq", "did you mean --sequential?"},
         {{"kith", "crate", "x"}, "unknown command crate", "did you mean `kith create`?"},
+        {{"kith", "gte", "x"}, "unknown command gte", "did you mean `kith get`?"},
         {{"kith", "get", "x", "--frobnicate"}, "unknown option --frobnicate", "`kith help get` lists the options"},
         {{"kith", "show", "x", "--seed"}, "--seed is no option of `kith show`", ""},
         {{"kith", "get", "x", "--port"}, "--port wants N", ""},
