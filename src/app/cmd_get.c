@@ -116,7 +116,8 @@ static int make_root(struct app *a, char **out)
 static void say_head(struct app *a, const struct metainfo *m)
 {
     char name[TALK_NAME_MAX], size[UNITS_TEXT_MAX];
-    talk_note(&a->talk, "%s  %s  %u pieces", talk_clean(m->name, name), units_size(m->len, size), m->pieces_n);
+    talk_note(&a->talk, "%s  %s  %u piece%s", talk_clean(m->name, name), units_size(m->len, size), m->pieces_n,
+        m->pieces_n == 1 ? "" : "s");
 }
 
 int cmd_get(struct app *a)

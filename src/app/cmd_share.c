@@ -21,7 +21,8 @@ static void announce(struct app *a, const struct metainfo *m, const char *torren
     if (!a->talk.json && link != NULL)
         talk_data(&a->talk, "%s", link);
     free(link);
-    talk_note(&a->talk, "%s  %s  %u pieces", talk_clean(m->name, name), units_size(m->len, size), m->pieces_n);
+    talk_note(&a->talk, "%s  %s  %u piece%s", talk_clean(m->name, name), units_size(m->len, size), m->pieces_n,
+        m->pieces_n == 1 ? "" : "s");
     talk_note(&a->talk, "torrent file: %s", talk_clean(slice_str(torrent), path));
     if (m->trackers_n == 0)
         talk_note(&a->talk, "no tracker: peers must be told this address (`kith get … --peer HOST:PORT`)");

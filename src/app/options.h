@@ -90,7 +90,7 @@ struct options {
     X(FLAG, "no-dht", 0, NULL, no_dht, IN_NET, "find no peers by the DHT (not in this version anyway)") \
     X(FLAG, "no-lsd", 0, NULL, no_lsd, IN_NET, "find no peers in the local network (likewise)") \
     X(TEXT, "state", 0, "DIR", state, IN_PEER, "where resume data is kept; default: $XDG_STATE_HOME/kith") \
-    X(TIME, "timeout", 0, "DUR", timeout, IN_PEER, "give up after so long without a peer, data or disk: 30s, 5m") \
+    X(TIME, "timeout", 0, "DUR", timeout, IN_PEER, "give up fetching after so long without a peer, data or disk: 30s, 5m") \
     X(MODE, "progress", 0, "MODE", progress, IN_ALL, "auto, block, line, lines or none") \
     X(FLAG, "json", 0, NULL, json, IN_ALL, "one JSON object a line on stdout") \
     X(FLAG, "no-color", 0, NULL, no_color, IN_ALL, "no colours; also by NO_COLOR or TERM=dumb") \

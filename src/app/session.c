@@ -138,8 +138,7 @@ static void on_done(struct session *s)
     progress_end(&s->progress);
     say_done(s);
     talk_emit(&s->a->talk, event_of(s, "seeding"));
-    if (s->a->options.timeout == 0)
-        talk_note(&s->a->talk, "seeding on port %u; Ctrl-C ends it", host_port(s->host));
+    talk_note(&s->a->talk, "seeding on port %u; Ctrl-C ends it", host_port(s->host));
 }
 
 // The check of a share has ended without all of the content.
