@@ -18,6 +18,7 @@
 
 enum {
     BUSY_MS = 5000,                     // how long one process waits for another; transactions take a millisecond
+    BUSY_STEP_MS = 20,
     SCHEMA = 1,
     KEY_MAX = 4096,
 };
@@ -118,6 +119,20 @@ static int open_database(struct state *s)
     return e;
 }
 
+// The switch to WAL does not wait for another process that makes the same switch: SQLite asks no busy handler there.
+static int open_patiently(struct state *s)
+{
+    struct timespec begun, now;
+    clock_gettime(CLOCK_MONOTONIC, &begun);
+    for (;;) {
+        const int e = open_database(s);
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        if (e != SQLITE_BUSY || (now.tv_sec - begun.tv_sec) * 1000 >= BUSY_MS)
+            return e;
+        (void)nanosleep(&(struct timespec){.tv_nsec = BUSY_STEP_MS * 1000000L}, NULL);
+    }
+}
+
 // Renames the damaged database, unless another process was faster. Returns SQLite's result of opening it anew.
 static int set_aside(struct state *s, char why[STATE_WHY_MAX])
 {
@@ -164,7 +179,7 @@ enum err state_open(struct state **out, const char *dir, char why[STATE_WHY_MAX]
     if (s == NULL)
         return ERR_NOMEM;
     const int n = snprintf(s->path, sizeof s->path, "%s/state.db", where);
-    int e = n > 0 && (size_t)n < sizeof s->path ? open_database(s) : SQLITE_CANTOPEN;
+    int e = n > 0 && (size_t)n < sizeof s->path ? open_patiently(s) : SQLITE_CANTOPEN;
     if (is_damage(e))
         e = set_aside(s, why);
     if (e != SQLITE_OK) {
