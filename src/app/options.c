@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "app/units.h"
+#include "codec/url.h"
 
 #define ROW(kind, long_name, short_name, argument, member, in, text) \
     {.type = OPTION_##kind, .name = long_name, .letter = short_name, .arg = argument, .field = offsetof(struct options, member), \
@@ -303,6 +304,43 @@ static enum err check_args(struct parser *p)
     return refuse(p, ERR_SYNTAX, "%s is missing", o->args.n == 0 ? command_args(o->command) : "DIR");
 }
 
+// Whether it can be a tracker, for us (http, https, udp) or for others (ws, wss). UDP has no port of its own.
+static bool is_tracker(const char *text)
+{
+    static const char *const schemes[] = {"http", "https", "udp", "ws", "wss"};
+    struct url u;
+    if (url_parse(slice_str(text), &u) != ERR_OK || (url_is(&u, "udp") && u.port == 0))
+        return false;
+    for (size_t i = 0; i < ARRAY_LEN(schemes); i++)
+        if (url_is(&u, schemes[i]))
+            return true;
+    return false;
+}
+
+static bool is_web_seed(const char *text)
+{
+    struct url u;
+    return url_parse(slice_str(text), &u) == ERR_OK && (url_is(&u, "http") || url_is(&u, "https") || url_is(&u, "ftp"));
+}
+
+static enum err check_urls(struct parser *p)
+{
+    const struct options *o = p->o;
+    for (uint32_t i = 0; i < o->trackers.n; i++) {
+        if (is_tracker(o->trackers.items[i]))
+            continue;
+        snprintf(p->hint, OPTIONS_WHY_MAX, "write http://HOST:PORT/announce or udp://HOST:PORT");
+        return refuse(p, ERR_SYNTAX, "--tracker %s: not the URL of a tracker", o->trackers.items[i]);
+    }
+    for (uint32_t i = 0; i < o->web_seeds.n; i++) {
+        if (is_web_seed(o->web_seeds.items[i]))
+            continue;
+        snprintf(p->hint, OPTIONS_WHY_MAX, "write https://HOST/PATH, with a / at the end for a directory");
+        return refuse(p, ERR_SYNTAX, "--web-seed %s: not a URL", o->web_seeds.items[i]);
+    }
+    return ERR_OK;
+}
+
 enum err options_parse(struct options *out, int argc, char **argv, char why[OPTIONS_WHY_MAX], char hint[OPTIONS_WHY_MAX])
 {
     *out = (struct options){0};
@@ -327,7 +365,8 @@ enum err options_parse(struct options *out, int argc, char **argv, char why[OPTI
         return ERR_OK;
     if (out->v1 + out->v2 + out->hybrid > 1)
         return refuse(&p, ERR_SYNTAX, "--v1, --v2 and --hybrid exclude each other");
-    return check_args(&p);
+    const enum err e = check_urls(&p);
+    return e != ERR_OK ? e : check_args(&p);
 }
 
 void options_done(struct options *o)
