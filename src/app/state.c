@@ -122,12 +122,10 @@ static int open_database(struct state *s)
 // The switch to WAL does not wait for another process that makes the same switch: SQLite asks no busy handler there.
 static int open_patiently(struct state *s)
 {
-    struct timespec begun, now;
-    clock_gettime(CLOCK_MONOTONIC, &begun);
+    const nsec begun = app_now();
     for (;;) {
         const int e = open_database(s);
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        if (e != SQLITE_BUSY || (now.tv_sec - begun.tv_sec) * 1000 >= BUSY_MS)
+        if (e != SQLITE_BUSY || app_now() - begun >= BUSY_MS * NSEC_MS)
             return e;
         (void)nanosleep(&(struct timespec){.tv_nsec = BUSY_STEP_MS * 1000000L}, NULL);
     }
