@@ -113,6 +113,17 @@ static int make_root(struct app *a, char **out)
         "cannot make %s: %s", talk_clean(slice_str(dir), name), strerror(why));
 }
 
+// Said now and not when the first peer is found. Content that is there may be seeded from where nothing can be written.
+static int check_writable(struct app *a, const struct metainfo *m, const char *root)
+{
+    char path[PATH_MAX], name[TALK_NAME_MAX];
+    const int n = snprintf(path, sizeof path, "%s/%.*s", root, (int)m->name.n, (const char *)m->name.p);
+    if (n < 0 || (size_t)n >= sizeof path || access(path, F_OK) == 0 || access(root, W_OK | X_OK) == 0)
+        return 0;
+    return talk_fail(&a->talk, fail_of_errno(errno), "choose another directory with -o", "cannot write in %s: %s",
+        talk_clean(slice_str(root), name), strerror(errno));
+}
+
 static void say_head(struct app *a, const struct metainfo *m)
 {
     char name[TALK_NAME_MAX], size[UNITS_TEXT_MAX];
@@ -135,6 +146,8 @@ int cmd_get(struct app *a)
         status = select_files(a, &m, &priorities);
     if (status == 0)
         status = make_root(a, &root);
+    if (status == 0)
+        status = check_writable(a, &m, root);
     if (status == 0) {
         ASSERT(root != NULL);
         const struct session_config c = {.meta = &m, .root = root, .priorities = priorities, .stay = a->options.seed};
