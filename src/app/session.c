@@ -145,11 +145,12 @@ static void on_done(struct session *s)
 static void on_checked(struct session *s)
 {
     const struct node_torrent_stats st = stats_of(s);
-    char share[UNITS_TEXT_MAX];
+    char bad[UNITS_TEXT_MAX], all[UNITS_TEXT_MAX];
     if (!s->cfg->share || st.done_bytes >= st.wanted_bytes || st.state == TORRENT_ERROR)
         return;
     const int status = talk_fail(&s->a->talk, FAIL_HASH_MISMATCH, "`kith verify` says what is wrong, `kith get` fetches it",
-        "only %s of %s is as the torrent says", units_share(st.done_bytes, st.wanted_bytes, share), s->name);
+        "%s of %s in %s are not as the torrent says", units_size(st.wanted_bytes - st.done_bytes, bad),
+        units_size(st.wanted_bytes, all), s->name);
     stop_with(s, status);
 }
 
