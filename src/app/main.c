@@ -102,7 +102,7 @@ int main(int argc, char **argv)
     int status = e == ERR_OK ? run(&a) : talk_fail(&a.talk, e == ERR_NOMEM ? FAIL_INTERNAL : FAIL_USAGE, hint[0] != 0 ? hint : NULL, "%s", why);
     // what did not reach its reader is not done
     if ((fflush(stdout) != 0 || ferror(stdout)) && status == 0)
-        status = fail_status(FAIL_IO);
+        status = talk_fail(&a.talk, FAIL_IO, NULL, "cannot write to standard output");
     options_done(&a.options);
     return status;
 }
