@@ -1,6 +1,7 @@
 // kith: one command after the other finds its function here.
 #include <langinfo.h>
 #include <locale.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -90,6 +91,13 @@ static int run(struct app *a)
     return fail_status(FAIL_INTERNAL);
 }
 
+// `kith show x | head -1`: head has what it wanted, there is nothing to complain about.
+static bool reader_left(void)
+{
+    struct pollfd p = {.fd = STDOUT_FILENO};
+    return poll(&p, 1, 0) == 1 && (p.revents & POLLERR) != 0;
+}
+
 int main(int argc, char **argv)
 {
     struct app a = {0};
@@ -102,7 +110,7 @@ int main(int argc, char **argv)
     int status = e == ERR_OK ? run(&a) : talk_fail(&a.talk, e == ERR_NOMEM ? FAIL_INTERNAL : FAIL_USAGE, hint[0] != 0 ? hint : NULL, "%s", why);
     // what did not reach its reader is not done
     if ((fflush(stdout) != 0 || ferror(stdout)) && status == 0)
-        status = talk_fail(&a.talk, FAIL_IO, NULL, "cannot write to standard output");
+        status = reader_left() ? fail_status(FAIL_IO) : talk_fail(&a.talk, FAIL_IO, NULL, "cannot write to standard output");
     options_done(&a.options);
     return status;
 }
