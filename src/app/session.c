@@ -380,6 +380,8 @@ int session_run(struct app *a, const struct session_config *cfg)
         const enum err ran = host_run(s.host);
         stats_of(&s);
         status = finish(&s, ran);
+        if (ran == ERR_TIMEOUT)
+            return status;              // a job still uses what would be freed: a disk that does not answer. The process ends here
     }
     host_free(s.host);
     state_close(s.state);

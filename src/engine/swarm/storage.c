@@ -350,8 +350,8 @@ void swarm_saved(struct swarm *s, nsec now, enum err e)
     s->saving = false;
     if (e != ERR_OK)
         s->dirty = true;                // tried again SAVE_S later
-    else if (s->state == SWARM_STOPPING && !s->dirty)
-        s->clean_saved = true;
+    if (s->state == SWARM_STOPPING && (e != ERR_OK || !s->dirty))
+        s->clean_saved = true;          // or it cannot be: what was saved before still holds
 }
 
 // Lets go of partial pieces that no job works on: the end of a stop.
@@ -367,23 +367,19 @@ static void stop_work(struct swarm *s)
 {
     if (s->peers_n != 0 || !stop_pieces(s) || s->saving || s->save_due)
         return;
-    if (s->clean_saved || !s->prepared) {
-        s->state = SWARM_STOPPED;
-        event_push(s, &(struct event){.kind = SWARM_EVENT_STOPPED});
-        return;
-    }
-    if (s->unsynced_bytes != 0 && s->error == ERR_OK) {
+    if (s->prepared && !s->clean_saved && s->unsynced_bytes != 0 && s->error == ERR_OK) {
         sync_begin(s);
         return;
     }
-    if (s->stats_now.down_bytes == 0 && s->stats_now.up_bytes == 0 && !s->dirty && s->resumed) {
-        s->clean_saved = true;          // nothing happened: the old data stands
-        return;
-    }
-    s->dirty = false;
-    save_begin(s);
-    if (!s->save_due)
-        s->clean_saved = true;          // no memory to save with: what was saved before still holds
+    const bool nothing_new = s->resumed && !s->dirty && s->stats_now.down_bytes == 0;
+    if (s->prepared && !s->clean_saved && !nothing_new) {
+        s->dirty = false;
+        save_begin(s);
+        if (s->save_due)
+            return;
+    }                                   // no memory to save with: what was saved before still holds
+    s->state = SWARM_STOPPED;
+    event_push(s, &(struct event){.kind = SWARM_EVENT_STOPPED});
 }
 
 static void prepare_begin(struct swarm *s)
