@@ -84,7 +84,7 @@ void blame_done(struct swarm *s)
 bool is_banned(const struct swarm *s, const struct addr *a)
 {
     for (uint32_t i = 0; i < s->banned.n; i++)
-        if (addr_same_ip(&s->banned.items[i], a))
+        if (same_site(&s->banned.items[i], a))
             return true;
     return false;
 }
@@ -102,16 +102,40 @@ static void remember(struct swarm *s, const struct addr *a)
     }
 }
 
+// Only who gave a block is remembered: connections that give nothing cannot push the givers out.
+void blame_source(struct swarm *s, struct swarm_peer *p)
+{
+    if (p->is_source)
+        return;
+    p->is_source = true;
+    s->sources[s->sources_n % SOURCES_MAX].serial = p->serial;
+    s->sources[s->sources_n++ % SOURCES_MAX].addr = p->addr;
+}
+
+static const struct addr *source_addr(const struct swarm *s, uint32_t serial)
+{
+    for (const struct list *l = s->peers.next; l != &s->peers; l = l->next) {
+        const struct swarm_peer *p = CONTAINER((struct list *)(uintptr_t)l, struct swarm_peer, link);
+        if (p->serial == serial)
+            return &p->addr;
+    }
+    for (uint32_t i = 0; i < SOURCES_MAX; i++)
+        if (s->sources[i].serial == serial)
+            return &s->sources[i].addr;
+    return NULL;
+}
+
 void ban(struct swarm *s, uint32_t serial)
 {
-    if (s->sources[serial % SOURCES_MAX].serial != serial)
+    const struct addr *from = source_addr(s, serial);
+    if (from == NULL)
         return;                         // so long gone that its address is forgotten
-    const struct addr addr = s->sources[serial % SOURCES_MAX].addr;
+    const struct addr addr = *from;
     const bool again = is_banned(s, &addr);
     bool was_here = false;
     LIST_EACH(&s->peers, link, save) {
         struct swarm_peer *p = CONTAINER(link, struct swarm_peer, link);
-        if (p->closing || !(p->serial == serial || (addr_same_ip(&p->addr, &addr) && !addr_is_loopback(&addr))))
+        if (p->closing || !(p->serial == serial || (same_site(&p->addr, &addr) && !addr_is_loopback(&addr))))
             continue;
         was_here = true;
         rx_close(s, p, ERR_HASH);

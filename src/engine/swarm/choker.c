@@ -30,7 +30,8 @@ static bool better_taker(const struct choke_row *a, const struct choke_row *b)
 static bool turn_over(const struct choke_row *row, const struct choke_config *cfg)
 {
     const bool served = row->took_turn >= (uint64_t)CHOKE_SEED_PIECES * cfg->piece_len;
-    return served && cfg->now - row->changed_at >= (uint64_t)CHOKE_SEED_S * NSEC_S;
+    const bool idle = row->took < CHOKE_SEED_TAKES_MIN;
+    return (served || idle) && cfg->now - row->changed_at >= (uint64_t)CHOKE_SEED_S * NSEC_S;
 }
 
 // Seed: who is in its turn stays, then the longest waiting.

@@ -11,6 +11,7 @@ enum {
     CHOKE_NEW_ROUNDS = 3,               // a peer younger than this is three times as likely to be the optimistic one
     CHOKE_SEED_PIECES = 20,             // a seed's slot lasts so many pieces and so long
     CHOKE_SEED_S = 60,
+    CHOKE_SEED_TAKES_MIN = 16 * 1024,   // who takes less in a round has had its turn: idle peers keep no slot
 };
 
 enum choke_mode {

@@ -161,10 +161,7 @@ void msg_handle(struct swarm *s, struct swarm_peer *p, const struct peer_msg *m)
     const struct wanted w = wanted_of(m);
     switch (m->id) {
     case MSG_CHOKE: on_choke(s, p); break;
-    case MSG_UNCHOKE:
-        p->peer_choking = false;
-        p->block_at = s->now;
-        break;
+    case MSG_UNCHOKE: p->peer_choking = false; break;
     case MSG_INTERESTED: on_interested(s, p, true); break;
     case MSG_NOT_INTERESTED: on_interested(s, p, false); break;
     case MSG_HAVE: on_have(s, p, m->index); break;

@@ -9,6 +9,7 @@ void rx_close(struct swarm *s, struct swarm_peer *p, enum err e)
     if (p->closing)
         return;
     p->closing = true;
+    s->closing_n++;
     p->close_err = e;
     ready_set(s, p);                    // the poll frees it
 }
@@ -89,6 +90,7 @@ static void block_done(struct swarm *s, struct swarm_peer *p)
     p->rx = RX_HEAD;
     p->head_n = 0;
     p->block_at = s->now;
+    p->rejects_row = 0;
     p->snubbed = false;
     p->gave_in_turn = true;
     p->turns_wasted = 0;
@@ -218,6 +220,21 @@ static bool len_is_legal(const struct swarm *s, uint8_t id, uint32_t len)
     return len <= peer_msg_len_max(id, (uint32_t)bits_bytes(s->meta->pieces_n));
 }
 
+// Of no meaning to us, or too long to be meant well: skipped as it comes, so that a length alone takes no memory (trap 1).
+static bool is_skipped(uint8_t id, uint32_t len)
+{
+    switch (id) {
+    case MSG_CHOKE: case MSG_UNCHOKE: case MSG_INTERESTED: case MSG_NOT_INTERESTED: case MSG_HAVE: case MSG_BITFIELD:
+    case MSG_REQUEST: case MSG_CANCEL: case MSG_PORT: case MSG_SUGGEST: case MSG_HAVE_ALL: case MSG_HAVE_NONE:
+    case MSG_REJECT: case MSG_ALLOWED_FAST:
+        return false;
+    case MSG_EXTENDED:
+        return len > EXTENDED_KEPT_MAX;
+    default:
+        return true;
+    }
+}
+
 static void feed_head(struct swarm *s, struct swarm_peer *p, struct slice *in)
 {
     head_fill(p, in, 4);
@@ -240,6 +257,12 @@ static void feed_head(struct swarm *s, struct swarm_peer *p, struct slice *in)
         head_fill(p, in, PIECE_HEADER_LEN);
         if (p->head_n == PIECE_HEADER_LEN)
             head_done(s, p, len);
+        return;
+    }
+    if (is_skipped(p->head[4], len)) {
+        p->rx = len == 1 ? RX_HEAD : RX_SKIP;
+        p->rx_skip = len - 1;
+        p->head_n = 0;
         return;
     }
     if (p->head_n == 5 && in->n >= len - 1) {           // all here: no copy of the rest but for the id in front

@@ -117,6 +117,8 @@ bool tx_compose(struct swarm *s, struct swarm_peer *p, struct buf *tx, struct sw
         ready_set(s, p);
         return false;
     }
+    if (tx_is_stuck(p))
+        return false;                   // swarm_sent goes on with it
     struct composer c = {.s = s, .w = wr_make(tx), .from = tx->n};
     if (!p->sent_first)
         compose_first(&c, p);

@@ -64,7 +64,8 @@ struct piece *piece_open(struct swarm *s, uint32_t index)
     p->slot_at = at;
     p->opened_at = s->now;
     p->single = blame_known(s, index);
-    const bool leaves = p->single || piece_is_v2(s, index);
+    // Once there was poison every block's digest is taken: a big piece is no longer in memory when it turns out to be bad.
+    const bool leaves = p->single || piece_is_v2(s, index) || s->stats_now.hash_failures != 0;
     p->blocks = mem_zarray(s->mem, p->blocks_n, sizeof *p->blocks);
     p->leaves = leaves ? mem_zarray(s->mem, p->blocks_n, SHA256_LEN) : NULL;
     if (p->blocks == NULL || (leaves && p->leaves == NULL)) {
@@ -91,6 +92,7 @@ void piece_block_here(struct swarm *s, struct piece *p, uint32_t block, uint8_t 
         p->free_n--;
     *b = (struct block){.state = BLOCK_HERE, .asks = b->asks, .source = from->serial, .slot = slot};
     p->here_n++;
+    blame_source(s, from);
     piece_work(s, p);
 }
 

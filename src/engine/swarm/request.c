@@ -102,8 +102,13 @@ static void release(struct swarm *s, struct swarm_peer *p, uint32_t i)
     request_unask(s, &a);
 }
 
+// It holds no more than others leave: who stalls, rejects or chokes cannot keep a block by being first again.
+static void request_pause(struct swarm *s, struct swarm_peer *p) { p->ask_at = s->now + ASK_PAUSE_S * NSEC_S; }
+
 void request_drop_all(struct swarm *s, struct swarm_peer *p, bool keep_allowed)
 {
+    if (p->asked_n != 0)
+        request_pause(s, p);
     for (uint32_t i = p->asked_n; i-- > 0;)
         if (!keep_allowed || !is_allowed(p, asked_nth(p, i)->piece)) {
             release(s, p, i);
@@ -117,6 +122,10 @@ bool request_rejected(struct swarm *s, struct swarm_peer *p, const struct asked 
     if (!request_find(p, a->piece, a->begin, &i) || asked_nth(p, i)->len != a->len)
         return false;
     release(s, p, i);
+    if (++p->rejects_row > REJECTS_ROW_MAX || p->asked_n == 0) {
+        p->rejects_row = 0;
+        request_pause(s, p);            // asking it again at once would go on for ever
+    }
     return true;
 }
 
@@ -143,6 +152,8 @@ bool request_take(struct swarm_peer *p, const struct asked *a)
     uint32_t i;
     if (!request_find(p, a->piece, a->begin, &i) || asked_nth(p, i)->len != a->len)
         return false;
+    for (uint32_t k = 0; k < i; k++)
+        asked_nth(p, k)->passed = true;
     asked_remove(p, i);
     return true;
 }
@@ -256,6 +267,8 @@ bool request_due(const struct swarm *s, const struct swarm_peer *p)
 {
     if (p->closing || !p->interested_sent || s->error != ERR_OK || s->state != SWARM_DOWNLOADING || p->useful_n == 0)
         return false;
+    if (s->now < p->ask_at)
+        return false;
     if (p->peer_choking && (p->allowed_n == 0 || s->picker.had_n >= PICKER_RANDOM_FIRST))
         return false;                   // BEP 6: the allowed-fast set is to get started with
     const uint32_t batch = u32_max(1, u32_min(p->depth / 4, BATCH_MAX));
@@ -277,7 +290,7 @@ static bool request_one(struct swarm *s, struct swarm_peer *p, struct wr *w)
         s->hungry = true;
         return false;
     }
-    const struct asked a = {piece->index, block * BLOCK_LEN, block_len(piece, block)};
+    const struct asked a = {piece->index, block * BLOCK_LEN, block_len(piece, block), (uint32_t)(s->now / NSEC_S), false};
     if (!asked_push(s, p, &a)) {
         pool_unreserve(s->cfg.pool);
         return false;
@@ -339,6 +352,11 @@ void request_beat(struct swarm *s, struct swarm_peer *p)
     if (!p->slow_start || by_rate > p->depth)
         p->depth = by_rate;
     p->down_prev = last;
+    while (p->asked_n != 0 && asked_nth(p, 0)->passed && s->now / NSEC_S - asked_nth(p, 0)->at_s >= ASK_MAX_S) {
+        release(s, p, 0);               // TR 3.00 drops silently (trap 5); others hold a block back to spoil a piece
+        p->excused++;
+        request_pause(s, p);
+    }
     if (p->asked_n == 0 && p->rx != RX_BLOCK)
         return;
     const nsec silent = s->now - p->block_at;

@@ -13,7 +13,7 @@ static uint32_t net_of(const struct addr *a)
 static struct choke_row row_of(const struct swarm *s, const struct swarm_peer *p)
 {
     return (struct choke_row){
-        .id = p->serial, .interested = p->peer_interested && !p->closing, .upload_only = p->has_n == s->meta->pieces_n,
+        .id = p->serial, .interested = p->peer_interested, .upload_only = p->has_n == s->meta->pieces_n,
         .snubbed = p->snubbed, .unchoked = !p->am_choking, .optimistic = p->optimistic,
         .gave = p->down_round[0] + p->down_round[1], .took = p->up_round, .took_turn = p->took_turn,
         .changed_at = p->choked_changed_at, .rounds = p->rounds, .turns_wasted = p->turns_wasted, .net = net_of(&p->addr),
@@ -57,6 +57,9 @@ static void decide(struct swarm *s, bool refill, bool rotate)
     uint32_t n = 0;
     LIST_EACH(&s->peers, link, save) {
         struct swarm_peer *p = CONTAINER(link, struct swarm_peer, link);
+        if (p->closing)
+            continue;
+        ASSERT(n < SWARM_PEERS_MAX);
         peers[n] = p;
         rows[n++] = row_of(s, p);
     }
@@ -71,8 +74,7 @@ static void decide(struct swarm *s, bool refill, bool rotate)
     };
     choker_decide(rows, n, &cfg, &s->rng);
     for (uint32_t i = 0; i < n; i++)
-        if (!peers[i]->closing)
-            apply(s, peers[i], &rows[i]);
+        apply(s, peers[i], &rows[i]);
 }
 
 void choke_round(struct swarm *s, bool refill)
@@ -88,6 +90,5 @@ void choke_round(struct swarm *s, bool refill)
 // Between rounds nobody loses a slot; a free one is filled at once.
 void choke_refill(struct swarm *s)
 {
-    if (is_running(s))
-        choke_round(s, true);
+    s->refill = true;                   // by the next poll, once, however often a peer changes its mind
 }

@@ -4,6 +4,10 @@
 #include "base/bits.h"
 #include "codec/allowed_fast.h"
 
+// Not read beyond this: what one receive may still bring has room, or a request would be lost in silence.
+enum { PLAIN_PAUSE = SWARM_REQQ_PLAIN - STAGING_LEN / REQUEST_MSG_LEN };
+static_assert(PLAIN_PAUSE > 0, "a plain peer's queue holds what one receive brings");
+
 static struct wanted *queue_nth(const struct swarm_peer *p, uint32_t i)
 {
     return &p->queue[(p->queue_at + i) % p->queue_cap];
@@ -15,6 +19,12 @@ static bool is_allowed_out(const struct swarm_peer *p, uint32_t index)
         if (p->allowed_out[i] == index)
             return true;
     return false;
+}
+
+// BEP 6: while choked, a beginner may ask for its allowed-fast pieces: once, they are no way around the choking.
+static bool is_gift(const struct swarm_peer *p, const struct wanted *w)
+{
+    return p->fast && is_allowed_out(p, w->index) && w->len <= p->gift_left && p->has_n <= ALLOWED_FAST_K;
 }
 
 static void reject(struct swarm *s, struct swarm_peer *p, const struct wanted *w)
@@ -79,18 +89,20 @@ static bool queue_push(struct swarm *s, struct swarm_peer *p, const struct wante
 void serve_request(struct swarm *s, struct swarm_peer *p, const struct wanted *w)
 {
     if (!is_legal(s, w)) {
-        if (p->fast && w->index < s->meta->pieces_n)
+        if (p->fast)
             reject(s, p, w);
         else
             rx_close(s, p, ERR_PROTOCOL);
         return;
     }
-    const bool served = !p->am_choking || (p->fast && is_allowed_out(p, w->index));
+    const bool served = !p->am_choking || is_gift(p, w);
     if (!served || !bits_get(s->have, w->index) || !queue_push(s, p, w)) {
         reject(s, p, w);
         return;
     }
-    if (!p->fast && p->queue_n >= SWARM_REQQ_PLAIN - 64)
+    if (p->am_choking)
+        p->gift_left -= w->len;
+    if (!p->fast && p->queue_n >= PLAIN_PAUSE)
         p->read_paused = true;          // it cannot be told to ask less: it is not read until half are served
     if (p->out_pending <= p->out_high / 2)
         ready_set(s, p);
@@ -98,6 +110,9 @@ void serve_request(struct swarm *s, struct swarm_peer *p, const struct wanted *w
 
 void serve_cancel(struct swarm *s, struct swarm_peer *p, const struct wanted *w)
 {
+    if (p->cancel_looks > CANCEL_LOOKS_MAX)
+        return;                         // a flood of them: the block is sent, which BEP 3 and 6 allow
+    p->cancel_looks += p->queue_n;
     for (uint32_t i = p->sending != 0 ? 1 : 0; i < p->queue_n; i++) {
         const struct wanted *q = queue_nth(p, i);
         if (q->index != w->index || q->begin != w->begin || q->len != w->len)
@@ -135,6 +150,7 @@ void serve_allowed_fast(struct swarm *s, struct swarm_peer *p)
     const uint8_t *hash = s->meta->has_v1 ? s->meta->hash_v1 : s->meta->hash_v2;
     p->allowed_out_n = allowed_fast_set(&p->addr, hash, s->meta->pieces_n, ALLOWED_FAST_K, set);
     memcpy(p->allowed_out, set, p->allowed_out_n * sizeof set[0]);
+    p->gift_left = (uint64_t)p->allowed_out_n * s->meta->piece_len;
 }
 
 static void queue_pop(struct swarm *s, struct swarm_peer *p)
@@ -142,7 +158,7 @@ static void queue_pop(struct swarm *s, struct swarm_peer *p)
     p->queue_at = (p->queue_at + 1) % p->queue_cap;
     p->queue_n--;
     p->sending = 0;
-    if (p->read_paused && p->queue_n <= SWARM_REQQ_PLAIN / 2) {
+    if (p->read_paused && p->queue_n <= PLAIN_PAUSE / 2) {
         p->read_paused = false;
         ready_set(s, p);
     }

@@ -191,6 +191,7 @@ static void peer_free(struct swarm *s, struct swarm_peer *p)
         k->retry_at = s->now + (p->pointless ? KNOWN_POINTLESS_S : k->trusted ? KNOWN_TRUSTED_S : KNOWN_RETRY_S) * NSEC_S;
     }
     s->peers_n--;
+    s->closing_n -= p->closing;
     if (s->peers_n == 0)
         s->stats_now.down_bps = s->stats_now.up_bps = 0;    // no beat comes that would let them fade
     mem_free(s->mem, p, sizeof *p);
@@ -212,16 +213,52 @@ void swarm_free(struct swarm *s)
     mem_free(s->mem, s, sizeof *s);
 }
 
+static uint32_t site_peers(const struct swarm *s, const struct addr *a)
+{
+    uint32_t n = 0;
+    for (const struct list *l = s->peers.next; l != &s->peers; l = l->next) {
+        const struct swarm_peer *p = CONTAINER((struct list *)(uintptr_t)l, struct swarm_peer, link);
+        n += !p->closing && same_site(&p->addr, a);
+    }
+    return n;
+}
+
+// All places are taken: the newest peer of the site that has most of them makes room, if `a` comes from one that has
+// fewer. So nobody can fill a swarm from one address.
+static bool make_place(struct swarm *s, const struct addr *a)
+{
+    const uint32_t own = site_peers(s, a);
+    uint32_t most = own + 1;
+    struct swarm_peer *goes = NULL;
+    if (own >= s->cfg.peers_max / 2)
+        return false;
+    LIST_EACH(&s->peers, link, save) {
+        struct swarm_peer *p = CONTAINER(link, struct swarm_peer, link);
+        const uint32_t n = p->closing ? 0 : site_peers(s, &p->addr);
+        if (n < most || (n == most && (goes == NULL || goes->serial > p->serial)))
+            continue;
+        most = n;
+        goes = p;
+    }
+    if (goes == NULL || most <= own + 1)
+        return false;
+    rx_close(s, goes, ERR_FULL);
+    return true;
+}
+
 // Both ends may connect at once: the connection made by the greater peer id stays, on both sides the same one. False: `in`
-// is the one that goes.
+// is the one that goes. Who comes from elsewhere and uses a name that is here may not put its owner out, nor be kept out
+// by a thief of its name.
 static bool settle_double(struct swarm *s, const struct swarm_peer_new *in)
 {
     LIST_EACH(&s->peers, link, save) {
         struct swarm_peer *p = CONTAINER(link, struct swarm_peer, link);
         if (p->closing || memcmp(p->peer_id, in->theirs.peer_id, PEER_ID_LEN) != 0)
             continue;
+        if (p->addr.family == in->addr.family && !addr_same_ip(&p->addr, &in->addr))
+            continue;
         const bool we_are_greater = memcmp(s->cfg.peer_id, in->theirs.peer_id, PEER_ID_LEN) > 0;
-        if (p->incoming == in->incoming || in->incoming == we_are_greater)
+        if (p->incoming == in->incoming || in->incoming == we_are_greater || p->addr.family != in->addr.family)
             return false;
         rx_close(s, p, ERR_EXISTS);
     }
@@ -233,14 +270,14 @@ enum err swarm_peer_add(struct swarm *s, nsec now, const struct swarm_peer_new *
     advance(s, now);
     if (!is_running(s))
         return ERR_AGAIN;
-    if (s->peers_n >= s->cfg.peers_max)
-        return ERR_FULL;
     if (is_banned(s, &in->addr))
         return ERR_ACCESS;
     if (memcmp(in->theirs.peer_id, s->cfg.peer_id, PEER_ID_LEN) == 0)
         return ERR_EXISTS;
     if (!settle_double(s, in))
         return ERR_EXISTS;
+    if (s->peers_n - s->closing_n >= s->cfg.peers_max && !make_place(s, &in->addr))
+        return ERR_FULL;
     struct swarm_peer *p = mem_zalloc(s->mem, sizeof *p);
     if (p == NULL)
         return ERR_NOMEM;
@@ -250,8 +287,6 @@ enum err swarm_peer_add(struct swarm *s, nsec now, const struct swarm_peer_new *
                              .choked_changed_at = now, .rx_at = now, .tx_at = now, .block_at = now};
     memcpy(p->peer_id, in->theirs.peer_id, PEER_ID_LEN);
     p->serial = ++s->serial;
-    s->sources[p->serial % SOURCES_MAX].serial = p->serial;
-    s->sources[p->serial % SOURCES_MAX].addr = p->addr;
     list_init(&p->link);
     list_init(&p->ready);
     list_push_back(&s->peers, &p->link);
@@ -274,9 +309,11 @@ void swarm_sent(struct swarm *s, nsec now, struct swarm_peer *p, uint64_t len)
 {
     advance(s, now);
     ASSERT(len <= p->out_pending);
-    const bool was_full = p->out_pending > p->out_high / 2;
+    const bool was_full = p->out_pending > p->out_high / 2, was_stuck = tx_is_stuck(p);
     p->out_pending -= len;
     p->sent_bytes += len;
+    if (was_stuck && !tx_is_stuck(p))
+        ready_set(s, p);
     if (!was_full || p->out_pending > p->out_high / 2)
         return;
     if (now - p->out_at < OUT_FAST_MS * NSEC_MS)
@@ -363,6 +400,7 @@ static void peer_beat(struct swarm *s, struct swarm_peer *p)
     if (p->sent_bytes - p->sent_last < p->out_high && p->out_pending != 0)      // it takes less in a second than waits for it
         p->out_high = u32_max((uint32_t)(p->sent_bytes - p->sent_last), OUT_MIN);
     p->sent_last = p->sent_bytes;
+    p->cancel_looks = 0;
     p->down_last = p->down_bytes;
     p->up_last = p->up_bytes;
     if (s->now - p->rx_at >= SILENT_MAX_S * NSEC_S)
@@ -467,6 +505,11 @@ enum swarm_kind swarm_poll(struct swarm *s, nsec now, struct buf *tx, struct swa
     state_update(s);
     if (poll_event(s, out))
         return SWARM_EVENT;
+    if (s->refill) {
+        s->refill = false;
+        if (is_running(s))
+            choke_round(s, true);
+    }
     if (!list_empty(&s->jobs_new)) {
         struct job *j = CONTAINER(s->jobs_new.next, struct job, link);
         list_remove(&j->link);

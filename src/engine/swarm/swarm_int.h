@@ -16,6 +16,7 @@ enum {
     OUT_MIN = 32 * 1024,                // bytes of one peer at the host, not composed beyond: about a second of what
     OUT_START = 64 * 1024,              // the peer takes, so that chokes and cancels still act; composed again below half
     OUT_MAX = 512 * 1024,
+    OUT_CONTROL = 64 * 1024,            // over that only what must be said, so much of it; then nothing until the peer reads
     OUT_FAST_MS = 200,                  // drained so soon: more may be composed
     PARTIALS_MAX = 512,
     HASH_BLOCKS = 16,                   // blocks of one hash job: 256 KiB
@@ -25,11 +26,16 @@ enum {
     ENDGAME_ASKS_MAX = 2,
     ALLOWED_FAST_K = 10,                // BEP 6
     STALL_S = 20, DROP_S = 60,          // no block while asked: one request only; requests given up
+    ASK_MAX_S = 60,                     // a request that was passed over is given up
+    ASK_PAUSE_S = 2,                    // who did not deliver is asked after all others have had their choice
+    REJECTS_ROW_MAX = 16,               // without a block in between
     KEEPALIVE_S = 110, SILENT_MAX_S = 240,
     SAVE_S = 5, SYNC_S = 30, RETRY_S = 30,
     SYNC_BYTES = 256 << 20,
+    EXTENDED_KEPT_MAX = 16 * 1024,      // a longer extension handshake is skipped: no memory by the length field alone
     UNASKED_MAX = 64, UNASKED_ROUNDS = 6,               // unasked blocks in a minute before the peer is closed
     REJECT_QUEUE_MAX = 4096,
+    CANCEL_LOOKS_MAX = 1 << 17,         // queued requests looked at for one peer's cancels in a second
 };
 
 enum block_state { BLOCK_FREE, BLOCK_ASKED, BLOCK_HERE };
@@ -63,6 +69,8 @@ struct piece {
 
 struct asked {
     uint32_t piece, begin, len;
+    uint32_t at_s;                      // when
+    bool passed;                        // a later request was answered first
 };
 
 struct wanted {                         // a request of a peer
@@ -109,6 +117,8 @@ struct swarm_peer {
     uint32_t depth, reqq;
     struct piece *piece;                // affinity
     nsec block_at;                      // last block, or when we began to ask
+    nsec ask_at;                        // not asked before
+    uint32_t rejects_row;
     struct { struct asked *items; uint32_t n, cap; } cancels;
     uint32_t *allowed;                  // pieces we may ask for while choked
     uint32_t allowed_n;
@@ -116,6 +126,8 @@ struct swarm_peer {
     // Its requests
     struct wanted *queue;               // ring
     uint32_t queue_at, queue_n, queue_cap;
+    uint32_t cancel_looks;              // in this second
+    uint64_t gift_left;                 // bytes it may still ask for while choked: its allowed-fast set once
     uint32_t sending;                   // bytes of the first request already composed, header included
     struct { struct wanted *items; uint32_t n, cap; } rejects;
     uint32_t allowed_out[ALLOWED_FAST_K];
@@ -134,7 +146,7 @@ struct swarm_peer {
     uint64_t down_round[2], up_round, down_mark, up_mark, took_turn;
     uint32_t rounds, turns_wasted;
     uint32_t unasked, excused;          // blocks we did not ask for; late ones that we took back
-    bool gave_in_turn, slow_start;
+    bool gave_in_turn, slow_start, is_source;
 };
 
 static inline bool peer_has(const struct swarm_peer *p, uint32_t index)
@@ -185,8 +197,9 @@ struct swarm {
     uint32_t known_connected;
 
     struct list peers, ready;
-    uint32_t peers_n, serial;
-    struct { uint32_t serial; struct addr addr; } sources[SOURCES_MAX];
+    uint32_t peers_n, closing_n, serial;    // closing_n: of those, being let go by the next poll
+    struct { uint32_t serial; struct addr addr; } sources[SOURCES_MAX];     // ring
+    uint32_t sources_n;
     struct { struct addr *items; uint32_t n, cap; } banned;
 
     // Pieces
@@ -226,6 +239,7 @@ struct swarm {
 
     // Timers
     nsec beat_at, round_at;
+    bool refill;                        // free slots are to be filled
     uint32_t round;
     uint32_t slots;                     // regular slots of the last round
 
@@ -234,8 +248,6 @@ struct swarm {
     struct io_seg segs[IO_SEGS_MAX];
     struct event events[EVENTS_MAX];
     uint32_t events_at, events_n;
-    uint32_t close_conns[SWARM_PEERS_MAX];
-    uint32_t close_n;
     struct swarm_stats stats_now;
     uint32_t *file_left;                // pieces missing for each file
 };
@@ -280,6 +292,7 @@ bool blame_known(const struct swarm *s, uint32_t index);                // faile
 void blame_record(struct swarm *s, const struct piece *p);              // p failed and its leaves are complete
 void blame_settle(struct swarm *s, const struct piece *p);              // p is right: bans who sent other blocks
 void blame_done(struct swarm *s);
+void blame_source(struct swarm *s, struct swarm_peer *p);               // it gave a block: its address is remembered
 void ban(struct swarm *s, uint32_t serial);
 bool is_banned(const struct swarm *s, const struct addr *a);
 
@@ -308,6 +321,16 @@ void interest_update(struct swarm *s, struct swarm_peer *p);
 // peer_tx.c: bytes out.
 bool tx_compose(struct swarm *s, struct swarm_peer *p, struct buf *tx, struct swarm_out *out);
 bool tx_pending(const struct swarm *s, const struct swarm_peer *p);
+static inline bool tx_is_stuck(const struct swarm_peer *p)
+{
+    return p->out_pending > p->out_high + OUT_CONTROL;      // it asks and does not read: what it is told stays here, within limits
+}
+
+// One customer's addresses: one of IPv4, a /64 of IPv6.
+static inline bool same_site(const struct addr *a, const struct addr *b)
+{
+    return a->family == b->family && memcmp(a->ip, b->ip, a->family == ADDR_IPV4 ? 4 : 8) == 0;
+}
 
 // serve.c: its requests.
 void serve_request(struct swarm *s, struct swarm_peer *p, const struct wanted *w);
