@@ -44,6 +44,8 @@ void conn_drop(struct node *n, struct conn *c, bool tell_host)
 {
     if (c->state == CONN_CONNECTING)
         n->half_open--;
+    if (c->state == CONN_SHAKING_IN)
+        n->shaking_n--;
     if (c->torrent != NULL && c->peer == NULL && c->known) {
         swarm_known_failed(c->torrent->swarm, n->now, &c->addr);
         torrent_touch(n, c->torrent);
@@ -58,16 +60,33 @@ void conn_drop(struct node *n, struct conn *c, bool tell_host)
     list_push_back(&n->closes, &c->out_link);
 }
 
+// Thousands of connections that say nothing must not keep others out: they only push each other out.
+static void make_place(struct node *n)
+{
+    if (n->shaking_n < NODE_SHAKING_MAX)
+        return;
+    LIST_EACH(&n->pending, link, save) {
+        struct conn *c = CONTAINER(link, struct conn, link);
+        if (c->state != CONN_SHAKING_IN)
+            continue;
+        conn_drop(n, c, true);
+        return;
+    }
+}
+
 uint32_t node_accept(struct node *n, nsec now, enum node_port port, const struct addr *from)
 {
     ASSERT(now >= n->now);
     n->now = now;
+    if (port == NODE_PORT_PEER)
+        make_place(n);
     const uint32_t max = n->cfg.peers_max + (n->tracker != NULL ? TRACKER_CONNS_MAX : 0);
     struct conn *c = n->stopping || n->conns_n >= max ? NULL : conn_new(n, from);
     if (c == NULL)
         return 0;
     if (port == NODE_PORT_PEER) {
         c->state = CONN_SHAKING_IN;
+        n->shaking_n++;
         list_push_back(&n->pending, &c->link);
         return c->id;
     }
@@ -183,6 +202,7 @@ static void shaken(struct node *n, struct conn *c)
     }
     if (c->known)
         swarm_known_connected(c->torrent->swarm, n->now, &c->addr);
+    n->shaking_n -= c->state == CONN_SHAKING_IN;
     c->state = CONN_PEER;
     list_remove(&c->link);
     if (c->starved)

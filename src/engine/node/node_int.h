@@ -14,6 +14,7 @@ enum {
     NODE_PEERS_MAX = 2000,
     NODE_HALF_OPEN_MAX = 100,           // connects under way
     NODE_CONNECTS_PER_BEAT = 30,        // and begun in one second
+    NODE_SHAKING_MAX = 512,             // incoming and silent: beyond it the longest waiting goes
     NODE_HANDSHAKE_S = 15,              // connect and handshake together
     NODE_PENDING_MAX = 1024,            // fetches and name look-ups under way
     NODE_RX_LEN = 4096,                 // bytes read at once from a tracker's client
@@ -75,7 +76,7 @@ struct node {
     struct list touched;
     struct conn *conns[NODE_CONNS_MAX];
     uint32_t conns_n, conns_high, generation;
-    uint32_t half_open, connects_left, connect_turn;
+    uint32_t half_open, shaking_n, connects_left, connect_turn;
     struct list pending, hellos, closes;
     struct pending requests[NODE_PENDING_MAX];
     uint32_t requests_n, request_serial;
