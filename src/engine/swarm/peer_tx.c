@@ -129,7 +129,7 @@ bool tx_compose(struct swarm *s, struct swarm_peer *p, struct buf *tx, struct sw
     if (s->now - p->tx_at >= KEEPALIVE_S * NSEC_S && c.n == 0 && c.w.b->n == c.from)
         write_simple(&c, MSG_KEEP_ALIVE);
     flush_bytes(&c);
-    if (p->out_pending <= p->out_high / 2)
+    if (serve_is_low(p))
         c.n = serve_compose(s, p, &c.w, c.n, &c.bytes);
     ASSERT(c.w.ok);
     if (buf_room(tx) < SWARM_TX_MIN / 2 && (tx_pending(s, p) || request_due(s, p)))

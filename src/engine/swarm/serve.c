@@ -64,6 +64,11 @@ static uint32_t wanted_parts(const struct swarm *s, const struct wanted *q, uint
     return n;
 }
 
+uint32_t serve_high(const struct swarm_peer *p)
+{
+    return p->queue_n != 0 && queue_nth(p, 0)->len < OUT_SMALL_LEN ? OUT_MIN : p->out_high;
+}
+
 static bool queue_push(struct swarm *s, struct swarm_peer *p, const struct wanted *w)
 {
     const uint32_t max = p->fast ? SWARM_REQQ : SWARM_REQQ_PLAIN;
@@ -104,7 +109,7 @@ void serve_request(struct swarm *s, struct swarm_peer *p, const struct wanted *w
         p->gift_left -= w->len;
     if (!p->fast && p->queue_n >= PLAIN_PAUSE)
         p->read_paused = true;          // it cannot be told to ask less: it is not read until half are served
-    if (p->out_pending <= p->out_high / 2)
+    if (serve_is_low(p))
         ready_set(s, p);
 }
 
@@ -121,6 +126,7 @@ void serve_cancel(struct swarm *s, struct swarm_peer *p, const struct wanted *w)
             *queue_nth(p, k) = *queue_nth(p, k + 1);
         p->queue_n--;
         reject(s, p, w);                // BEP 6: every request gets a piece or a reject
+        ready_set(s, p);                // what is first now may go
         return;
     }
 }
@@ -199,7 +205,7 @@ uint32_t serve_compose(struct swarm *s, struct swarm_peer *p, struct wr *w, uint
 {
     const bool limited = s->cfg.up->bps != 0;
     bool served = false;
-    while (!(limited && served) && p->queue_n != 0 && p->out_pending + *bytes < p->out_high && n + 2 <= IO_SEGS_MAX &&
+    while (!(limited && served) && p->queue_n != 0 && p->out_pending + *bytes < serve_high(p) && n + 2 <= IO_SEGS_MAX &&
            buf_room(w->b) >= PIECE_HEADER_LEN && rate_ready(s->cfg.up, s->now)) {
         const struct wanted q = *queue_nth(p, 0);
         if (!bits_get(s->have, q.index) && p->sending == 0) {   // lost meanwhile
@@ -214,8 +220,9 @@ uint32_t serve_compose(struct swarm *s, struct swarm_peer *p, struct wr *w, uint
     if (limited && served) {            // a scarce uplink goes round: one block, then the others
         list_remove(&p->link);
         list_push_back(&s->peers, &p->link);
-        if (p->queue_n != 0)
-            ready_set(s, p);
     }
+    // It was its one block, or the segments were used up: many small answers, or files.
+    if (served && p->queue_n != 0 && (limited || p->out_pending + *bytes <= serve_high(p) / 2))
+        ready_set(s, p);
     return n;
 }

@@ -309,12 +309,12 @@ void swarm_sent(struct swarm *s, nsec now, struct swarm_peer *p, uint64_t len)
 {
     advance(s, now);
     ASSERT(len <= p->out_pending);
-    const bool was_full = p->out_pending > p->out_high / 2, was_stuck = tx_is_stuck(p);
+    const bool was_full = !serve_is_low(p), was_stuck = tx_is_stuck(p);
     p->out_pending -= len;
     p->sent_bytes += len;
     if (was_stuck && !tx_is_stuck(p))
         ready_set(s, p);
-    if (!was_full || p->out_pending > p->out_high / 2)
+    if (!was_full || !serve_is_low(p))
         return;
     if (now - p->out_at < OUT_FAST_MS * NSEC_MS)
         p->out_high = u32_min(p->out_high * 2, OUT_MAX);
@@ -422,7 +422,7 @@ void swarm_tick(struct swarm *s, nsec now)
         if (!limited)
             break;
         struct swarm_peer *p = CONTAINER(link, struct swarm_peer, link);
-        if ((p->queue_n != 0 && p->out_pending <= p->out_high / 2 && rate_ready(s->cfg.up, now)) || (p->starved && rate_ready(s->cfg.down, now)))
+        if ((p->queue_n != 0 && serve_is_low(p) && rate_ready(s->cfg.up, now)) || (p->starved && rate_ready(s->cfg.down, now)))
             ready_set(s, p);
     }
     if (now < s->beat_at)
@@ -454,7 +454,7 @@ static nsec deadline(const struct swarm *s)
     const bool limited = s->cfg.up->bps != 0 || s->cfg.down->bps != 0;
     for (const struct list *l = s->peers.next; limited && l != &s->peers; l = l->next) {
         const struct swarm_peer *p = CONTAINER((struct list *)(uintptr_t)l, struct swarm_peer, link);
-        if (p->queue_n != 0 && p->out_pending <= p->out_high / 2 && !p->am_choking)
+        if (p->queue_n != 0 && serve_is_low(p) && !p->am_choking)
             at = u64_min(at, rate_when(s->cfg.up, s->now));
         if (p->starved)
             at = u64_min(at, rate_when(s->cfg.down, s->now));

@@ -16,6 +16,7 @@ enum {
     OUT_MIN = 32 * 1024,                // bytes of one peer at the host, not composed beyond: about a second of what
     OUT_START = 64 * 1024,              // the peer takes, so that chokes and cancels still act; composed again below half
     OUT_MAX = 512 * 1024,
+    OUT_SMALL_LEN = 1024,               // answers below this are dear to keep for what they bring: OUT_MIN holds for them
     OUT_CONTROL = 64 * 1024,            // over that only what must be said, so much of it; then nothing until the peer reads
     OUT_FAST_MS = 200,                  // drained so soon: more may be composed
     PARTIALS_MAX = 512,
@@ -333,6 +334,8 @@ static inline bool same_site(const struct addr *a, const struct addr *b)
 }
 
 // serve.c: its requests.
+uint32_t serve_high(const struct swarm_peer *p);                        // bytes at the host up to which its next request is answered
+static inline bool serve_is_low(const struct swarm_peer *p) { return p->out_pending <= serve_high(p) / 2; }
 void serve_request(struct swarm *s, struct swarm_peer *p, const struct wanted *w);
 void serve_cancel(struct swarm *s, struct swarm_peer *p, const struct wanted *w);
 void serve_choked(struct swarm *s, struct swarm_peer *p);

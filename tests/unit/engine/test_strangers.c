@@ -154,7 +154,7 @@ static void meet(struct ground *g, uint32_t i, bool fast)
     assert_int_equal(meet_as(g, i, fast, 1, i), ERR_OK);
 }
 
-static void __attribute__((unused)) leave(struct ground *g, uint32_t i)
+static void leave(struct ground *g, uint32_t i)
 {
     if (g->all[i].peer != NULL)
         swarm_peer_closed(g->swarm, g->now, g->all[i].peer);
@@ -193,7 +193,7 @@ static void tell(struct ground *g, uint32_t i, uint16_t id, uint32_t index, uint
 }
 
 // Block after block of a piece message; wrong ones are only zeros.
-static void __attribute__((unused)) give(struct ground *g, uint32_t i, uint32_t index, uint32_t begin, bool right)
+static void give(struct ground *g, uint32_t i, uint32_t index, uint32_t begin, bool right)
 {
     static uint8_t message[PIECE_HEADER_LEN + BLOCK_LEN];
     struct buf b = {message, 0, sizeof message};
@@ -232,7 +232,7 @@ static uint32_t heard(struct ground *g, uint32_t i, uint16_t id)
     return n;
 }
 
-static void __attribute__((unused)) pass(struct ground *g, uint32_t seconds)
+static void pass(struct ground *g, uint32_t seconds)
 {
     for (uint32_t i = 0; i < seconds; i++) {
         g->now += NSEC_S;
@@ -315,12 +315,204 @@ static void announced_lengths_take_no_memory(void **state)
     ground_done(&g);
 }
 
+// Answers of which many fit into one send, and into little memory, all come; so do those to a long queue without the
+// fast extension, where a lost request could not be told.
+static void small_answers_all_come(void **state)
+{
+    (void)state;
+    for (int fast = 0; fast < 2; fast++) {
+        struct ground g;
+        ground_init(&g, true);
+        meet(&g, 0, fast != 0);
+        tell(&g, 0, MSG_INTERESTED, 0, 0, 0);
+        const uint8_t ask[17] = {0, 0, 0, 13, MSG_REQUEST, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1};
+        assert_int_equal(times(&g, 0, ask, sizeof ask, 1), 1927 * sizeof ask);
+        g.all[0].deaf = true;
+        (void)times(&g, 0, ask, sizeof ask, fast != 0 ? 1 : 30000);
+        for (uint32_t i = 0; g.all[0].unread != 0; i++) {
+            const uint64_t n = u64_min(g.all[0].unread, 3000);
+            assert_true(g.all[0].unread < 100 * 1024);
+            g.all[0].unread -= n;
+            swarm_sent(g.swarm, g.now, g.all[0].peer, n);
+            drain(&g);
+        }
+        const uint32_t pieces = heard(&g, 0, MSG_PIECE);
+        if (fast != 0)
+            assert_int_equal(pieces, 2 * 1927);
+        else
+            assert_true(pieces > 7000);
+        assert_non_null(g.all[0].peer);
+        ground_done(&g);
+    }
+}
+
+// While choked, the allowed-fast set is given once, and nothing else.
+static void gifts_are_given_once(void **state)
+{
+    (void)state;
+    struct ground g;
+    ground_init(&g, true);
+    meet(&g, 0, true);
+    uint32_t given = 0, refused = 0, allowed = 0;
+    struct peer_msg m;
+    uint32_t index[16];
+    while (next_heard(&g.all[0], &m))
+        if (m.id == MSG_ALLOWED_FAST)
+            index[allowed++ % 16] = m.index;
+    assert_int_equal(allowed, 10);
+    for (uint32_t round = 0; round < 3; round++) {
+        for (uint32_t i = 0; i < allowed; i++)
+            for (uint32_t b = 0; b < BLOCKS; b++)
+                tell(&g, 0, MSG_REQUEST, index[i], b * BLOCK_LEN, BLOCK_LEN);
+        while (next_heard(&g.all[0], &m)) {
+            given += m.id == MSG_PIECE;
+            refused += m.id == MSG_REJECT;
+        }
+    }
+    assert_int_equal(given, 10 * BLOCKS);
+    assert_int_equal(refused, 2 * 10 * BLOCKS);
+    ground_done(&g);
+}
+
+// One address cannot hold all places; a peer's id used by another neither puts it out nor keeps it out.
+static void places_and_names_are_not_stolen(void **state)
+{
+    (void)state;
+    struct ground g;
+    ground_init(&g, true);
+    for (uint32_t i = 0; i < 10; i++)
+        assert_int_equal(meet_as(&g, i, true, 1, i), ERR_OK);
+    uint32_t here = 0;
+    assert_int_equal(meet_as(&g, 10, true, 1, 10), ERR_FULL);       // everybody has one address of its own
+    ground_done(&g);
+    ground_init(&g, true);
+    for (uint32_t i = 0; i < 10; i++) {
+        struct swarm_peer_new in = {.conn = i + 1, .incoming = true, .theirs.peer_id = {'y', (uint8_t)i}};
+        in.addr = addr_ipv4((const uint8_t[4]){10, 9, 9, 9}, (uint16_t)(1000 + i));
+        g.all[i].heard = malloc(HEARD_MAX);
+        assert_int_equal(swarm_peer_add(g.swarm, g.now, &in, &g.all[i].peer), ERR_OK);
+    }
+    drain(&g);
+    assert_int_equal(meet_as(&g, 10, true, 1, 10), ERR_OK);
+    for (uint32_t i = 0; i < 10; i++)
+        here += g.all[i].peer != NULL;
+    assert_int_equal(here, 9);
+    leave(&g, 1);
+    assert_int_equal(meet_as(&g, 11, true, 2, 10), ERR_OK);         // the name of stranger 10, from elsewhere
+    assert_non_null(g.all[10].peer);
+    assert_non_null(g.all[11].peer);
+    ground_done(&g);
+}
+
+// Answers all that stranger i was asked, but for piece `held`; how many that were.
+static uint32_t answer(struct ground *g, uint32_t i, uint32_t held)
+{
+    struct peer_msg m;
+    uint32_t n = 0;
+    while (g->all[i].peer != NULL && next_heard(&g->all[i], &m)) {
+        if (m.id != MSG_REQUEST || m.index == held)
+            continue;
+        give(g, i, m.index, m.begin, true);
+        n++;
+    }
+    return n;
+}
+
+static void bring_all(struct ground *g, uint32_t i)
+{
+    meet(g, i, true);
+    tell(g, i, MSG_HAVE_ALL, 0, 0, 0);
+    tell(g, i, MSG_UNCHOKE, 0, 0, 0);
+}
+
+// Peers that are asked and never answer, but say `unchoke` or reject now and then, hold no block for ever.
+static void stallers_hold_nothing_up(void **state)
+{
+    (void)state;
+    for (uint32_t how = 0; how < 3; how++) {
+        struct ground g;
+        ground_init(&g, false);
+        for (uint32_t i = 0; i < 6; i++)
+            bring_all(&g, i);
+        bring_all(&g, 6);               // the last in every order is the only one that gives
+        uint32_t second = 0;
+        for (; second < 200 && g.finished == 0; second++) {
+            for (uint32_t i = 0; i < 6 && second % 7 == 0; i++) {
+                struct peer_msg m;
+                while (how == 1 && next_heard(&g.all[i], &m))
+                    if (m.id == MSG_REQUEST)
+                        tell(&g, i, MSG_REJECT, m.index, m.begin, m.len);
+                if (how == 2)
+                    tell(&g, i, MSG_CHOKE, 0, 0, 0);
+                tell(&g, i, MSG_UNCHOKE, 0, 0, 0);
+            }
+            while (answer(&g, 6, UINT32_MAX) != 0)
+                continue;
+            pass(&g, 1);
+        }
+        assert_true(second < 120);
+        ground_done(&g);
+    }
+}
+
+// A peer that gives everything but the blocks of one piece, as fast as it is asked, spoils only its own chance to give them.
+static void a_block_held_back_is_asked_elsewhere(void **state)
+{
+    (void)state;
+    struct ground g;
+    ground_init(&g, false);
+    bring_all(&g, 0);
+    bring_all(&g, 1);
+    uint32_t second = 0;
+    for (; second < 200 && g.finished == 0; second++) {
+        (void)answer(&g, 0, 5);
+        if (second > 30)
+            (void)answer(&g, 1, 7);
+        pass(&g, 1);
+    }
+    assert_true(second < 150);
+    ground_done(&g);
+}
+
+// Six hundred connections that come and go do not make us forget who is giving bad blocks.
+static void a_crowd_does_not_hide_the_poisoner(void **state)
+{
+    (void)state;
+    struct ground g;
+    ground_init(&g, false);
+    bring_all(&g, 0);
+    struct peer_msg m;
+    uint32_t n = 0;
+    while (next_heard(&g.all[0], &m) && n < 100) {
+        if (m.id != MSG_REQUEST)
+            continue;
+        if (n++ == 2)
+            for (uint32_t i = 0; i < 600; i++) {
+                meet(&g, 1, true);
+                leave(&g, 1);
+            }
+        give(&g, 0, m.index, m.begin, false);
+        if (g.all[0].peer == NULL)
+            break;
+    }
+    assert_int_equal(g.banned, 1);
+    assert_null(g.all[0].peer);
+    assert_int_equal(meet_as(&g, 0, true, 1, 0), ERR_ACCESS);
+    ground_done(&g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_deaf_are_not_answered_for_ever),
         cmocka_unit_test(the_slow_are_answered),
         cmocka_unit_test(announced_lengths_take_no_memory),
+        cmocka_unit_test(small_answers_all_come),
+        cmocka_unit_test(gifts_are_given_once),
+        cmocka_unit_test(places_and_names_are_not_stolen),
+        cmocka_unit_test(stallers_hold_nothing_up),
+        cmocka_unit_test(a_block_held_back_is_asked_elsewhere),
+        cmocka_unit_test(a_crowd_does_not_hide_the_poisoner),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
