@@ -166,6 +166,24 @@ static void slots_follow_the_uplink(void **state)
     assert_int_equal(choker_slots(rows, 60, 50, false), CHOKE_SLOTS_MAX);
 }
 
+// A leech that was unchoked by a seed and asks for nothing keeps its slot a minute, not for ever.
+static void the_idle_keep_no_slot(void **state)
+{
+    UNUSED_STATE(state);
+    const uint64_t s = NSEC_S;
+    struct choke_row rows[3] = {
+        {.id = 0, .interested = true, .unchoked = true, .changed_at = 10 * s, .took = 100, .net = 0},
+        {.id = 1, .interested = true, .unchoked = true, .changed_at = 10 * s, .took = 40000, .took_turn = 200000, .net = 1},
+        {.id = 2, .interested = true, .changed_at = 20 * s, .net = 2},
+    };
+    decide(rows, 3, (struct choke_config){.mode = CHOKE_SEED, .regular_slots = 2, .now = 69 * s, .piece_len = 262144});
+    assert_true(rows[0].unchoke);
+    decide(rows, 3, (struct choke_config){.mode = CHOKE_SEED, .regular_slots = 2, .now = 71 * s, .piece_len = 262144});
+    assert_false(rows[0].unchoke);
+    assert_true(rows[1].unchoke);
+    assert_true(rows[2].unchoke);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -173,7 +191,7 @@ int main(void)
         cmocka_unit_test(the_snubbed_are_served_by_luck_only),  cmocka_unit_test(the_optimistic_one_stays_three_rounds),
         cmocka_unit_test(luck_favours_newcomers),               cmocka_unit_test(luck_spreads_over_networks),
         cmocka_unit_test(refilling_takes_from_nobody),          cmocka_unit_test(a_seed_serves_in_rotation),
-        cmocka_unit_test(slots_follow_the_uplink),
+        cmocka_unit_test(the_idle_keep_no_slot),                cmocka_unit_test(slots_follow_the_uplink),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
