@@ -1,6 +1,7 @@
 """Whole transfers, every file compared: kith with every other program, kith with itself, the others among themselves."""
 import os
 import shutil
+import time
 
 import clients
 import payload
@@ -38,14 +39,24 @@ def transfer(lab, seed, leech, tracker="ot", protocol="http", shape="single", ve
     leecher.extra = extra
     leecher.start()
     lab.until("the leech (%s) is complete" % leech, leecher.done)
-    # transmission 3.00 does not make empty files
-    wrong = payload.differences(target, os.path.join(out, os.path.basename(target)), strict=leech == "kith", empty=leech != "tr")
-    need(not wrong, "; ".join(wrong[:5]))
+    compare(target, out, leech)
     leecher.finish()
     seeder.finish()
     if where:
         where.finish()
     shutil.rmtree(out)
+
+
+def compare(target, out, leech):
+    """What kith calls complete is complete; the others' last writes may still be on their way."""
+    patience = time.monotonic() + (0 if leech == "kith" else 10)
+    while True:
+        # transmission 3.00 does not make empty files
+        wrong = payload.differences(target, os.path.join(out, os.path.basename(target)), strict=leech == "kith", empty=leech != "tr")
+        if not wrong or time.monotonic() >= patience:
+            need(not wrong, "; ".join(wrong[:5]))
+            return
+        time.sleep(0.2)
 
 
 def one(*args, **kw):
