@@ -4,14 +4,40 @@
 enum {
     SCAN_MAX = 16,                      // peers up to which a pool has no index: two cache lines of IPv4
     POOL_CAP_MIN = 2,
-    POOL_CAP_DOUBLES = 1024,            // above it a pool grows by a quarter only
-    INDEX_CAP_MIN = 32,
+    POOL_CAP_DOUBLES = 16,              // above it a pool grows by an eighth only
+    INDEX_CAP_MIN = 24,
+    INDEX_NARROW_MAX = UINT16_MAX,      // slots up to which a place takes two bytes: there are fewer places than slots
 };
 
 static size_t ip_len(bool ipv6) { return ipv6 ? 16 : 4; }
 static size_t stride(bool ipv6) { return ip_len(ipv6) + 2 + 2; }
 static uint8_t *record(const struct peer_pool *p, bool ipv6, uint32_t place) { return p->peers + place * stride(ipv6); }
 static uint32_t pool_n(const struct peer_pool *p) { return p->end[CLASSES_N - 1]; }
+
+static size_t index_width(uint32_t cap) { return cap <= INDEX_NARROW_MAX ? 2 : 4; }
+
+static uint32_t index_get(const struct peer_pool *p, uint32_t slot)
+{
+    uint16_t narrow;
+    uint32_t wide;
+    if (index_width(p->index_cap) == sizeof narrow) {
+        memcpy(&narrow, p->index + slot * sizeof narrow, sizeof narrow);
+        return narrow;
+    }
+    memcpy(&wide, p->index + slot * sizeof wide, sizeof wide);
+    return wide;
+}
+
+static void index_set(struct peer_pool *p, uint32_t slot, uint32_t value)
+{
+    const uint16_t narrow = (uint16_t)value;
+    if (index_width(p->index_cap) == sizeof narrow)
+        memcpy(p->index + slot * sizeof narrow, &narrow, sizeof narrow);
+    else
+        memcpy(p->index + slot * sizeof value, &value, sizeof value);
+}
+
+static uint32_t index_next(const struct peer_pool *p, uint32_t slot) { return slot + 1 == p->index_cap ? 0 : slot + 1; }
 
 void store_init(struct tracker_store *s, const struct mem *mem, const struct store_limits *limits, const uint64_t secret[2])
 {
@@ -35,7 +61,7 @@ static void pool_release(struct tracker_store *s, struct peer_pool *p, bool ipv6
     if (p->peers != NULL)
         (void)resize(s, p->peers, p->cap * stride(ipv6), 0);
     if (p->index != NULL)
-        (void)resize(s, p->index, p->index_cap * sizeof *p->index, 0);
+        (void)resize(s, p->index, p->index_cap * index_width(p->index_cap), 0);
     *p = (struct peer_pool){0};
 }
 
@@ -66,16 +92,17 @@ static size_t customer_len(bool ipv6) { return ipv6 ? 8 : 4; }
 
 static uint32_t home(const struct tracker_store *s, const struct peer_pool *p, bool ipv6, const uint8_t *ip)
 {
-    return (uint32_t)siphash(s->key, slice_of(ip, customer_len(ipv6))) & (p->index_cap - 1);
+    const uint64_t h = siphash(s->key, slice_of(ip, customer_len(ipv6))) >> 32;
+    return (uint32_t)(h * p->index_cap >> 32);
 }
 
 // Where the index names this place; it does.
 static uint32_t index_slot(const struct tracker_store *s, const struct peer_pool *p, bool ipv6, uint32_t place)
 {
     uint32_t i = home(s, p, ipv6, record(p, ipv6, place));
-    while (p->index[i] != place + 1) {
-        ASSERT(p->index[i] != 0);
-        i = (i + 1) & (p->index_cap - 1);
+    for (uint32_t at = index_get(p, i); at != place + 1; at = index_get(p, i)) {
+        ASSERT(at != 0);
+        i = index_next(p, i);
     }
     return i;
 }
@@ -83,38 +110,41 @@ static uint32_t index_slot(const struct tracker_store *s, const struct peer_pool
 static void index_put(const struct tracker_store *s, struct peer_pool *p, bool ipv6, uint32_t place)
 {
     uint32_t i = home(s, p, ipv6, record(p, ipv6, place));
-    while (p->index[i] != 0)
-        i = (i + 1) & (p->index_cap - 1);
-    p->index[i] = place + 1;
+    while (index_get(p, i) != 0)
+        i = index_next(p, i);
+    index_set(p, i, place + 1);
 }
+
+// Slots from a to b, going round.
+static uint32_t index_ahead(const struct peer_pool *p, uint32_t a, uint32_t b) { return b >= a ? b - a : b + (p->index_cap - a); }
 
 // Linear probing without tombstones: what follows moves back into the hole if its home allows. Knuth 6.4, algorithm R.
 static void index_remove(const struct tracker_store *s, struct peer_pool *p, bool ipv6, uint32_t place)
 {
-    const uint32_t mask = p->index_cap - 1;
     uint32_t hole = index_slot(s, p, ipv6, place);
-    for (uint32_t i = (hole + 1) & mask; p->index[i] != 0; i = (i + 1) & mask) {
-        const uint32_t h = home(s, p, ipv6, record(p, ipv6, p->index[i] - 1));
-        if (((i - h) & mask) < ((i - hole) & mask))
+    for (uint32_t i = index_next(p, hole); index_get(p, i) != 0; i = index_next(p, i)) {
+        const uint32_t h = home(s, p, ipv6, record(p, ipv6, index_get(p, i) - 1));
+        if (index_ahead(p, h, i) < index_ahead(p, hole, i))
             continue;                   // its home lies behind the hole
-        p->index[hole] = p->index[i];
+        index_set(p, hole, index_get(p, i));
         hole = i;
     }
-    p->index[hole] = 0;
+    index_set(p, hole, 0);
 }
 
 // An index of `cap` slots in place of the old one; cap 0: none. ERR_NOMEM: nothing has changed.
 static enum err index_rebuild(struct tracker_store *s, struct peer_pool *p, bool ipv6, uint32_t cap)
 {
-    uint32_t *fresh = NULL;
+    uint8_t *fresh = NULL;
+    const size_t len = cap * index_width(cap);
     if (cap != 0) {
-        fresh = resize(s, NULL, 0, cap * sizeof *fresh);
+        fresh = resize(s, NULL, 0, len);
         if (fresh == NULL)
             return ERR_NOMEM;
-        memset(fresh, 0, cap * sizeof *fresh);
+        memset(fresh, 0, len);
     }
     if (p->index != NULL)
-        (void)resize(s, p->index, p->index_cap * sizeof *p->index, 0);
+        (void)resize(s, p->index, p->index_cap * index_width(p->index_cap), 0);
     p->index = fresh;
     p->index_cap = cap;
     for (uint32_t i = 0; cap != 0 && i < pool_n(p); i++)
@@ -127,7 +157,7 @@ static enum err pool_reserve(struct tracker_store *s, struct peer_pool *p, bool 
 {
     const uint32_t n = pool_n(p);
     if (n == p->cap) {
-        const uint32_t cap = n == 0 ? POOL_CAP_MIN : n < POOL_CAP_DOUBLES ? 2 * n : n + n / 4;
+        const uint32_t cap = n == 0 ? POOL_CAP_MIN : n < POOL_CAP_DOUBLES ? 2 * n : n + n / 8;
         void *peers = resize(s, p->peers, p->cap * stride(ipv6), cap * stride(ipv6));
         if (peers == NULL)
             return ERR_NOMEM;
@@ -138,8 +168,8 @@ static enum err pool_reserve(struct tracker_store *s, struct peer_pool *p, bool 
         return ERR_OK;
     if (p->index == NULL)
         return index_rebuild(s, p, ipv6, INDEX_CAP_MIN);
-    if ((uint64_t)(n + 1) * 4 > (uint64_t)p->index_cap * 3)
-        return index_rebuild(s, p, ipv6, p->index_cap * 2);
+    if ((uint64_t)(n + 1) * 5 > (uint64_t)p->index_cap * 4)
+        return index_rebuild(s, p, ipv6, p->index_cap + p->index_cap / 4);
     return ERR_OK;
 }
 
@@ -151,12 +181,11 @@ static uint32_t pool_find(const struct tracker_store *s, const struct peer_pool 
     *same = 0;
     if (p->index == NULL && pool_n(p) == 0)
         return STORE_NOBODY;
-    const uint32_t mask = p->index == NULL ? 0 : p->index_cap - 1;
-    uint32_t i = p->index == NULL ? 0 : home(s, p, ipv6, a->ip);
-    for (;; i++) {
-        if (p->index == NULL ? i == pool_n(p) : p->index[i & mask] == 0)
+    const bool scanned = p->index == NULL;
+    for (uint32_t i = scanned ? 0 : home(s, p, ipv6, a->ip);; i = scanned ? i + 1 : index_next(p, i)) {
+        if (scanned ? i == pool_n(p) : index_get(p, i) == 0)
             return STORE_NOBODY;
-        const uint32_t place = p->index == NULL ? i : p->index[i & mask] - 1;
+        const uint32_t place = scanned ? i : index_get(p, i) - 1;
         const uint8_t *r = record(p, ipv6, place);
         if (memcmp(r, a->ip, customer_len(ipv6)) != 0)
             continue;
@@ -173,8 +202,8 @@ static void swap(struct tracker_store *s, struct peer_pool *p, bool ipv6, uint32
     const size_t n = stride(ipv6);
     if (p->index != NULL) {
         const uint32_t slot_a = index_slot(s, p, ipv6, a), slot_b = index_slot(s, p, ipv6, b);
-        p->index[slot_a] = b + 1;
-        p->index[slot_b] = a + 1;
+        index_set(p, slot_a, b + 1);
+        index_set(p, slot_b, a + 1);
     }
     uint8_t held[20];
     ASSERT(n <= sizeof held);
@@ -352,7 +381,7 @@ static void pool_shrink(struct tracker_store *s, struct peer_pool *p, bool ipv6)
     }
     if (p->cap <= SCAN_MAX || n > p->cap / 4)
         return;
-    const bool sparse = p->index_cap > INDEX_CAP_MIN && (uint64_t)(n + 1) * 8 <= (uint64_t)p->index_cap * 3;
+    const bool sparse = p->index_cap / 2 >= INDEX_CAP_MIN && (uint64_t)(n + 1) * 5 <= (uint64_t)p->index_cap * 2;
     if (sparse && index_rebuild(s, p, ipv6, p->index_cap / 2) != ERR_OK)
         return;
     const uint32_t cap = p->cap / 2;
@@ -419,7 +448,7 @@ static void check_pool(const struct tracker_store *s, const struct peer_pool *p,
         return;
     uint32_t used = 0;
     for (uint32_t i = 0; i < p->index_cap; i++)
-        used += p->index[i] != 0;
+        used += index_get(p, i) != 0;
     ASSERT(used == pool_n(p));
     for (uint32_t i = 0; i < pool_n(p); i++)
         (void)index_slot(s, p, ipv6, i);
@@ -439,7 +468,7 @@ void store_check(const struct tracker_store *s)
             check_pool(s, p, i == 1);
             n[i] += pool_n(p);
             seeds += seeds_of(p);
-            bytes += p->cap * stride(i == 1) + p->index_cap * sizeof *p->index;
+            bytes += p->cap * stride(i == 1) + p->index_cap * index_width(p->index_cap);
         }
     }
     ASSERT(swept);

@@ -1,4 +1,5 @@
-// What the tracker remembers: swarms and their peers, 8 bytes for an IPv4 peer and 20 for IPv6, plus an index.
+// What the tracker remembers: swarms and their peers, 8 bytes for an IPv4 peer and 20 for IPv6, plus an index of 2 to 4 bytes
+// a slot, which is kept between a half and four fifths full.
 //
 // The peers of a swarm and family lie in one array, ordered by class: leeches, then partial seeds, then seeds. So any
 // range of classes is sampled at random without a look at the others, and the counts are the bounds.
@@ -14,8 +15,8 @@ enum { STORE_SAMPLE_MAX = 200 };
 // A peer's record: ip, port, then the minute it was last seen, all big-endian; the first part is the compact wire form.
 struct peer_pool {
     uint8_t *peers;
-    uint32_t *index;                    // open addressing by ip: 1-based places in peers, 0 free; NULL: few, scanned
-    uint32_t cap, index_cap;
+    uint8_t *index;                     // open addressing by ip: 1-based places in peers, 0 free; NULL: few, scanned
+    uint32_t cap, index_cap;            // index_cap: slots, each of index_width() bytes
     uint32_t end[CLASSES_N];            // end[c]: where class c ends; the last is the number of peers
 };
 
