@@ -235,6 +235,9 @@ void conn_adopt(struct host *h, int fd, enum node_port port, const struct addr *
         set_gone(c);
         node_closed(h->node, loop_now(h->loop), id, ERR_NOMEM);
     } else {
+        // A tracker's client speaks first, and its request is here: with luck the kernel never has to watch it.
+        if (port == NODE_PORT_TRACKER)
+            read_stream(c);
         conn_interest(c);
     }
     host_turn_node(h);

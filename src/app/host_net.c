@@ -70,6 +70,8 @@ static enum err add_listener(struct host *h, enum node_port port, const struct a
     enum err e = net_listen(at, h->device[0] != 0 ? h->device : NULL, &fd, &bound);
     if (e != ERR_OK)
         return e;
+    if (port == NODE_PORT_TRACKER)
+        net_defer_accept(fd);
     *l = (struct listener){.h = h, .port = port, .fd = fd};
     e = watch_new(&l->watch, h->loop, fd, on_accept, l);
     if (e != ERR_OK) {

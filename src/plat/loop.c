@@ -30,6 +30,8 @@ struct watch {
     struct loop *l;
     struct list changed;
     unsigned want, active;
+    int fd;
+    bool known;                         // to libuv: only when something was wanted at the end of a turn
     void (*on)(void *ctx, unsigned ready);
     void *ctx;
 };
@@ -65,10 +67,21 @@ nsec loop_fresh(struct loop *l)
 
 static void on_ready(uv_poll_t *uv, int status, int events);
 
+// False: the kernel has no memory for it now; tried again with the next turn.
+static bool watch_know(struct watch *w)
+{
+    if (!w->known && uv_poll_init(&w->l->uv, &w->uv, w->fd) == 0) {
+        w->uv.data = w;
+        w->known = true;
+    }
+    return w->known;
+}
+
 static void watch_apply(struct watch *w)
 {
     if (w->want == w->active)
         return;
+    ASSERT(w->known);
     w->active = w->want;
     const int events = (w->want & WATCH_READ ? UV_READABLE : 0) | (w->want & WATCH_WRITE ? UV_WRITABLE : 0);
     const int r = events == 0 ? uv_poll_stop(&w->uv) : uv_poll_start(&w->uv, events, on_ready);
@@ -100,6 +113,8 @@ static void on_prepare(uv_prepare_t *uv)
     l->turn(l->ctx);
     LIST_EACH(&l->changed, link, save) {
         struct watch *w = CONTAINER(link, struct watch, changed);
+        if (w->want != 0 && !watch_know(w))
+            continue;
         list_remove(&w->changed);
         // A bit that is only taken back waits until it fires unwanted: it is mostly wanted again before.
         if ((w->want & ~w->active) != 0)
@@ -186,13 +201,8 @@ enum err watch_new(struct watch **out, struct loop *l, int fd, void (*on)(void *
     struct watch *w = calloc(1, sizeof *w);
     if (w == NULL)
         return ERR_NOMEM;
-    const int r = uv_poll_init(&l->uv, &w->uv, fd);
-    if (r < 0) {
-        free(w);
-        return err_of_errno(-r);
-    }
-    w->uv.data = w;
     w->l = l;
+    w->fd = fd;
     w->on = on;
     w->ctx = ctx;
     list_init(&w->changed);
@@ -212,7 +222,10 @@ void watch_free(struct watch *w)
     if (w == NULL)
         return;
     list_remove(&w->changed);
-    uv_close((uv_handle_t *)&w->uv, free_data);
+    if (w->known)
+        uv_close((uv_handle_t *)&w->uv, free_data);
+    else
+        free(w);
 }
 
 static void on_timer(uv_timer_t *uv)

@@ -13,6 +13,7 @@
 enum {
     LISTEN_BACKLOG = 1024,
     UDP_BUFFER_BYTES = 1 << 20,
+    DEFER_ACCEPT_S = 10,                // then a silent connection is dropped by the kernel, unseen
 };
 
 enum err net_addr_of(const struct sockaddr_storage *s, struct addr *out)
@@ -106,6 +107,11 @@ enum err net_listen(const struct addr *at, const char *device, int *out_fd, stru
     *out_fd = fd;
     *out_bound = bound;
     return ERR_OK;
+}
+
+void net_defer_accept(int listener)
+{
+    (void)set_int(listener, IPPROTO_TCP, TCP_DEFER_ACCEPT, DEFER_ACCEPT_S);
 }
 
 enum err net_accept(int listener, int *out_fd, struct addr *out_from)

@@ -17,6 +17,9 @@ uint32_t net_sockaddr(const struct addr *a, struct sockaddr_storage *out);
 // Binds and listens. at->port 0: any. device: SO_BINDTODEVICE, NULL: none. ERR_EXISTS: in use; ERR_ACCESS;
 // ERR_UNREACHABLE: not our address; ERR_UNSUPPORTED: no such family here; ERR_NOT_FOUND: no such device; ERR_FULL.
 MUST_USE enum err net_listen(const struct addr *at, const char *device, int *out_fd, struct addr *out_bound);
+// From now on a connection is accepted when its first bytes are there, so that they can be read at once: for protocols in which
+// the client speaks first. tcp(7), TCP_DEFER_ACCEPT.
+void net_defer_accept(int listener);
 // ERR_AGAIN: nobody waits; ERR_FULL: no descriptors; others: this one failed, try the next.
 MUST_USE enum err net_accept(int listener, int *out_fd, struct addr *out_from);
 // Starts to connect; `from` (NULL: any) is bound first. On ERR_OK and ERR_AGAIN out_fd is set; ERR_AGAIN: wait until it is
