@@ -232,7 +232,7 @@ static int serve(struct serving *s)
     const struct host_config cfg = {
         .listen = o->listen, .peer_closed = true, .log_level = a->talk.verbose > 1 ? LOG_DEBUG : LOG_INFO,
         .tracker_http_port = (uint16_t)(both ? TRACKER_PORT : o->http_port), .tracker_udp_port = (uint16_t)(both ? TRACKER_PORT : o->udp_port),
-        .node = {.tracker = true, .tracker_whitelist = o->whitelist != NULL,
+        .node = {.tracker = true, .tracker_whitelist = o->whitelist != NULL, .tracker_metrics = o->metrics,
             .tracker_interval_s = (uint32_t)u64_min(u64_div_up(o->interval, NSEC_S), UINT32_MAX)},
         .event = on_event, .tick = on_tick, .log = on_log, .ctx = s,
     };

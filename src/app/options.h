@@ -47,7 +47,7 @@ struct options {
     const char *output, *torrent, *comment, *select, *listen, *state, *whitelist;
     struct texts trackers, web_seeds, peers;
     bool v1, v2, hybrid, is_private, date, force;
-    bool seed, sequential, preallocate, check, sha256;
+    bool seed, sequential, preallocate, check, sha256, metrics;
     bool no_dht, no_lsd, json, quiet, no_color, help, version;
     uint64_t piece_len, down_bps, up_bps;
     nsec timeout, interval;
@@ -83,6 +83,7 @@ struct options {
     X(PORT, "udp", 0, "PORT", udp_port, IN_TRACKER, "serve UDP announces here; default 6969") \
     X(TEXT, "whitelist", 0, "FILE", whitelist, IN_TRACKER, "only these info-hashes, one a line; SIGHUP reads it again") \
     X(TIME, "interval", 0, "S", interval, IN_TRACKER, "how often peers shall announce; default 30m") \
+    X(FLAG, "metrics", 0, NULL, metrics, IN_TRACKER, "GET /metrics on the HTTP port: figures for Prometheus") \
     X(TEXT, "listen", 0, "ADDR", listen, IN_NET, "numeric address to listen on and connect from") \
     X(RATE, "down", 0, "RATE", down_bps, IN_PEER, "limit of receiving: 500K, 1.5M, 10MB/s, 80Mbit") \
     X(RATE, "up", 0, "RATE", up_bps, IN_PEER, "limit of sending") \

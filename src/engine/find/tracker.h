@@ -35,6 +35,7 @@ struct tracker_config {
     uint32_t interval_s;                // what peers are told; they are forgotten after 2 × interval + 2 min
     uint32_t swarms_max, peers_max, swarm_peers_max, ip_peers_max, conns_max, hashes_max;
     bool whitelist;                     // only hashes given to tracker_admit
+    bool metrics;                       // GET /metrics gives tracker_stats as Prometheus reads them, to everybody
 };
 
 enum tracker_kind {

@@ -129,6 +129,46 @@ static void serve_scrape(struct tracker *t, struct slice query, struct wr *w)
     bencode_put_end(&o);
 }
 
+// One figure of the statistics; a counter only grows (Prometheus exposition format 0.0.4).
+struct figure {
+    const char *name, *help;
+    bool counter;
+    uint64_t value;
+};
+
+static void serve_metrics(const struct tracker *t, struct wr *w)
+{
+    struct tracker_stats s;
+    tracker_stats(t, &s);
+    const struct figure figures[] = {
+        {"kith_tracker_swarms", "torrents with peers", false, s.swarms},
+        {"kith_tracker_peers_ipv4", "peers that announced over IPv4", false, s.peers_ipv4},
+        {"kith_tracker_peers_ipv6", "peers that announced over IPv6", false, s.peers_ipv6},
+        {"kith_tracker_seeds", "of those, seeds", false, s.seeds},
+        {"kith_tracker_connections", "open HTTP connections", false, s.conns},
+        {"kith_tracker_hashes", "info-hashes on the whitelist", false, s.hashes},
+        {"kith_tracker_memory_bytes", "memory of torrents and peers", false, s.bytes},
+        {"kith_tracker_udp_connects_total", "connection ids given", true, s.udp_connects},
+        {"kith_tracker_udp_announces_total", "announces over UDP", true, s.udp_announces},
+        {"kith_tracker_udp_scrapes_total", "scrapes over UDP", true, s.udp_scrapes},
+        {"kith_tracker_http_announces_total", "announces over HTTP", true, s.http_announces},
+        {"kith_tracker_http_scrapes_total", "scrapes over HTTP", true, s.http_scrapes},
+        {"kith_tracker_bad_requests_total", "what could not be read", true, s.rx_bad},
+        {"kith_tracker_bad_connection_ids_total", "wrong or old connection ids", true, s.rx_bad_id},
+        {"kith_tracker_replies_dropped_total", "datagrams that found no room", true, s.tx_dropped},
+        {"kith_tracker_refused_total", "announces refused: not admitted, no port, a limit", true, s.refused},
+        {"kith_tracker_expired_total", "peers that were not heard of again", true, s.expired},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(figures); i++) {
+        const struct figure *f = &figures[i];
+        const char *const parts[] = {"# HELP ", f->name, " ", f->help, "\n# TYPE ", f->name, f->counter ? " counter\n" : " gauge\n", f->name, " "};
+        for (size_t k = 0; k < ARRAY_LEN(parts); k++)
+            wr_str(w, parts[k]);
+        wr_dec(w, f->value);
+        wr_str(w, "\n");
+    }
+}
+
 static void put_response(struct wr *w, const char *status, struct slice body, bool keep_alive, bool head)
 {
     wr_str(w, "HTTP/1.1 ");
@@ -159,6 +199,8 @@ enum http_served tracker_http_serve(struct tracker *t, struct tracker_conn *c, s
         serve_announce(t, c, q.query, &w);
     } else if (slice_eq_str(q.path, "/scrape")) {
         serve_scrape(t, q.query, &w);
+    } else if (t->cfg.metrics && slice_eq_str(q.path, "/metrics")) {
+        serve_metrics(t, &w);
     } else {
         t->stats.rx_bad++;
         status = "404 Not Found";

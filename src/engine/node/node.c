@@ -27,7 +27,7 @@ enum err node_new(struct node **out, const struct node_config *cfg, const struct
     if (e == ERR_OK && cfg->tracker) {
         struct rng r = rng_make(env->seed, 0x747261636b);
         const struct tracker_config tc = {.secret = {rng_u64(&r), rng_u64(&r)}, .interval_s = cfg->tracker_interval_s,
-                                          .whitelist = cfg->tracker_whitelist};
+                                          .whitelist = cfg->tracker_whitelist, .metrics = cfg->tracker_metrics};
         e = tracker_new(&n->tracker, &tc, env, now);
         n->tracker_touched = true;
     }

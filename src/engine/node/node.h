@@ -27,6 +27,7 @@ struct node_config {
     uint32_t slots_max;                 // unchoke slots for each torrent; 0: follows the uplink (bittorrent note 3.2)
     bool tracker;                       // run a tracker on NODE_PORT_TRACKER
     bool tracker_whitelist;             // only hashes admitted by node_tracker_admit
+    bool tracker_metrics;               // its HTTP side serves /metrics
     uint32_t tracker_interval_s;        // 0: default
 };
 

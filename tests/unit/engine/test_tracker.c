@@ -437,6 +437,26 @@ static void http_announces(void **state)
     tracker_free(t);
 }
 
+// Without this nobody sees how a tracker is doing, or everybody does.
+static void metrics_are_served_when_wanted(void **state)
+{
+    UNUSED_STATE(state);
+    const struct addr a = host(1);
+    struct tracker *t = make(&(struct tracker_config){0});
+    assert_int_equal(tracker_accept(t, 0, 1, &a), ERR_OK);
+    assert_true(slice_starts(get(t, 0, 1, "GET /metrics HTTP/1.1\r\n\r\n"), "HTTP/1.1 404 "));
+    tracker_free(t);
+    t = make(&(struct tracker_config){.metrics = true});
+    assert_int_equal(tracker_accept(t, 0, 1, &a), ERR_OK);
+    (void)get(t, 0, 1, "GET /announce?" HASH "&port=80&left=0 HTTP/1.1\r\n\r\n");
+    const struct slice r = get(t, 0, 1, "GET /metrics HTTP/1.1\r\n\r\n");
+    assert_true(slice_starts(r, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"));
+    assert_true(slice_starts(body_of(r), "# HELP kith_tracker_swarms torrents with peers\n# TYPE kith_tracker_swarms gauge\nkith_tracker_swarms 1\n"));
+    static const char last[] = "# TYPE kith_tracker_expired_total counter\nkith_tracker_expired_total 0\n";
+    assert_true(slice_eq_str(slice_sub(r, r.n - (sizeof last - 1), r.n), last));
+    tracker_free(t);
+}
+
 // Without this a request that comes byte by byte, two that come at once, or an endless one would go wrong.
 static void http_streams(void **state)
 {
@@ -536,7 +556,7 @@ int main(void)
         cmocka_unit_test(peers_find_each_other), cmocka_unit_test(families_are_apart), cmocka_unit_test(connection_ids_expire),
         cmocka_unit_test(the_silent_are_forgotten), cmocka_unit_test(samples_are_fair_and_distinct),
         cmocka_unit_test(the_store_agrees_with_a_model), cmocka_unit_test(limits_hold), cmocka_unit_test(only_admitted_hashes),
-        cmocka_unit_test(sends_are_withheld_without_room), cmocka_unit_test(http_announces), cmocka_unit_test(http_streams),
+        cmocka_unit_test(sends_are_withheld_without_room), cmocka_unit_test(http_announces), cmocka_unit_test(metrics_are_served_when_wanted), cmocka_unit_test(http_streams),
         cmocka_unit_test(no_memory_is_survived),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
