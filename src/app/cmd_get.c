@@ -7,6 +7,7 @@
 
 #include "app/cmd.h"
 #include "app/fileio.h"
+#include "app/link.h"
 #include "app/select.h"
 #include "app/session.h"
 #include "app/units.h"
@@ -14,29 +15,77 @@
 
 enum { PRIORITY_NORMAL = 4, READ_LEN = 1 << 18 };
 
-// The torrent's trackers and behind them those of the command line, each a tier. The array is the caller's.
-static int add_trackers(struct app *a, struct metainfo *m)
+// What `get` keeps while the session runs.
+struct get {
+    struct app *a;
+    struct link link;                   // text NULL: it was a torrent file
+    struct metainfo file;               // as read
+    struct metainfo meta;               // the same with more trackers
+    bool own_trackers;
+    char *root;
+    uint8_t *priorities;
+};
+
+static bool has_tracker(const struct metainfo *m, struct slice url)
 {
-    const struct texts *more = &a->options.trackers;
-    struct metainfo_url *all = calloc((size_t)m->trackers_n + more->n + 1, sizeof *all);
+    for (uint32_t i = 0; i < m->trackers_n; i++)
+        if (slice_eq(m->trackers[i].url, url))
+            return true;
+    return false;
+}
+
+// The torrent's trackers and behind them those of the link and of the command line, each a tier.
+static int add_trackers(struct get *g)
+{
+    struct metainfo *m = &g->meta;
+    const struct texts *more = &g->a->options.trackers;
+    const struct magnet *link = &g->link.magnet;
+    struct metainfo_url *all = calloc((size_t)m->trackers_n + link->trackers_n + more->n + 1, sizeof *all);
     if (all == NULL)
-        return talk_fail(&a->talk, FAIL_INTERNAL, NULL, "out of memory");
+        return talk_fail(&g->a->talk, FAIL_INTERNAL, NULL, "out of memory");
     uint32_t tier = 0;
     for (uint32_t i = 0; i < m->trackers_n; i++) {
         all[i] = m->trackers[i];
         tier = u32_max(tier, all[i].tier + 1);
     }
-    for (uint32_t i = 0; i < more->n && m->trackers_n < METAINFO_URLS_MAX; i++)
-        all[m->trackers_n++] = (struct metainfo_url){slice_str(more->items[i]), tier + i};
     m->trackers = all;
+    g->own_trackers = true;
+    for (uint32_t i = 0; i < link->trackers_n + more->n && m->trackers_n < METAINFO_URLS_MAX; i++) {
+        const struct slice url = i < link->trackers_n ? link->trackers[i] : slice_str(more->items[i - link->trackers_n]);
+        if (!has_tracker(m, url))
+            all[m->trackers_n++] = (struct metainfo_url){url, tier++};
+    }
+    return 0;
+}
+
+// BEP 53: by index in the torrent's order, pads counted. *out NULL: all files.
+static int select_linked(struct get *g, const struct metainfo *m, uint8_t **out)
+{
+    const struct magnet *link = &g->link.magnet;
+    if (g->link.text == NULL || !link->has_files)
+        return 0;
+    uint8_t *priorities = calloc(m->files_n > 0 ? m->files_n : 1, sizeof *priorities);
+    uint32_t n = 0;
+    if (priorities == NULL)
+        return talk_fail(&g->a->talk, FAIL_INTERNAL, NULL, "out of memory");
+    for (uint32_t i = 0; i < m->files_n && i <= MAGNET_FILE_MAX; i++) {
+        priorities[i] = bits_get(link->files_wanted, i) ? PRIORITY_NORMAL : 0;
+        n += priorities[i] != 0 && (m->files[i].flags & FILE_PAD) == 0;
+    }
+    if (n == 0) {                       // it selects nothing that there is
+        free(priorities);
+        return talk_fail(&g->a->talk, FAIL_USAGE, "choose files with --select", "the link's so= names no file of the torrent");
+    }
+    *out = priorities;
     return 0;
 }
 
 // *out NULL: all files.
-static int select_files(struct app *a, const struct metainfo *m, uint8_t **out)
+static int select_files(struct get *g, const struct metainfo *m, uint8_t **out)
 {
+    struct app *a = g->a;
     if (a->options.select == NULL)
-        return 0;
+        return select_linked(g, m, out);
     char why[SELECT_WHY_MAX] = "";
     const size_t n = m->files_n > 0 ? m->files_n : 1;
     bool *wanted = calloc(n, sizeof *wanted);
@@ -76,14 +125,16 @@ static enum err sha256_of_file(const struct file_name *name, uint8_t *chunk, uin
 }
 
 // As sha256sum prints it, or an event for each file.
-static void print_sha256(struct app *a, const struct session_config *c)
+static void print_sha256(struct app *a, const struct metainfo *m, const char *root, const uint8_t *priorities)
 {
+    if (!a->options.sha256)
+        return;
     uint8_t *const chunk = malloc(READ_LEN), hash[SHA256_LEN], hex[2 * SHA256_LEN];
     char path[TALK_NAME_MAX];
-    for (uint32_t i = 0; i < c->meta->files_n && chunk != NULL; i++) {
-        const struct metainfo_file *f = &c->meta->files[i];
-        const struct file_name name = {slice_str(c->root), f->path};
-        if ((f->flags & (FILE_PAD | FILE_SYMLINK)) != 0 || (c->priorities != NULL && c->priorities[i] == 0))
+    for (uint32_t i = 0; i < m->files_n && chunk != NULL; i++) {
+        const struct metainfo_file *f = &m->files[i];
+        const struct file_name name = {slice_str(root), f->path};
+        if ((f->flags & (FILE_PAD | FILE_SYMLINK)) != 0 || (priorities != NULL && priorities[i] == 0))
             continue;
         if (sha256_of_file(&name, chunk, hash) != ERR_OK)
             continue;
@@ -131,35 +182,91 @@ static void say_head(struct app *a, const struct metainfo *m)
         m->pieces_n == 1 ? "" : "s");
 }
 
-int cmd_get(struct app *a)
+// A link's metadata is here.
+static int on_metadata(void *ctx, const struct metainfo *m, const uint8_t **out_priorities)
 {
-    struct metainfo file = {0};
-    int status = torrent_load(a, a->options.args.items[0], &file);
+    struct get *g = ctx;
+    const int status = select_files(g, m, &g->priorities);
     if (status != 0)
         return status;
-    struct metainfo m = file;
-    char *root = NULL;
-    uint8_t *priorities = NULL;
-    status = add_trackers(a, &m);
-    const bool own_trackers = status == 0;
-    if (status == 0)
-        status = select_files(a, &m, &priorities);
-    if (status == 0)
-        status = make_root(a, &root);
-    if (status == 0)
-        status = check_writable(a, &m, root);
-    if (status == 0) {
-        ASSERT(root != NULL);
-        const struct session_config c = {.meta = &m, .root = root, .priorities = priorities, .stay = a->options.seed};
-        say_head(a, &m);
-        status = session_run(a, &c);
-        if (status == 0 && a->options.sha256)
-            print_sha256(a, &c);
+    *out_priorities = g->priorities;
+    say_head(g->a, m);
+    return check_writable(g->a, m, g->root);
+}
+
+// The torrent file, or what an earlier run got for the link, or else the link alone: *out_known false.
+static int load(struct get *g, const char *what, bool *out_known)
+{
+    *out_known = true;
+    if (!link_is(what))
+        return torrent_load(g->a, what, &g->file);
+    const int status = link_read(g->a, what, &g->link);
+    if (status != 0 || link_saved(g->a, &g->link, &g->file) == ERR_OK)
+        return status;
+    *out_known = false;
+    if (link_stub(&g->link, &g->file) != ERR_OK)
+        return talk_fail(&g->a->talk, FAIL_INTERNAL, NULL, "out of memory");
+    for (uint32_t i = 0; i < g->a->options.trackers.n && g->link.magnet.trackers_n < MAGNET_TRACKERS_MAX; i++)
+        g->link.magnet.trackers[g->link.magnet.trackers_n++] = slice_str(g->a->options.trackers.items[i]);
+    return 0;
+}
+
+// As session_magnet.c does for metadata that is new.
+static int save_known(struct get *g)
+{
+    struct app *a = g->a;
+    char name[TALK_NAME_MAX];
+    if (a->options.save_torrent == NULL)
+        return 0;
+    const int e = fileio_write(a->options.save_torrent, g->file.bytes, a->options.force);
+    return e == 0 ? 0 : talk_fail(&a->talk, fail_of_errno(e), e == EEXIST ? "choose another name, or --force" : NULL, "cannot write %s: %s",
+        talk_clean(slice_str(a->options.save_torrent), name), strerror(e));
+}
+
+static int run(struct get *g, bool known)
+{
+    struct app *a = g->a;
+    int status = make_root(a, &g->root);
+    if (status == 0 && known)
+        status = save_known(g);
+    if (status == 0 && known)
+        status = select_files(g, &g->meta, &g->priorities);
+    if (status == 0 && known)
+        status = check_writable(a, &g->meta, g->root);
+    if (status != 0)
+        return status;
+    ASSERT(g->root != NULL);
+    struct session_config c = {.meta = &g->meta, .root = g->root, .priorities = g->priorities, .stay = a->options.seed};
+    if (g->link.text != NULL) {
+        c.peers = g->link.magnet.peers;
+        c.peers_n = g->link.magnet.peers_n;
     }
-    if (own_trackers)
-        free(m.trackers);
-    free(priorities);
-    free(root);
-    metainfo_free(&file);
+    if (known) {
+        say_head(a, &g->meta);
+    } else {
+        c.link = &g->link;
+        c.metadata = on_metadata;
+        c.ctx = g;
+    }
+    c.done = print_sha256;
+    return session_run(a, &c);
+}
+
+int cmd_get(struct app *a)
+{
+    struct get g = {.a = a};
+    bool known = false;
+    int status = load(&g, a->options.args.items[0], &known);
+    g.meta = g.file;
+    if (status == 0)
+        status = add_trackers(&g);
+    if (status == 0)
+        status = run(&g, known);
+    if (g.own_trackers)
+        free(g.meta.trackers);
+    free(g.priorities);
+    free(g.root);
+    metainfo_free(&g.file);
+    link_done(&g.link);
     return status;
 }

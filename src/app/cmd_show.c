@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "app/cmd.h"
+#include "app/link.h"
 #include "app/units.h"
 
 static json_t *json_urls(const struct metainfo_url *urls, uint32_t n, bool tiers)
@@ -125,6 +126,8 @@ static void show_text(struct app *a, const struct metainfo *m)
 int cmd_show(struct app *a)
 {
     struct metainfo m = {0};
+    if (link_is(a->options.args.items[0]))
+        return link_show(a, a->options.args.items[0]);
     const int status = torrent_load(a, a->options.args.items[0], &m);
     if (status != 0)
         return status;

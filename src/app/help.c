@@ -16,7 +16,7 @@ static const char *const examples[COMMANDS_N][EXAMPLES_N][2] = {
         {"kith get debian.torrent -o ~/iso --seed --up 2M", "go on seeding, at most 2 MiB/s"},
         {"kith get album.torrent -o . --select '1,3-5'", "only some files; `kith show` has the numbers"},
         {"kith get x.torrent -o . --peer 192.0.2.7:51413", "from a peer you know, without a tracker"},
-        {"kith get x.torrent -o . --timeout 2m --json", "for scripts: give up after 2 minutes, JSON lines"},
+        {"kith get 'magnet:?xt=urn:btih:…' -o . --timeout 2m", "by its link; give up after 2 minutes alone"},
     },
     [CMD_SHARE] = {
         {"kith share film.mkv", "makes film.mkv.torrent, seeds, prints the magnet link"},
@@ -37,7 +37,7 @@ static const char *const examples[COMMANDS_N][EXAMPLES_N][2] = {
         {"kith show debian.torrent --json", "the same as one JSON object"},
         {"kith show debian.torrent --json | jq -r .magnet", "only the magnet link"},
         {"kith show debian.torrent --json | jq -r '.files[].path'", "only the names"},
-        {"kith show debian.torrent | less", "a long list of files, page by page"},
+        {"kith show 'magnet:?xt=urn:btih:…'", "what a link says by itself"},
     },
     [CMD_VERIFY] = {
         {"kith verify debian.torrent ~/iso", "hash all, report each file that differs"},

@@ -6,10 +6,10 @@
 
 // id, name, arguments, one line
 #define COMMANDS(X) \
-    X(CMD_GET, "get", "FILE.torrent", "fetch what a torrent describes") \
+    X(CMD_GET, "get", "FILE.torrent|MAGNET", "fetch what a torrent file or magnet link describes") \
     X(CMD_SHARE, "share", "PATH", "seed a file or directory, making its torrent if need be") \
     X(CMD_CREATE, "create", "PATH", "make a torrent file, no network") \
-    X(CMD_SHOW, "show", "FILE.torrent", "print what a torrent file says") \
+    X(CMD_SHOW, "show", "FILE.torrent|MAGNET", "print what a torrent file or magnet link says") \
     X(CMD_VERIFY, "verify", "FILE.torrent DIR", "compare files with their torrent") \
     X(CMD_TRACKER, "tracker", "", "run a tracker, HTTP and UDP") \
     X(CMD_HELP, "help", "[COMMAND]", "explain a command") \
@@ -44,7 +44,7 @@ struct texts {
 struct options {
     enum command command;
     struct texts args;
-    const char *output, *torrent, *comment, *select, *listen, *state, *whitelist;
+    const char *output, *torrent, *comment, *select, *listen, *state, *whitelist, *save_torrent;
     struct texts trackers, web_seeds, peers;
     bool v1, v2, hybrid, is_private, date, force;
     bool seed, sequential, preallocate, check, sha256, metrics;
@@ -68,7 +68,8 @@ struct options {
     X(FLAG, "private", 0, NULL, is_private, IN_MAKE, "peers come only from the trackers (BEP 27)") \
     X(TEXT, "comment", 'c', "TEXT", comment, IN_MAKE, "a comment in the torrent file") \
     X(FLAG, "date", 0, NULL, date, IN_MAKE, "write the creation date: not the same file twice") \
-    X(FLAG, "force", 'f', NULL, force, IN_MAKE, "overwrite a torrent file that exists") \
+    X(TEXT, "save-torrent", 0, "FILE", save_torrent, IN_GET, "of a magnet link: write its torrent file here, too") \
+    X(FLAG, "force", 'f', NULL, force, IN_MAKE | IN_GET, "overwrite a torrent file that exists") \
     X(COUNT, "threads", 0, "N", threads, IN_MAKE | IN_VERIFY, "threads that hash; default: one for each core") \
     X(TEXT, "torrent", 0, "FILE", torrent, IN_SHARE, "seed by this torrent file instead of making one") \
     X(LIST, "peer", 'p', "HOST:PORT", peers, IN_PEER, "connect to this peer") \

@@ -1,5 +1,5 @@
 // See session.h.
-#include "app/session.h"
+#include "app/session_int.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -8,38 +8,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "app/host.h"
 #include "app/interrupt.h"
-#include "app/progress.h"
-#include "app/state.h"
 #include "app/units.h"
 
 enum {
     PORT_DEFAULT = 51413,               // Transmission's: router guides know it
     PORTS_TRIED = 20,
-    KEY_BYTES = 512,                    // node_resume_key
 };
 
-struct session {
-    struct app *a;
-    const struct session_config *cfg;
-    struct host *host;
-    struct state *state;
-    struct progress progress;
-    uint32_t torrent;
-    char id[2 * SHA1_LEN + 1];
-    char name[TALK_NAME_MAX];
-    bool done;                          // everything wanted is there
-    bool stopping;                      // by our own decision
-    int status;                         // of our own decision
-    nsec started, done_at;
-    nsec alive_at;                      // when data came last, or it was not the network's turn
-    nsec error_at;                      // since when the storage fails, 0: it does not
-    uint64_t last_bytes;
-    uint32_t last_checked;
-    bool save_warned;
-    struct node_torrent_stats last;
-};
+void session_name(struct session *s)
+{
+    torrent_id(s->meta, s->id);
+    talk_clean(s->meta->name.n != 0 ? s->meta->name : slice_str(s->id), s->name);
+}
 
 static struct node_torrent_stats stats_of(struct session *s)
 {
@@ -49,18 +30,18 @@ static struct node_torrent_stats stats_of(struct session *s)
     return st;
 }
 
-static void stop_with(struct session *s, int status)
+void session_stop(struct session *s, int status)
 {
     s->stopping = true;
     s->status = status;
     host_stop(s->host);
 }
 
-static json_t *event_of(struct session *s, const char *type)
+json_t *session_event(struct session *s, const char *type)
 {
     json_t *e = talk_event(type);
     json_object_set_new(e, "id", json_string(s->id));
-    json_object_set_new(e, "name", talk_json_text(s->cfg->meta->name));
+    json_object_set_new(e, "name", talk_json_text(s->meta->name));
     return e;
 }
 
@@ -71,11 +52,16 @@ static struct progress_view view_of(struct session *s, const struct node_torrent
     struct progress_view v = {.verb = s->done && s->cfg->stay ? "seed" : s->cfg->share ? "share" : "get", .id = s->id, .name = s->name,
         .done = st->done_bytes, .size = st->wanted_bytes, .down_bps = st->down_bps, .up_bps = st->up_bps, .up_bytes = st->up_bytes,
         .peers = st->peers, .seeds = st->seeds, .known = st->known, .net = true};
+    if (st->state == TORRENT_METADATA) {
+        v.verb = "metadata";
+        v.size = st->metadata_size;
+        v.done = u64_min((uint64_t)st->metadata_here * UT_METADATA_PART, u64_sub_sat(v.size, 1));
+    }
     if (st->state != TORRENT_CHECKING)
         return v;
     v.verb = "check";
     v.net = false;
-    const struct metainfo *m = s->cfg->meta;
+    const struct metainfo *m = s->meta;
     const uint64_t checked = (uint64_t)st->pieces_checked * m->piece_len;
     v.size = m->len;
     // whoever reads along takes "all of it" for the end
@@ -112,7 +98,7 @@ static void say_done(struct session *s)
 static void emit_totals(struct session *s, const char *type)
 {
     const struct node_torrent_stats *st = &s->last;
-    json_t *e = event_of(s, type);
+    json_t *e = session_event(s, type);
     json_object_set_new(e, "size", talk_json_count(st->wanted_bytes));
     json_object_set_new(e, "done", talk_json_count(st->done_bytes));
     json_object_set_new(e, "down_bytes", talk_json_count(st->down_bytes));
@@ -132,12 +118,12 @@ static void on_done(struct session *s)
     show(s, true);
     emit_totals(s, "done");
     if (!s->cfg->stay) {
-        stop_with(s, 0);
+        session_stop(s, 0);
         return;
     }
     progress_end(&s->progress);
     say_done(s);
-    talk_emit(&s->a->talk, event_of(s, "seeding"));
+    talk_emit(&s->a->talk, session_event(s, "seeding"));
     talk_note(&s->a->talk, "seeding on port %u; Ctrl-C ends it", host_port(s->host));
 }
 
@@ -151,7 +137,7 @@ static void on_checked(struct session *s)
     const int status = talk_fail(&s->a->talk, FAIL_HASH_MISMATCH, "`kith verify` says what is wrong, `kith get` fetches it",
         "%s of %s in %s are not as the torrent says", units_size(st.wanted_bytes - st.done_bytes, bad),
         units_size(st.wanted_bytes, all), s->name);
-    stop_with(s, status);
+    session_stop(s, status);
 }
 
 // ---- events of the node
@@ -166,10 +152,10 @@ static void on_error(struct session *s, const struct node_event *e)
 
 static void on_file_done(struct session *s, uint32_t file)
 {
-    const struct metainfo *m = s->cfg->meta;
+    const struct metainfo *m = s->meta;
     if (file >= m->files_n || !s->a->talk.json)
         return;
-    json_t *e = event_of(s, "file_done");
+    json_t *e = session_event(s, "file_done");
     json_object_set_new(e, "path", talk_json_text(m->files[file].path));
     json_object_set_new(e, "size", talk_json_count(m->files[file].len));
     talk_emit(&s->a->talk, e);
@@ -180,6 +166,7 @@ static void on_event(void *ctx, const struct node_event *e)
     struct session *s = ctx;
     char text[TALK_NAME_MAX], addr[ADDR_TEXT_MAX];
     switch (e->kind) {
+    case NODE_EVENT_METADATA: session_metadata(s, e->text); break;
     case NODE_EVENT_CHECKED: on_checked(s); break;
     case NODE_EVENT_DONE: on_done(s); break;
     case NODE_EVENT_FILE_DONE: on_file_done(s, e->file); break;
@@ -200,22 +187,25 @@ static void check_timeout(struct session *s, const struct node_torrent_stats *st
     const nsec limit = s->a->options.timeout;
     char time[UNITS_TEXT_MAX];
     // what counts as life: bytes, pieces checked, and anything that is not waiting for peers
-    if (st->down_bytes != s->last_bytes || st->pieces_checked != s->last_checked || st->state != TORRENT_DOWNLOADING)
+    const uint32_t steps = st->pieces_checked + st->metadata_here;
+    const bool waits = st->state == TORRENT_DOWNLOADING || st->state == TORRENT_METADATA;
+    if (st->down_bytes != s->last_bytes || steps != s->last_steps || !waits)
         s->alive_at = now;
     s->last_bytes = st->down_bytes;
-    s->last_checked = st->pieces_checked;
+    s->last_steps = steps;
     if (limit == 0 || s->stopping)
         return;
     if (st->state == TORRENT_ERROR && s->error_at != 0 && now - s->error_at >= limit) {
-        stop_with(s, talk_fail(&s->a->talk, fail_of_err(st->error), "mend it and run the same command again: it goes on from there",
+        session_stop(s, talk_fail(&s->a->talk, fail_of_err(st->error), "mend it and run the same command again: it goes on from there",
             "%s: %s for %s", st->error_path, err_text(st->error), units_time(limit / NSEC_S, time)));
         return;
     }
     if (s->done || now - s->alive_at < limit)
         return;
     const bool alone = st->peers == 0;
-    stop_with(s, talk_fail(&s->a->talk, alone ? FAIL_NO_PEERS : FAIL_NO_ANSWER, "run the same command again: it goes on from there",
-        alone ? "no peer for %s" : "no data from any peer for %s", units_time(limit / NSEC_S, time)));
+    session_stop(s, talk_fail(&s->a->talk, alone ? FAIL_NO_PEERS : FAIL_NO_ANSWER, "run the same command again: it goes on from there",
+        alone ? "no peer for %s" : st->state == TORRENT_METADATA ? "no peer gave the metadata for %s" : "no data from any peer for %s",
+        units_time(limit / NSEC_S, time)));
 }
 
 static void on_tick(void *ctx)
@@ -277,45 +267,65 @@ static bool content_gone(const struct session *s)
 {
     char path[PATH_MAX];
     struct stat st;
-    const int n = snprintf(path, sizeof path, "%s/%.*s", s->cfg->root, (int)s->cfg->meta->name.n, (const char *)s->cfg->meta->name.p);
+    const int n = snprintf(path, sizeof path, "%s/%.*s", s->cfg->root, (int)s->meta->name.n, (const char *)s->meta->name.p);
     return n > 0 && (size_t)n < sizeof path && lstat(path, &st) != 0 && errno == ENOENT;
+}
+
+void session_load_resume(struct session *s, struct buf *resume)
+{
+    uint8_t key[KEY_BYTES];
+    struct buf b = {key, 0, sizeof key};
+    struct wr w = wr_make(&b);
+    node_resume_key(&w, s->meta, slice_str(s->cfg->root));
+    const bool gone = !s->cfg->share && content_gone(s);
+    const enum err loaded = s->state != NULL && w.ok && !gone ? state_load(s->state, buf_slice(&b), resume) : ERR_NOT_FOUND;
+    if (loaded != ERR_OK && loaded != ERR_NOT_FOUND)
+        talk_warn(&s->a->talk, "cannot read resume data: %s; all will be checked", err_text(loaded));
 }
 
 static void load_state(struct session *s, struct buf *resume)
 {
     char why[STATE_WHY_MAX];
-    uint8_t key[KEY_BYTES];
     const enum err e = state_open(&s->state, s->a->options.state, why);
     if (e != ERR_OK)
         s->state = NULL;
     if (why[0] != 0)
         talk_warn(&s->a->talk, "%s%s", why, e != ERR_OK ? "; resume data is not kept" : "");
-    if (e != ERR_OK || s->cfg->trust)
-        return;
-    struct buf b = {key, 0, sizeof key};
-    struct wr w = wr_make(&b);
-    node_resume_key(&w, s->cfg->meta, slice_str(s->cfg->root));
-    const bool gone = !s->cfg->share && content_gone(s);
-    const enum err loaded = w.ok && !gone ? state_load(s->state, buf_slice(&b), resume) : ERR_NOT_FOUND;
-    if (loaded != ERR_OK && loaded != ERR_NOT_FOUND)
-        talk_warn(&s->a->talk, "cannot read resume data: %s; all will be checked", err_text(loaded));
+    if (!s->cfg->trust && s->cfg->link == NULL)
+        session_load_resume(s, resume);
+}
+
+struct node_add session_how(const struct session *s, const struct buf *resume)
+{
+    const struct options *o = &s->a->options;
+    return (struct node_add){.meta = s->meta, .root = slice_str(s->cfg->root), .resume = buf_slice(resume), .trust = s->cfg->trust,
+        .check = o->check, .sequential = o->sequential, .reserve = o->preallocate, .priorities = s->priorities};
+}
+
+int session_cannot_start(struct session *s, enum err e)
+{
+    if (e == ERR_UNSUPPORTED)
+        return talk_fail(&s->a->talk, FAIL_BAD_TORRENT, "get a torrent file that has them", "%s: the piece layers are missing", s->name);
+    return talk_fail(&s->a->talk, FAIL_INTERNAL, NULL, "cannot start %s: %s", s->name, err_text(e));
 }
 
 // What fails here leaves nothing under way: node_torrent_add starts jobs only if it is fine, and after it nothing can fail.
 static int add_torrent(struct session *s, const struct buf *resume, const struct peer_list *peers)
 {
-    const struct session_config *c = s->cfg;
-    const struct node_add add = {.meta = c->meta, .root = slice_str(c->root), .resume = buf_slice(resume), .trust = c->trust,
-        .check = s->a->options.check, .sequential = s->a->options.sequential, .reserve = s->a->options.preallocate,
-        .priorities = c->priorities};
-    const enum err e = node_torrent_add(host_node(s->host), host_now(s->host), &add, &s->torrent);
-    if (e == ERR_UNSUPPORTED)
-        return talk_fail(&s->a->talk, FAIL_BAD_TORRENT, "get a torrent file that has them", "%s: the piece layers are missing", s->name);
+    const struct node_add add = session_how(s, resume);
+    struct node *n = host_node(s->host);
+    const nsec now = host_now(s->host);
+    const enum err e = s->cfg->link != NULL ? node_magnet_add(n, now, &s->cfg->link->magnet, &s->torrent) :
+        node_torrent_add(n, now, &add, &s->torrent);
     if (e != ERR_OK)
-        return talk_fail(&s->a->talk, FAIL_INTERNAL, NULL, "cannot start %s: %s", s->name, err_text(e));
-    json_t *added = event_of(s, "added");
-    torrent_describe(c->meta, added);
+        return session_cannot_start(s, e);
+    json_t *added = session_event(s, "added");
+    if (s->cfg->link == NULL)
+        torrent_describe(s->meta, added);
     talk_emit(&s->a->talk, added);
+    for (uint32_t i = 0; i < s->cfg->peers_n && s->cfg->link == NULL; i++)
+        if (node_peer_add(n, now, s->torrent, &s->cfg->peers[i]) != ERR_OK)
+            break;
     for (uint32_t i = 0; i < peers->n; i++) {
         char text[ADDR_TEXT_MAX];
         const enum err refused = node_peer_add(host_node(s->host), host_now(s->host), s->torrent, &peers->items[i]);
@@ -332,6 +342,8 @@ static int finish(struct session *s, enum err ran)
     // a second Ctrl-C: jobs are still under way, they use what would be freed and can be slow. What is durable is safe.
     if (ran == ERR_CANCELLED)
         _exit(128 + interrupt_last());
+    if (!s->stopping && !s->done && s->last.state == TORRENT_METADATA)
+        return talk_fail(&s->a->talk, FAIL_INTERRUPTED, NULL, "stopped before any peer gave the metadata");
     if (!s->stopping && !s->done)
         return talk_fail(&s->a->talk, FAIL_INTERRUPTED, "run the same command again: it goes on from there", "stopped at %u%% (%s)",
             units_percent(s->last.done_bytes, s->last.wanted_bytes), units_share(s->last.done_bytes, s->last.wanted_bytes, share));
@@ -362,8 +374,9 @@ int session_run(struct app *a, const struct session_config *cfg)
     struct peer_list peers = {0};
     struct buf resume = {0};
     interrupt_release();
-    torrent_id(cfg->meta, s.id);
-    talk_clean(cfg->meta->name, s.name);
+    s.meta = cfg->meta;
+    s.priorities = cfg->priorities;
+    session_name(&s);
     progress_init(&s.progress, &a->talk, (enum progress_mode)a->options.progress);
     int status = session_peers(a, &peers);
     if (status == 0)
@@ -380,11 +393,14 @@ int session_run(struct app *a, const struct session_config *cfg)
         const enum err ran = host_run(s.host);
         stats_of(&s);
         status = finish(&s, ran);
+        if (status == 0 && cfg->done != NULL && s.done)
+            cfg->done(a, s.meta, cfg->root, s.priorities);
         if (ran == ERR_TIMEOUT)
             return status;              // a job still uses what would be freed: a disk that does not answer. The process ends here
     }
     host_free(s.host);
     state_close(s.state);
+    metainfo_free(&s.fetched);
     free(resume.p);
     free(peers.items);
     return status;

@@ -3,8 +3,18 @@
 #include "app/cmd.h"
 #include "base/addr.h"
 
+struct link;
+
 struct session_config {
-    const struct metainfo *meta;        // with the trackers of the command line
+    const struct metainfo *meta;        // with the trackers of the command line; of a link: link_stub
+    const struct link *link;            // NULL: the torrent is known
+    // A link's metadata is there: chooses files (the array outlives the session; NULL: all). Returns the exit status.
+    int (*metadata)(void *ctx, const struct metainfo *m, const uint8_t **out_priorities);
+    void *ctx;
+    // All of it is there: called at the end, before anything is freed. NULL: not wanted.
+    void (*done)(struct app *a, const struct metainfo *m, const char *root, const uint8_t *priorities);
+    const struct addr *peers;           // besides those of --peer
+    uint32_t peers_n;
     const char *root;                   // directory of the files
     const uint8_t *priorities;          // of each file; NULL: all
     bool trust;                         // just hashed

@@ -34,7 +34,7 @@ static int cannot_read(struct app *a, const char *path, int e)
 int torrent_load(struct app *a, const char *path, struct metainfo *out)
 {
     if (is_url(path))
-        return talk_fail(&a->talk, FAIL_USAGE, "get the .torrent file and give its path", "magnet links and URLs are not supported yet");
+        return talk_fail(&a->talk, FAIL_USAGE, "get the .torrent file and give its path", "a torrent file is wanted here, not a link");
     struct buf b = {0};
     const int e = fileio_read(path, METAINFO_BYTES_MAX, &b);
     if (e != 0)

@@ -29,5 +29,7 @@ struct extended_handshake {
 MUST_USE enum err extended_parse(struct extended_handshake *out, struct slice payload);
 // Writes the whole message: length, 20, 0, dictionary; nothing without room (EXTENDED_HANDSHAKE_MAX is always enough).
 void extended_write(struct wr *w, const struct extended_handshake *h);
+// The id by which we want to be sent an extension's messages: 1 … EXTENSIONS_N. BEP 10: ids belong to the receiver.
+static inline uint8_t extension_id(enum extension e) { return (uint8_t)(e + 1); }
 // "ut_metadata" and so on.
 const char *extension_name(enum extension e);

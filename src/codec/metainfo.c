@@ -385,13 +385,13 @@ static enum err read_root(struct metainfo_reader *r)
     return e == ERR_OK ? read_web_seeds(r, root[ROOT_URL_LIST].raw) : e;
 }
 
-static enum err read_all(struct metainfo_reader *r, struct slice bytes)
+static enum err read_all(struct metainfo_reader *r, struct slice bytes, size_t max)
 {
     struct metainfo *m = r->m;
     if (bytes.n == 0)
         return metainfo_refuse(r, ERR_SYNTAX, "the torrent file is empty");
-    if (bytes.n > METAINFO_BYTES_MAX)
-        return metainfo_refuse(r, ERR_TOO_LONG, "the torrent file has more than %d bytes", METAINFO_BYTES_MAX);
+    if (bytes.n > max)
+        return metainfo_refuse(r, ERR_TOO_LONG, "the torrent file has more than %zu bytes", max);
     uint8_t *copy = mem_zalloc(m->mem, bytes.n);
     if (copy == NULL)
         return metainfo_nomem(r);
@@ -400,7 +400,7 @@ static enum err read_all(struct metainfo_reader *r, struct slice bytes)
     return read_root(r);
 }
 
-enum err metainfo_parse(struct metainfo *out, const struct mem *mem, struct slice bytes, char why[METAINFO_WHY_LEN])
+static enum err parse(struct metainfo *out, const struct mem *mem, struct slice bytes, size_t max, char why[METAINFO_WHY_LEN])
 {
     *out = (struct metainfo){.mem = mem};
     struct metainfo_reader r = {.m = out, .why = why};
@@ -409,7 +409,7 @@ enum err metainfo_parse(struct metainfo *out, const struct mem *mem, struct slic
     if (space != NULL) {
         r.path = (struct buf){.p = space, .cap = PATH_BYTES_MAX};
         r.target = (struct buf){.p = space + PATH_BYTES_MAX, .cap = PATH_BYTES_MAX};
-        e = read_all(&r, bytes);
+        e = read_all(&r, bytes, max);
     } else {
         e = metainfo_nomem(&r);
     }
@@ -419,6 +419,16 @@ enum err metainfo_parse(struct metainfo *out, const struct mem *mem, struct slic
     else
         metainfo_free(out);
     return e;
+}
+
+enum err metainfo_parse(struct metainfo *out, const struct mem *mem, struct slice bytes, char why[METAINFO_WHY_LEN])
+{
+    return parse(out, mem, bytes, METAINFO_BYTES_MAX, why);
+}
+
+enum err metainfo_parse_own(struct metainfo *out, const struct mem *mem, struct slice bytes, char why[METAINFO_WHY_LEN])
+{
+    return parse(out, mem, bytes, METAINFO_OWN_MAX, why);
 }
 
 void metainfo_free(struct metainfo *m)

@@ -9,6 +9,7 @@
 
 enum {
     METAINFO_BYTES_MAX = 10000000,      // a whole torrent file; as libtorrent
+    METAINFO_OWN_MAX = 112 << 20,       // one that we put together: the greatest info dictionary, piece layers, trackers
     METAINFO_PIECES_MAX = 2097152,
     METAINFO_FILES_MAX = 1000000,
     METAINFO_PIECE_LEN_MAX = 32767 * 16384,
@@ -70,7 +71,28 @@ struct metainfo_text;
 // is wrong: "piece length 100 is not a power of two". ERR_SYNTAX: not a valid torrent; ERR_TOO_LONG: over a limit
 // above; ERR_NOMEM. metainfo_free is harmless after a failure.
 MUST_USE enum err metainfo_parse(struct metainfo *out, const struct mem *mem, struct slice bytes, char why[160]);
+// The same for what metainfo_wrap made: it may be as long as METAINFO_OWN_MAX.
+MUST_USE enum err metainfo_parse_own(struct metainfo *out, const struct mem *mem, struct slice bytes, char why[160]);
 void metainfo_free(struct metainfo *m);
+
+// A piece layer (BEP 52) under the root of its file.
+struct metainfo_layer {
+    const uint8_t *root;                // SHA256_LEN bytes
+    struct slice hashes;
+};
+
+// What goes into a torrent file around an info dictionary that is there already.
+struct metainfo_wrapping {
+    struct slice info;                  // raw: exactly these bytes are written, they are what is hashed
+    const struct metainfo_url *trackers;        // in order of their tiers
+    const struct slice *web_seeds;
+    const struct metainfo_layer *layers;        // sorted by root, each once
+    uint32_t trackers_n, web_seeds_n, layers_n;
+};
+
+// Writes a torrent file. Without room w->ok is cleared; metainfo_wrap_len bytes are always enough.
+void metainfo_wrap(struct wr *w, const struct metainfo_wrapping *m);
+size_t metainfo_wrap_len(const struct metainfo_wrapping *m);
 
 // Bytes of piece i, i < pieces_n.
 uint32_t metainfo_piece_len(const struct metainfo *m, uint32_t i);

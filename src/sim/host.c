@@ -145,15 +145,44 @@ static struct slice saved_state(const struct host *h, const struct torrent *t)
     return n == 1 && h->wants_n == 1 ? slice_of(h->blobs->bytes, h->blobs->n) : (struct slice){0};
 }
 
-static void give_torrent(struct world *w, struct host *h, struct want *want)
+static struct node_add how(const struct world *w, const struct host *h, const struct want *want)
 {
     const struct torrent *t = &w->torrents[want->torrent];
-    struct node_add add = {.meta = t->meta, .root = slice_str(t->root), .sequential = want->sequential, .reserve = want->reserve};
-    add.resume = saved_state(h, t);
-    add.trust = want->kind == WANT_SEED && h->life == 1;
-    add.check = want->kind == WANT_CHECK && h->life == 1;
+    return (struct node_add){.meta = t->meta, .root = slice_str(t->root), .sequential = want->sequential, .reserve = want->reserve,
+                             .resume = saved_state(h, t), .trust = want->kind == WANT_SEED && h->life == 1,
+                             .check = want->kind == WANT_CHECK && h->life == 1};
+}
+
+static enum err give_link(struct world *w, struct host *h, struct want *want)
+{
+    const struct metainfo *m = w->torrents[want->torrent].meta;
+    struct magnet link = {.has_v1 = m->has_v1, .has_v2 = m->has_v2, .name = m->name};
+    memcpy(link.hash_v1, m->hash_v1, sizeof link.hash_v1);
+    memcpy(link.hash_v2, m->hash_v2, sizeof link.hash_v2);
+    for (; link.trackers_n < m->trackers_n; link.trackers_n++)
+        link.trackers[link.trackers_n] = m->trackers[link.trackers_n].url;
+    return node_magnet_add(h->node, host_now(w, h), &link, &want->number);
+}
+
+void host_metadata(struct world *w, struct host *h, const struct node_event *ev)
+{
+    const struct want *want = host_want(h, ev->torrent);
+    ASSERT(want != NULL);
+    if (!slice_eq(ev->text, w->torrents[want->torrent].meta->info)) {
+        world_fail(w, "n%u took wrong metadata for torrent %u", h->index, want->torrent);
+        return;
+    }
+    const struct node_add add = how(w, h, want);
+    const enum err e = node_magnet_begin(h->node, host_now(w, h), ev->torrent, &add);
+    if (e != ERR_OK)
+        world_fail(w, "n%u cannot go on with torrent %u: %s", h->index, want->torrent, err_text(e));
+}
+
+static void give_torrent(struct world *w, struct host *h, struct want *want)
+{
+    const struct node_add add = how(w, h, want);
     want->checked = 0;
-    const enum err e = node_torrent_add(h->node, host_now(w, h), &add, &want->number);
+    const enum err e = want->kind == WANT_MAGNET ? give_link(w, h, want) : node_torrent_add(h->node, host_now(w, h), &add, &want->number);
     if (e != ERR_OK) {
         world_fail(w, "n%u cannot add torrent %u: %s", h->index, want->torrent, err_text(e));
         return;

@@ -11,6 +11,7 @@ enum want_kind {
     WANT_LEECH,
     WANT_SEED,                          // the files are there and just hashed
     WANT_CHECK,                         // hash what exists before starting
+    WANT_MAGNET,                        // knows only the magnet link
 };
 
 // What a node does when all it wants is complete.
@@ -115,6 +116,8 @@ void host_leave(struct world *w, struct host *h);
 void host_pause(struct world *w, struct host *h, nsec until);
 // Gives a running node the addresses of its friends, and of up to n random hosts that are up and have the same torrent.
 void host_dial(struct world *w, struct host *h, uint32_t n);
+// A node has the metadata of a magnet link: it must be the torrent's, and the node goes on with it.
+void host_metadata(struct world *w, struct host *h, const struct node_event *ev);
 // The want for a torrent number of the node; NULL: none.
 struct want *host_want(struct host *h, uint32_t number);
 // True: the event was put off because the host is paused.

@@ -59,6 +59,8 @@ static void carry_event(struct world *w, struct host *h, const struct node_event
 {
     const uint64_t what = ev->kind == NODE_EVENT_ERROR ? (uint64_t)ev->err : ev->file;
     world_trace(w, h, TRACE_EVENT, (uint32_t)ev->kind, ev->torrent, what);
+    if (ev->kind == NODE_EVENT_METADATA)
+        host_metadata(w, h, ev);
     oracle_event(w, h, ev);
 }
 

@@ -269,6 +269,19 @@ enum err node_torrent_add(struct node *n, nsec now, const struct node_add *add_,
     return ERR_OK;
 }
 
+// It knows no magnet links.
+enum err node_magnet_add(struct node *n, nsec now, const struct magnet *link, uint32_t *torrent)
+{
+    (void)n, (void)now, (void)link, (void)torrent;
+    return ERR_UNSUPPORTED;
+}
+
+enum err node_magnet_begin(struct node *n, nsec now, uint32_t torrent, const struct node_add *add_)
+{
+    (void)n, (void)now, (void)torrent, (void)add_;
+    return ERR_UNSUPPORTED;
+}
+
 enum err node_peer_add(struct node *n, nsec now, uint32_t torrent, const struct addr *peer)
 {
     (void)now;

@@ -252,18 +252,15 @@ void node_stop(struct node *n, nsec now)
     n->stopping = true;
     for (uint32_t i = 0; i < n->conns_high; i++) {
         struct conn *c = n->conns[i];
-        if (c != NULL && (c->state == CONN_CONNECTING || c->state == CONN_SHAKING_OUT || c->state == CONN_SHAKING_IN))
-            conn_drop(n, c, true);
+        if (c == NULL || c->state == CONN_PEER || c->state == CONN_TRACKER || c->state == CONN_DEAD)
+            continue;
+        if (c->state == CONN_METADATA)
+            metadata_peer_closed(c->torrent->metadata, now, c->metadata);
+        conn_drop(n, c, true);
     }
     for (uint32_t i = 0; i < n->torrents_n; i++) {
         struct torrent *t = n->torrents[i];
-        struct swarm_stats s;
-        swarm_stats(t->swarm, &s);
-        const struct announcer_progress p = {.uploaded = s.up_bytes, .downloaded = s.down_bytes, .left = s.left_bytes};
-        announcer_update(t->announcer, &p);
-        announcer_stop(t->announcer, now);
-        swarm_stop(t->swarm, now);
-        torrent_touch(n, t);
+        torrent_stop(n, t);
     }
 }
 
@@ -288,7 +285,10 @@ void node_tracker_stats(const struct node *n, struct tracker_stats *out)
 void node_check(const struct node *n)
 {
     for (uint32_t i = 0; i < n->torrents_n; i++) {
-        swarm_check(n->torrents[i]->swarm);
+        if (n->torrents[i]->swarm != NULL)
+            swarm_check(n->torrents[i]->swarm);
+        if (n->torrents[i]->metadata != NULL)
+            metadata_check(n->torrents[i]->metadata);
         announcer_check(n->torrents[i]->announcer);
     }
     if (n->tracker != NULL)

@@ -4,6 +4,7 @@
 // The owner calls an input, then polls until NODE_IDLE. Nothing an output points to lives past the next call.
 #pragma once
 #include "base/env.h"
+#include "codec/magnet.h"
 #include "codec/metainfo.h"
 #include "engine/io.h"
 
@@ -45,7 +46,7 @@ struct node_add {
     uint64_t seed_bytes_max;            // not used for a decision if 0
 };
 
-enum torrent_state { TORRENT_CHECKING, TORRENT_DOWNLOADING, TORRENT_SEEDING, TORRENT_PAUSED, TORRENT_ERROR };
+enum torrent_state { TORRENT_METADATA, TORRENT_CHECKING, TORRENT_DOWNLOADING, TORRENT_SEEDING, TORRENT_PAUSED, TORRENT_ERROR };
 
 // Absolute counters and the present moment of one torrent.
 struct node_torrent_stats {
@@ -60,9 +61,12 @@ struct node_torrent_stats {
     uint32_t pieces_n, pieces_have, pieces_checked;
     uint32_t peers, seeds, unchoked_by, unchoking, known;
     uint32_t hash_failures, banned;
+    uint64_t metadata_size;             // TORRENT_METADATA: bytes, 0: nobody has said yet
+    uint32_t metadata_parts, metadata_here;     // of 16 KiB
 };
 
 enum node_event_kind {
+    NODE_EVENT_METADATA,                // of a magnet link: text is the info dictionary; answer with node_magnet_begin
     NODE_EVENT_CHECKED,                 // check finished
     NODE_EVENT_DONE,                    // all wanted files complete and on stable storage
     NODE_EVENT_FILE_DONE,               // file: complete and written, not yet synced
@@ -151,6 +155,14 @@ void node_read_failed(struct node *n, nsec now, uint32_t store, uint32_t file, e
 // torrent: its number, never 0; also the number of its store. ERR_EXISTS: the same hash is there. ERR_UNSUPPORTED: v2
 // without piece layers. ERR_NOMEM, ERR_FULL.
 MUST_USE enum err node_torrent_add(struct node *n, nsec now, const struct node_add *add, uint32_t *torrent);
+// A torrent of which only a magnet link is known: fetches the metadata (TORRENT_METADATA), says NODE_EVENT_METADATA once and
+// keeps its peers until node_magnet_begin. Of the link the hashes, trackers, peers and name count; it is copied, but its
+// texts outlive the torrent. ERR_EXISTS, ERR_NOMEM, ERR_FULL as node_torrent_add.
+MUST_USE enum err node_magnet_add(struct node *n, nsec now, const struct magnet *link, uint32_t *torrent);
+// Goes on with the metadata, after NODE_EVENT_METADATA (also inside of its delivery): add->meta is what was parsed from its
+// text. The peers stay. ERR_UNSUPPORTED, ERR_NOMEM: as node_torrent_add, and the torrent is as before. A private torrent keeps
+// only peers that its trackers or the user named (BEP 27).
+MUST_USE enum err node_magnet_begin(struct node *n, nsec now, uint32_t torrent, const struct node_add *add);
 MUST_USE enum err node_peer_add(struct node *n, nsec now, uint32_t torrent, const struct addr *peer);
 // Announces stop, saves state, closes all; NODE_EVENT_STOPPED when done, within NODE_STOP_MAX.
 void node_stop(struct node *n, nsec now);

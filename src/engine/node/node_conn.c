@@ -46,8 +46,8 @@ void conn_drop(struct node *n, struct conn *c, bool tell_host)
         n->half_open--;
     if (c->state == CONN_SHAKING_IN)
         n->shaking_n--;
-    if (c->torrent != NULL && c->peer == NULL && c->known) {
-        swarm_known_failed(c->torrent->swarm, n->now, &c->addr);
+    if (c->torrent != NULL && c->peer == NULL && c->metadata == NULL && c->known) {
+        torrent_known_failed(n, c->torrent, &c->addr);
         torrent_touch(n, c->torrent);
     }
     if (!tell_host) {
@@ -120,7 +120,7 @@ static void connect_to(struct node *n, struct torrent *t, const struct addr *add
 {
     struct conn *c = conn_new(n, addr);
     if (c == NULL) {
-        swarm_known_failed(t->swarm, n->now, addr);
+        torrent_known_failed(n, t, addr);
         return;
     }
     c->state = CONN_CONNECTING;
@@ -139,7 +139,7 @@ void conn_work(struct node *n)
            n->conns_n < n->cfg.peers_max) {
         struct torrent *t = n->torrents[n->connect_turn++ % n->torrents_n];
         struct addr addr;
-        if (swarm_known_next(t->swarm, n->now, &addr)) {
+        if (torrent_known_next(n, t, &addr)) {
             connect_to(n, t, &addr);
             idle = 0;
         } else {
@@ -194,16 +194,17 @@ static void shaken(struct node *n, struct conn *c)
         return;
     }
     memcpy(in.theirs.peer_id, c->shake + HANDSHAKE_HASH_END, PEER_ID_LEN);
-    const enum err e = swarm_peer_add(c->torrent->swarm, n->now, &in, &c->peer);
+    const bool incoming = in.incoming;
+    const enum err e = torrent_peer_add(n, c, &in);
     torrent_touch(n, c->torrent);
     if (e != ERR_OK) {
         conn_drop(n, c, true);
         return;
     }
     if (c->known)
-        swarm_known_connected(c->torrent->swarm, n->now, &c->addr);
-    n->shaking_n -= c->state == CONN_SHAKING_IN;
-    c->state = CONN_PEER;
+        torrent_known_connected(n, c->torrent, &c->addr);
+    n->shaking_n -= incoming;
+    c->state = c->peer != NULL ? CONN_PEER : CONN_METADATA;
     list_remove(&c->link);
     if (c->starved)
         list_push_back(&n->hellos, &c->out_link);
@@ -252,6 +253,7 @@ void node_rx_room(struct node *n, nsec now, uint32_t id, struct node_room *out)
         if (!c->starved)
             out->spans[out->spans_n++] = (struct span){c->shake + c->shake_n, HANDSHAKE_LEN - c->shake_n};
         break;
+    case CONN_METADATA:
     case CONN_TRACKER: out->spans[out->spans_n++] = (struct span){n->rx, sizeof n->rx}; break;
     case CONN_NONE:
     case CONN_CONNECTING:
@@ -272,6 +274,10 @@ void node_rx(struct node *n, nsec now, uint32_t id, size_t len)
         break;
     case CONN_SHAKING_IN:
     case CONN_SHAKING_OUT: shake_rx(n, c, len); break;
+    case CONN_METADATA:
+        metadata_rx(c->torrent->metadata, now, c->metadata, slice_of(n->rx, len));
+        torrent_touch(n, c->torrent);
+        break;
     case CONN_TRACKER:
         tracker_rx(n->tracker, now, id, slice_of(n->rx, len));
         n->tracker_touched = true;
@@ -308,6 +314,9 @@ void node_closed(struct node *n, nsec now, uint32_t id, enum err e)
     if (c->state == CONN_PEER) {
         swarm_peer_closed(c->torrent->swarm, now, c->peer);
         torrent_touch(n, c->torrent);
+    } else if (c->state == CONN_METADATA) {
+        metadata_peer_closed(c->torrent->metadata, now, c->metadata);
+        torrent_touch(n, c->torrent);
     } else if (c->state == CONN_TRACKER) {
         tracker_closed(n->tracker, now, id);
         n->tracker_touched = true;
@@ -325,7 +334,7 @@ static bool poll_hello(struct node *n, struct buf *tx, struct node_out *out, enu
         *kind = NODE_CONNECT;
         return true;
     }
-    if (c->state == CONN_PEER) {
+    if (c->state == CONN_PEER || c->state == CONN_METADATA) {
         *kind = NODE_RESUME;
         return true;
     }

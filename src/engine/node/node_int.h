@@ -6,6 +6,7 @@
 #include "engine/find/announcer.h"
 #include "engine/find/tracker.h"
 #include "engine/node/node.h"
+#include "engine/swarm/metadata.h"
 #include "engine/swarm/swarm.h"
 
 enum {
@@ -24,7 +25,7 @@ enum {
 #define NODE_POOL_DEFAULT (40 * MIB)
 
 enum conn_state {
-    CONN_NONE, CONN_CONNECTING, CONN_SHAKING_OUT, CONN_SHAKING_IN, CONN_PEER, CONN_TRACKER, CONN_DEAD,
+    CONN_NONE, CONN_CONNECTING, CONN_SHAKING_OUT, CONN_SHAKING_IN, CONN_PEER, CONN_METADATA, CONN_TRACKER, CONN_DEAD,
 };
 
 struct conn {
@@ -35,6 +36,7 @@ struct conn {
     struct addr addr;
     struct torrent *torrent;
     struct swarm_peer *peer;
+    struct metadata_peer *metadata;     // CONN_METADATA
     nsec deadline;
     uint64_t own_out;                   // bytes sent that the swarm does not know of
     uint8_t shake[HANDSHAKE_LEN];
@@ -53,7 +55,10 @@ struct torrent {
     const struct metainfo *meta;
     struct slice root;
     const uint8_t *priorities;
-    struct swarm *swarm;
+    struct swarm *swarm;                // NULL: only the metadata is being fetched
+    struct metadata *metadata;          // of a magnet link, until the swarm has its peers
+    struct metainfo stub;               // and what `meta` is without a swarm: hashes and trackers
+    const struct metainfo_url *trackers;        // by the announcer's numbers
     struct announcer *announcer;
     bool reserve, announcing, swarm_stopped, announcer_stopped;
 };
@@ -91,13 +96,31 @@ struct node {
 
 // node_torrent.c
 struct torrent *torrent_get(const struct node *n, uint32_t number);     // NULL: none
+enum err torrent_new(struct node *n, struct torrent **out);            // not yet in n->torrents; ERR_FULL, ERR_NOMEM
 struct torrent *torrent_by_hash(const struct node *n, const uint8_t hash[INFO_HASH_LEN]);
 void torrent_touch(struct node *n, struct torrent *t);
 void torrent_beat(struct node *n, struct torrent *t);
+void torrent_stop(struct node *n, struct torrent *t);
 bool torrent_poll(struct node *n, struct torrent *t, struct buf *tx, struct node_out *out, enum node_kind *kind);
 void torrent_free(struct node *n, struct torrent *t);
 uint32_t request_add(struct node *n, uint32_t torrent, uint32_t local); // 0: too many
 bool request_end(struct node *n, uint32_t id, struct pending *out);
+
+enum err torrent_hashes_add(struct node *n, struct torrent *t);         // of t->meta, those that are not there
+enum err torrent_swarm_make(struct node *n, struct torrent *t, const struct node_add *add);
+enum err torrent_announcer_make(struct node *n, struct torrent *t);
+
+// node_magnet.c: torrents without metadata, and what is the same with and without it.
+bool torrent_known_next(struct node *n, struct torrent *t, struct addr *out);
+void torrent_known_failed(struct node *n, struct torrent *t, const struct addr *a);
+void torrent_known_connected(struct node *n, struct torrent *t, const struct addr *a);
+void torrent_known_add(struct node *n, struct torrent *t, const struct addr *a, bool trusted, bool named);
+// ERR_…: as swarm_peer_add or metadata_peer_add.
+enum err torrent_peer_add(struct node *n, struct conn *c, const struct swarm_peer_new *in);
+bool magnet_poll(struct node *n, struct torrent *t, struct buf *tx, struct node_out *out, enum node_kind *kind);
+void magnet_beat(struct node *n, struct torrent *t);
+void magnet_stats(const struct torrent *t, struct node_torrent_stats *out);
+void magnet_handover(struct node *n, struct torrent *t);                // the swarm takes its peers
 
 // node_conn.c
 struct conn *conn_get(const struct node *n, uint32_t id);               // NULL: none, or gone

@@ -24,18 +24,20 @@ void torrent_touch(struct node *n, struct torrent *t)
         list_push_back(&n->touched, &t->touched);
 }
 
-static enum err hashes_add(struct node *n, struct torrent *t)
+enum err torrent_hashes_add(struct node *n, struct torrent *t)
 {
     const struct metainfo *m = t->meta;
-    memcpy(t->hash_v1, m->hash_v1, INFO_HASH_LEN);
-    memcpy(t->hash_v2, m->hash_v2, INFO_HASH_LEN);      // BEP 52: truncated to 20 bytes
-    if (m->has_v1) {
+    if (!t->in_v1)
+        memcpy(t->hash_v1, m->hash_v1, INFO_HASH_LEN);
+    if (!t->in_v2)
+        memcpy(t->hash_v2, m->hash_v2, INFO_HASH_LEN);  // BEP 52: truncated to 20 bytes
+    if (m->has_v1 && !t->in_v1) {
         const enum err e = map_put(&n->hashes, &t->by_v1, slice_of(t->hash_v1, INFO_HASH_LEN));
         if (e != ERR_OK)
             return e;
         t->in_v1 = true;
     }
-    if (m->has_v2) {
+    if (m->has_v2 && !t->in_v2) {
         const enum err e = map_put(&n->hashes, &t->by_v2, slice_of(t->hash_v2, INFO_HASH_LEN));
         if (e != ERR_OK)
             return e;
@@ -44,7 +46,7 @@ static enum err hashes_add(struct node *n, struct torrent *t)
     return ERR_OK;
 }
 
-static enum err announcer_make(struct node *n, struct torrent *t)
+enum err torrent_announcer_make(struct node *n, struct torrent *t)
 {
     struct announcer_tracker trackers[ANNOUNCER_TRACKERS_MAX];
     struct announcer_config cfg = {.port = n->cfg.listen_port, .is_private = t->meta->is_private, .trackers = trackers};
@@ -61,7 +63,7 @@ static enum err announcer_make(struct node *n, struct torrent *t)
     return announcer_new(&t->announcer, &cfg, n->env, n->now);
 }
 
-static enum err swarm_make(struct node *n, struct torrent *t, const struct node_add *add)
+enum err torrent_swarm_make(struct node *n, struct torrent *t, const struct node_add *add)
 {
     const struct swarm_config cfg = {
         .meta = add->meta, .store = t->number, .pool = &n->pool, .up = &n->up, .down = &n->down, .peer_id = n->cfg.peer_id,
@@ -79,35 +81,48 @@ void torrent_free(struct node *n, struct torrent *t)
     if (t->in_v2)
         map_remove(&n->hashes, &t->by_v2);
     swarm_free(t->swarm);
+    metadata_free(t->metadata);
     announcer_free(t->announcer);
     heap_remove(&n->timers, &t->swarm_timer);
     heap_remove(&n->timers, &t->announcer_timer);
     list_remove(&t->touched);
+    metainfo_free(&t->stub);
     mem_free(n->mem, t, sizeof *t);
 }
 
-enum err node_torrent_add(struct node *n, nsec now, const struct node_add *add, uint32_t *torrent)
+enum err torrent_new(struct node *n, struct torrent **out)
 {
-    ASSERT(now >= n->now);
-    n->now = now;
     if (n->torrents_n == NODE_TORRENTS_MAX || n->stopping)
         return ERR_FULL;
     struct torrent *t = mem_zalloc(n->mem, sizeof *t);
     if (t == NULL)
         return ERR_NOMEM;
     t->number = n->torrents_n + 1;
-    t->meta = add->meta;
-    t->root = add->root;
-    t->priorities = add->priorities;
-    t->reserve = add->reserve;
     t->swarm_timer.id = 2 * (uint64_t)t->number;
     t->announcer_timer.id = t->swarm_timer.id + 1;
     list_init(&t->touched);
-    enum err e = hashes_add(n, t);
+    *out = t;
+    return ERR_OK;
+}
+
+enum err node_torrent_add(struct node *n, nsec now, const struct node_add *add, uint32_t *torrent)
+{
+    ASSERT(now >= n->now);
+    n->now = now;
+    struct torrent *t = NULL;
+    enum err e = torrent_new(n, &t);
+    if (e != ERR_OK)
+        return e;
+    t->meta = add->meta;
+    t->trackers = add->meta->trackers;
+    t->root = add->root;
+    t->priorities = add->priorities;
+    t->reserve = add->reserve;
+    e = torrent_hashes_add(n, t);
     if (e == ERR_OK)
-        e = swarm_make(n, t, add);
+        e = torrent_swarm_make(n, t, add);
     if (e == ERR_OK)
-        e = announcer_make(n, t);
+        e = torrent_announcer_make(n, t);
     if (e != ERR_OK) {
         torrent_free(n, t);
         return e;
@@ -125,7 +140,7 @@ enum err node_peer_add(struct node *n, nsec now, uint32_t torrent, const struct 
     struct torrent *t = torrent_get(n, torrent);
     if (t == NULL)
         return ERR_NOT_FOUND;
-    swarm_known_add(t->swarm, now, peer, true);
+    torrent_known_add(n, t, peer, true, true);
     torrent_touch(n, t);
     return ERR_OK;
 }
@@ -140,10 +155,29 @@ static void progress(struct torrent *t, const struct swarm_stats *s)
 void torrent_beat(struct node *n, struct torrent *t)
 {
     struct swarm_stats s;
+    if (t->metadata != NULL)
+        magnet_beat(n, t);
+    if (t->swarm == NULL)
+        return;
     swarm_stats(t->swarm, &s);
     progress(t, &s);
     if (s.state == SWARM_DOWNLOADING && s.known < WANT_PEERS_BELOW && t->announcing)
         announcer_want_peers(t->announcer, n->now);
+}
+
+void torrent_stop(struct node *n, struct torrent *t)
+{
+    if (t->swarm == NULL) {
+        t->swarm_stopped = true;
+    } else {
+        struct swarm_stats s;
+        swarm_stats(t->swarm, &s);
+        const struct announcer_progress p = {.uploaded = s.up_bytes, .downloaded = s.down_bytes, .left = s.left_bytes};
+        announcer_update(t->announcer, &p);
+        swarm_stop(t->swarm, n->now);
+    }
+    announcer_stop(t->announcer, n->now);
+    torrent_touch(n, t);
 }
 
 // False: it is nothing to the front ends.
@@ -158,6 +192,8 @@ static bool swarm_event(struct node *n, struct torrent *t, const struct swarm_ou
         out->event.kind = NODE_EVENT_CHECKED;
         t->announcing = true;
         announcer_start(t->announcer, n->now);
+        if (t->metadata != NULL)
+            magnet_handover(n, t);
         break;
     case SWARM_EVENT_COMPLETE:
         if (s.down_bytes != 0)
@@ -242,7 +278,7 @@ static struct slice tracker_text(struct node *n, const struct torrent *t, const 
 {
     struct buf b = {(uint8_t *)n->text, 0, sizeof n->text};
     struct wr w = wr_make(&b);
-    wr_bytes(&w, slice_sub(t->meta->trackers[ao->tracker].url, 0, 200));
+    wr_bytes(&w, slice_sub(t->trackers[ao->tracker].url, 0, 200));
     wr_str(&w, ": ");
     if (ao->text.n != 0)
         wr_bytes(&w, ao->text);
@@ -275,7 +311,7 @@ static bool announcer_carry(struct node *n, struct torrent *t, enum announcer_ki
         return true;
     case ANNOUNCER_PEERS:
         for (uint32_t i = 0; i < ao->n_peers; i++)
-            swarm_known_add(t->swarm, n->now, &ao->peers[i], false);
+            torrent_known_add(n, t, &ao->peers[i], false, true);
         return false;
     case ANNOUNCER_WARNING:
     case ANNOUNCER_ERROR:
@@ -300,7 +336,9 @@ static void timer_set(struct node *n, struct heap_node *timer, nsec at)
 // One output of a torrent; false: it has nothing more to say and its timers are set.
 bool torrent_poll(struct node *n, struct torrent *t, struct buf *tx, struct node_out *out, enum node_kind *kind)
 {
-    for (;;) {
+    if (t->metadata != NULL && magnet_poll(n, t, tx, out, kind))
+        return true;
+    while (t->swarm != NULL) {
         struct swarm_out so = {0};
         const enum swarm_kind what = swarm_poll(t->swarm, n->now, tx, &so);
         if (what == SWARM_IDLE) {
@@ -364,6 +402,10 @@ void node_torrent_stats(const struct node *n, uint32_t torrent, struct node_torr
     const struct torrent *t = torrent_get(n, torrent);
     ASSERT(t != NULL);
     struct swarm_stats s;
+    if (t->swarm == NULL) {
+        magnet_stats(t, out);
+        return;
+    }
     swarm_stats(t->swarm, &s);
     *out = (struct node_torrent_stats){
         .state = state_of(s.state), .error = s.error, .wanted_bytes = s.wanted_bytes, .done_bytes = s.done_bytes,
@@ -382,7 +424,7 @@ struct slice node_torrent_have(const struct node *n, uint32_t torrent)
 {
     const struct torrent *t = torrent_get(n, torrent);
     ASSERT(t != NULL);
-    return swarm_have(t->swarm);
+    return t->swarm == NULL ? (struct slice){0} : swarm_have(t->swarm);
 }
 
 uint32_t node_store_files(const struct node *n, uint32_t store)

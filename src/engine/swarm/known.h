@@ -21,6 +21,7 @@ struct known {
     uint32_t fails;
     nsec retry_at;
     bool trusted;                       // given by the user: never forgotten
+    bool named;                         // by the user or a tracker (of use to metadata.c)
 };
 
 struct known_set {

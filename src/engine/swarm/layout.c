@@ -131,6 +131,7 @@ void have_unset(struct swarm *s, uint32_t index)
         if (s->have_log[i] == index)
             s->have_log[i] = UINT32_MAX;
     picker_set_state(&s->picker, index, PICKER_MISSING);
+    ext_lost(s, index);
     uint32_t first, last;
     files_of(s, index, &first, &last);
     for (uint32_t f = first; f <= last; f++)

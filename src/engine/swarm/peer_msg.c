@@ -1,8 +1,7 @@
-// What each message of a peer means. BEP 3, 6, 10.
+// What each message of a peer means. BEP 3, 6.
 #include "engine/swarm/swarm_int.h"
 
 #include "base/bits.h"
-#include "codec/extended.h"
 
 // Interest must be exact: it decides whose slots are wasted.
 void interest_update(struct swarm *s, struct swarm_peer *p)
@@ -115,17 +114,6 @@ static void on_allowed_fast(struct swarm *s, struct swarm_peer *p, uint32_t inde
         p->allowed[p->allowed_n++] = index;
 }
 
-static void on_extended(struct swarm_peer *p, const struct peer_msg *m)
-{
-    struct extended_handshake h;
-    if (m->extended_id != 0 || extended_parse(&h, m->payload) != ERR_OK)
-        return;                         // nothing was negotiated; a handshake that cannot be read is no reason to part
-    if (h.has_reqq && h.reqq > 0)
-        p->reqq = u32_min(h.reqq, ASKED_MAX);
-    if (h.has_upload_only)
-        p->upload_only = h.upload_only || p->has_all;
-}
-
 static struct wanted wanted_of(const struct peer_msg *m)
 {
     return (struct wanted){m->index, m->begin, m->len};
@@ -173,7 +161,7 @@ void msg_handle(struct swarm *s, struct swarm_peer *p, const struct peer_msg *m)
     case MSG_HAVE_NONE:
     case MSG_REJECT:
     case MSG_ALLOWED_FAST: on_fast_only(s, p, m); break;
-    case MSG_EXTENDED: on_extended(p, m); break;
+    case MSG_EXTENDED: ext_handle(s, p, m->extended_id, m->payload); break;
     default: break;                     // keep-alive, port, hashes, what we do not know: skipped (trap 3)
     }
     if (!p->closing && (request_due(s, p) || tx_pending(s, p)))

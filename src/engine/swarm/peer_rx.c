@@ -434,3 +434,11 @@ void swarm_rx(struct swarm *s, nsec now, struct swarm_peer *p, size_t len)
     if (p->closing || request_due(s, p))
         ready_set(s, p);
 }
+
+void swarm_replay(struct swarm *s, nsec now, struct swarm_peer *p, struct slice said)
+{
+    ASSERT(now >= s->now);
+    s->now = now;
+    feed(s, p, said);
+    ready_set(s, p);
+}

@@ -2,7 +2,6 @@
 #include "engine/swarm/swarm_int.h"
 
 #include "base/bits.h"
-#include "codec/extended.h"
 
 enum { CONTROL_MIN = 512 };             // room that the first messages need
 
@@ -40,16 +39,6 @@ static void compose_bitfield(struct composer *c)
     c->bytes += n;
 }
 
-static void compose_extended(struct composer *c, const struct swarm_peer *p)
-{
-    const struct extended_handshake h = {
-        .has_reqq = true, .reqq = SWARM_REQQ, .has_listen_port = true, .listen_port = c->s->cfg.listen_port,
-        .has_upload_only = true, .upload_only = c->s->picker.missing_n == 0,
-        .client = SLICE_LIT("kith/0.1.0"), .your_ip = p->addr,
-    };
-    extended_write(&c->w, &h);
-}
-
 // The first messages: what we have, then the extension handshake.
 static void compose_first(struct composer *c, struct swarm_peer *p)
 {
@@ -61,9 +50,10 @@ static void compose_first(struct composer *c, struct swarm_peer *p)
     else if (p->fast)
         write_simple(c, MSG_HAVE_NONE);
     p->have_pos = s->have_log_n;
+    p->ext.lost_pos = s->lost.n;
     p->sent_first = true;
     if (p->extended)
-        compose_extended(c, p);
+        ext_write_handshake(s, p, &c->w);
     serve_allowed_fast(s, p);
 }
 
@@ -108,7 +98,8 @@ static void compose_rejects(struct composer *c, struct swarm_peer *p)
 bool tx_pending(const struct swarm *s, const struct swarm_peer *p)
 {
     return !p->sent_first || p->am_choking != p->choke_sent || p->am_interested != p->interested_sent ||
-           p->have_pos < s->have_log_n || p->rejects.n != 0 || p->cancels.n != 0 || p->allowed_out_sent < p->allowed_out_n;
+           p->have_pos < s->have_log_n || p->rejects.n != 0 || p->cancels.n != 0 || p->allowed_out_sent < p->allowed_out_n ||
+           ext_pending(s, p);
 }
 
 bool tx_compose(struct swarm *s, struct swarm_peer *p, struct buf *tx, struct swarm_out *out)
@@ -123,12 +114,14 @@ bool tx_compose(struct swarm *s, struct swarm_peer *p, struct buf *tx, struct sw
     if (!p->sent_first)
         compose_first(&c, p);
     compose_state(&c, p);
+    ext_compose(s, p, &c.w);
     compose_rejects(&c, p);
     compose_haves(&c, p);
     request_compose(s, p, &c.w);
     if (s->now - p->tx_at >= KEEPALIVE_S * NSEC_S && c.n == 0 && c.w.b->n == c.from)
         write_simple(&c, MSG_KEEP_ALIVE);
     flush_bytes(&c);
+    c.n = ext_compose_metadata(s, p, &c.w, c.n, &c.bytes);
     if (serve_is_low(p))
         c.n = serve_compose(s, p, &c.w, c.n, &c.bytes);
     ASSERT(c.w.ok);

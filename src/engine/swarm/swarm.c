@@ -108,6 +108,7 @@ static void free_memory(struct swarm *s)
     mem_free(s->mem, s->file_left, s->meta->files_n * sizeof *s->file_left);
     mem_free(s->mem, s->banned.items, s->banned.cap * sizeof *s->banned.items);
     mem_free(s->mem, s->blob, s->blob_len);
+    mem_free(s->mem, s->lost.items, s->lost.cap * sizeof *s->lost.items);
     for (uint32_t i = 0; i < CHECKS_MAX; i++)
         mem_free(s->mem, s->checks[i].leaves, (size_t)u64_div_up(s->meta->piece_len, BLOCK_LEN) * SHA256_LEN);
 }
@@ -291,6 +292,12 @@ enum err swarm_peer_add(struct swarm *s, nsec now, const struct swarm_peer_new *
     list_init(&p->ready);
     list_push_back(&s->peers, &p->link);
     s->peers_n++;
+    if (in->begun) {                    // told that we have nothing: it hears of each piece, and now what metadata there is
+        p->sent_first = true;
+        p->ext.handshake_due = p->extended;
+        p->ext.lost_pos = s->lost.n;
+        serve_allowed_fast(s, p);
+    }
     ready_set(s, p);
     *out = p;
     return ERR_OK;
@@ -312,7 +319,7 @@ void swarm_sent(struct swarm *s, nsec now, struct swarm_peer *p, uint64_t len)
     const bool was_full = !serve_is_low(p), was_stuck = tx_is_stuck(p);
     p->out_pending -= len;
     p->sent_bytes += len;
-    if (was_stuck && !tx_is_stuck(p))
+    if ((was_stuck && !tx_is_stuck(p)) || p->ext.parts_n != 0)
         ready_set(s, p);
     if (!was_full || !serve_is_low(p))
         return;
@@ -383,8 +390,11 @@ void state_update(struct swarm *s)
         s->complete_told = true;
         s->sync_due = s->unsynced_bytes != 0;
         event_push(s, &(struct event){.kind = SWARM_EVENT_COMPLETE});
-        LIST_EACH(&s->peers, link, save)
-            interest_update(s, CONTAINER(link, struct swarm_peer, link));
+        LIST_EACH(&s->peers, link, save) {
+            struct swarm_peer *p = CONTAINER(link, struct swarm_peer, link);
+            interest_update(s, p);
+            ready_set(s, p);            // it is told that we only upload (BEP 21)
+        }
     }
     if (s->state == SWARM_SEEDING && !s->done_told && s->unsynced_bytes == 0 && !s->syncing) {
         s->done_told = true;

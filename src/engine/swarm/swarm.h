@@ -40,6 +40,7 @@ struct swarm_peer_new {
     uint32_t conn;                      // the node's handle, comes back in outputs
     struct addr addr;                   // of the stream
     bool incoming;
+    bool begun;                         // taken over: it was told that we have nothing, and our extension handshake
     struct handshake theirs;
 };
 
@@ -102,6 +103,8 @@ MUST_USE enum err swarm_peer_add(struct swarm *s, nsec now, const struct swarm_p
 // As node_rx_room and node_rx. False: the peer was closed, SWARM_CLOSE comes.
 void swarm_rx_room(struct swarm *s, nsec now, struct swarm_peer *p, struct span *spans, uint32_t *spans_n);
 void swarm_rx(struct swarm *s, nsec now, struct swarm_peer *p, size_t len);
+// The same for what a peer taken over has said before; at once after swarm_peer_add.
+void swarm_replay(struct swarm *s, nsec now, struct swarm_peer *p, struct slice said);
 void swarm_sent(struct swarm *s, nsec now, struct swarm_peer *p, uint64_t len);
 // The stream ended; p is freed.
 void swarm_peer_closed(struct swarm *s, nsec now, struct swarm_peer *p);

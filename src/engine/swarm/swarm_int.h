@@ -2,6 +2,7 @@
 #pragma once
 #include "base/bits.h"
 #include "base/list.h"
+#include "codec/extended.h"
 #include "engine/swarm/choker.h"
 #include "engine/swarm/known.h"
 #include "engine/swarm/picker.h"
@@ -36,6 +37,9 @@ enum {
     EXTENDED_KEPT_MAX = 16 * 1024,      // a longer extension handshake is skipped: no memory by the length field alone
     UNASKED_MAX = 64, UNASKED_ROUNDS = 6,               // unasked blocks in a minute before the peer is closed
     REJECT_QUEUE_MAX = 4096,
+    METADATA_QUEUE_MAX = 16,            // parts of the info dictionary that one peer may wait for; more are refused
+    METADATA_SHARE_S = 60,              // and in so long it gets twice the whole at most
+    LOST_MAX = 4096,                    // pieces taken back (BEP 54)
     CANCEL_LOOKS_MAX = 1 << 17,         // queued requests looked at for one peer's cancels in a second
 };
 
@@ -76,6 +80,18 @@ struct asked {
 
 struct wanted {                         // a request of a peer
     uint32_t index, begin, len;
+};
+
+// What extensions need to know of one peer.
+struct peer_ext {
+    uint8_t ids[EXTENSIONS_N];          // by which it wants to be sent them; 0: not
+    uint16_t listen_port;               // where it accepts; 0: not said
+    bool handshake_due, upload_only_sent;
+    uint32_t parts[METADATA_QUEUE_MAX], parts_n;        // of the info dictionary: asked by it and to be sent
+    uint32_t refused[METADATA_QUEUE_MAX], refused_n;
+    uint64_t metadata_left;             // bytes of it that the peer may still ask for before
+    nsec metadata_at;
+    uint32_t lost_pos;                  // of swarm.lost: told up to here
 };
 
 enum rx_state { RX_HEAD, RX_BODY, RX_BLOCK, RX_SKIP };
@@ -139,6 +155,8 @@ struct swarm_peer {
     uint64_t sent_bytes, sent_last;     // all that left; at the last second
     uint32_t have_pos;                  // of swarm.have_log: told up to here
     bool sent_first, sent_extended, read_paused;
+
+    struct peer_ext ext;
 
     // Figures
     nsec joined_at, choked_changed_at, rx_at, tx_at;
@@ -209,6 +227,7 @@ struct swarm {
     uint8_t *suspect_bits;              // to be hashed at start: written or opened since the last sync
     uint32_t *have_log;                 // in order of completion
     uint32_t have_log_n;
+    struct { uint32_t *items; uint32_t n, cap; } lost;      // pieces that others were told of and that are gone, in order
     struct list partials;
     uint32_t partials_n;
     struct piece *partial_slots[PARTIALS_MAX];
@@ -318,6 +337,14 @@ void rx_skip_block(struct swarm *s, struct swarm_peer *p);              // the r
 // peer_msg.c: what a message means.
 void msg_handle(struct swarm *s, struct swarm_peer *p, const struct peer_msg *m);
 void interest_update(struct swarm *s, struct swarm_peer *p);
+
+// extend.c: messages of the extension protocol.
+void ext_handle(struct swarm *s, struct swarm_peer *p, uint8_t id, struct slice payload);
+void ext_write_handshake(struct swarm *s, struct swarm_peer *p, struct wr *w);
+void ext_lost(struct swarm *s, uint32_t index);                         // we have it no longer
+bool ext_pending(const struct swarm *s, const struct swarm_peer *p);
+void ext_compose(struct swarm *s, struct swarm_peer *p, struct wr *w);
+uint32_t ext_compose_metadata(struct swarm *s, struct swarm_peer *p, struct wr *w, uint32_t segs_n, uint64_t *bytes);
 
 // peer_tx.c: bytes out.
 bool tx_compose(struct swarm *s, struct swarm_peer *p, struct buf *tx, struct swarm_out *out);
