@@ -19,6 +19,7 @@ struct hashing {
     pthread_t *threads;
     uint32_t threads_n;
     uint32_t batch;                     // pieces taken at a time
+    bool by_two;                        // sha1_two_fast
     atomic_uint next;                   // first piece nobody took
     atomic_uint_fast64_t bytes;
     atomic_bool stop;
@@ -33,7 +34,7 @@ struct hashing {
 struct worker {
     struct hashing *h;
     uint8_t *chunk;                     // HASHING_CHUNK bytes, page-aligned
-    uint8_t (*leaves)[SHA256_LEN];
+    uint8_t (*leaves)[SHA256_LEN];      // of two pieces
     int fd;
     uint32_t file;                      // that fd belongs to
 };
@@ -41,6 +42,7 @@ struct worker {
 // A piece under way.
 struct piece {
     struct sha1 sha1;
+    uint8_t (*leaves)[SHA256_LEN];
     uint64_t leaves_n;
 };
 
@@ -66,10 +68,10 @@ static enum err use_file(struct worker *w, uint32_t file)
     return ERR_OK;
 }
 
-static enum err read_chunk(struct worker *w, uint64_t off, size_t n)
+static enum err read_chunk(struct worker *w, uint8_t *to, uint64_t off, size_t n)
 {
     for (size_t at = 0; at < n;) {
-        const ssize_t got = pread(w->fd, w->chunk + at, n - at, (off_t)(off + at));
+        const ssize_t got = pread(w->fd, to + at, n - at, (off_t)(off + at));
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
@@ -82,14 +84,19 @@ static enum err read_chunk(struct worker *w, uint64_t off, size_t n)
 }
 
 // Both digests while the chunk is in the cache. Every chunk of a piece but its last is whole leaves.
+static void feed_leaves(struct worker *w, struct piece *p, struct slice data)
+{
+    if (w->h->cfg.sha256 == NULL)
+        return;
+    for (size_t at = 0; at < data.n; at += LEAF_LEN)
+        sha256_of(slice_sub(data, at, LEAF_LEN), p->leaves[p->leaves_n++]);
+}
+
 static void feed(struct worker *w, struct piece *p, struct slice data)
 {
     if (w->h->cfg.sha1 != NULL)
         sha1_update(&p->sha1, data);
-    if (w->h->cfg.sha256 == NULL)
-        return;
-    for (size_t at = 0; at < data.n; at += LEAF_LEN)
-        sha256_of(slice_sub(data, at, LEAF_LEN), w->leaves[p->leaves_n++]);
+    feed_leaves(w, p, data);
 }
 
 static void feed_zeros(struct worker *w, struct piece *p, uint64_t n)
@@ -122,7 +129,7 @@ static enum err hash_range(struct worker *w, struct piece *p, uint32_t file, uin
         if (atomic_load_explicit(&w->h->stop, memory_order_relaxed))
             return ERR_CANCELLED;
         const size_t n = (size_t)u64_min(to - from, HASHING_CHUNK);
-        e = read_chunk(w, from - f->offset, n);
+        e = read_chunk(w, w->chunk, from - f->offset, n);
         if (e != ERR_OK)
             return e;
         feed(w, p, slice_of(w->chunk, n));
@@ -158,20 +165,20 @@ static uint64_t next_power(uint64_t n)
 }
 
 // A file of one piece has a tree just wide enough; the pieces of others have subtrees of the full width. BEP 52.
-static void finish_leaves(struct worker *w, const struct piece *p, uint64_t file_len, uint8_t out[SHA256_LEN])
+static void finish_leaves(struct worker *w, struct piece *p, uint64_t file_len, uint8_t out[SHA256_LEN])
 {
     static const uint8_t pad[SHA256_LEN];
     if (p->leaves_n == 0)
         return;
     const uint64_t width = file_len <= w->h->cfg.piece_len ? next_power(p->leaves_n) : w->h->cfg.piece_len / LEAF_LEN;
-    merkle_root(w->leaves, p->leaves_n, width, pad, out);
+    merkle_root(p->leaves, p->leaves_n, width, pad, out);
 }
 
 static enum err hash_piece(struct worker *w, uint32_t index, uint32_t *out_file)
 {
     const struct hashing_config *c = &w->h->cfg;
     const uint64_t begin = (uint64_t)index * c->piece_len, end = begin + c->piece_len;
-    struct piece p = {.leaves_n = 0};
+    struct piece p = {.leaves = w->leaves};
     uint64_t file_len = 0;
     if (c->sha1 != NULL)
         sha1_init(&p.sha1);
@@ -193,6 +200,52 @@ static enum err hash_piece(struct worker *w, uint32_t index, uint32_t *out_file)
     if (c->sha256 != NULL)
         finish_leaves(w, &p, file_len, c->sha256[index]);
     return ERR_OK;
+}
+
+// Both halves of the chunk at once: see sha1_update_two.
+static enum err feed_two(struct worker *w, struct piece p[2], uint64_t off, uint32_t len)
+{
+    uint8_t *const half[2] = {w->chunk, w->chunk + HASHING_CHUNK / 2};
+    for (uint32_t at = 0; at < len;) {
+        if (atomic_load_explicit(&w->h->stop, memory_order_relaxed))
+            return ERR_CANCELLED;
+        const uint32_t n = u32_min(len - at, HASHING_CHUNK / 2);
+        enum err e = read_chunk(w, half[0], off + at, n);
+        if (e == ERR_OK)
+            e = read_chunk(w, half[1], off + len + at, n);
+        if (e != ERR_OK)
+            return e;
+        sha1_update_two(true, &p[0].sha1, slice_of(half[0], n), &p[1].sha1, slice_of(half[1], n));
+        feed_leaves(w, &p[0], slice_of(half[0], n));
+        feed_leaves(w, &p[1], slice_of(half[1], n));
+        at += n;
+    }
+    return ERR_OK;
+}
+
+// Pieces index and index + 1, if they are whole and of one file. False: nothing was done, and one at a time finds out why.
+static bool hash_two(struct worker *w, uint32_t index)
+{
+    const struct hashing_config *c = &w->h->cfg;
+    const uint64_t begin = (uint64_t)index * c->piece_len, len = 2 * (uint64_t)c->piece_len;
+    const struct hashing_file *f = &c->files[file_at(c, begin)];
+    if (!w->h->by_two || f->zeros || begin < f->offset || begin + len > f->offset + f->len || use_file(w, file_at(c, begin)) != ERR_OK)
+        return false;
+    struct piece p[2] = {{.leaves = w->leaves}, {.leaves = w->leaves + c->piece_len / LEAF_LEN}};
+    sha1_init(&p[0].sha1);
+    sha1_init(&p[1].sha1);
+    (void)posix_fadvise(w->fd, (off_t)(begin - f->offset), (off_t)len, POSIX_FADV_WILLNEED);
+    if (feed_two(w, p, begin - f->offset, c->piece_len) != ERR_OK)
+        return false;
+    atomic_fetch_add_explicit(&w->h->bytes, len, memory_order_relaxed);
+    for (uint32_t i = 0; i < 2; i++) {
+        sha1_final(&p[i].sha1, c->sha1[index + i]);
+        if (c->sha256 != NULL)
+            finish_leaves(w, &p[i], f->len, c->sha256[index + i]);
+        if (c->results != NULL)
+            c->results[index + i] = HASHING_DONE;
+    }
+    return true;
 }
 
 static void note_failure(struct hashing *h, enum err e, uint32_t file)
@@ -218,6 +271,10 @@ static void work(struct worker *w)
         const uint32_t last = u32_min(h->cfg.pieces_n - first, h->batch) + first;
         for (uint32_t i = first; i < last; i++) {
             uint32_t file = 0;
+            if (i + 1 < last && hash_two(w, i)) {
+                i++;
+                continue;
+            }
             const enum err e = hash_piece(w, i, &file);
             if (e == ERR_CANCELLED || atomic_load_explicit(&h->stop, memory_order_relaxed))
                 return;
@@ -233,7 +290,7 @@ static void *thread_main(void *ctx)
 {
     struct hashing *h = ctx;
     struct worker w = {.h = h, .fd = -1};
-    const uint64_t leaves_max = h->cfg.sha256 != NULL ? u64_div_up(h->cfg.piece_len, LEAF_LEN) : 1;
+    const uint64_t leaves_max = h->cfg.sha256 != NULL ? 2 * u64_div_up(h->cfg.piece_len, LEAF_LEN) : 1;
     w.chunk = aligned_alloc(4096, HASHING_CHUNK);
     w.leaves = calloc((size_t)leaves_max, sizeof *w.leaves);
     if (w.chunk == NULL || w.leaves == NULL)
@@ -268,7 +325,8 @@ enum err hashing_start(struct hashing **out, const struct hashing_config *cfg)
     h->cfg = *cfg;
     // small enough that all threads end at about the same time
     const uint32_t batch = u32_min(HASHING_BATCH / cfg->piece_len, cfg->pieces_n / 64);
-    h->batch = u32_max(batch, 1);
+    h->by_two = cfg->sha1 != NULL && sha1_two_fast();
+    h->batch = u32_max(batch, h->by_two ? 2 : 1);
     pthread_mutex_init(&h->lock, NULL);
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);

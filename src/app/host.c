@@ -135,6 +135,8 @@ static void on_deadline(void *ctx)
     host_turn_node(h);
 }
 
+static void on_hash_alone(void *ctx) { (void)ctx; }    // the turn after it kicks
+
 static void on_second(void *ctx)
 {
     struct host *h = ctx;
@@ -250,6 +252,9 @@ static enum err make_parts(struct host *h)
     if (e == ERR_OK)
         e = timer_new(&h->stop_timer, h->loop, on_stop_late, h);
     if (e == ERR_OK)
+        e = timer_new(&h->hash_timer, h->loop, on_hash_alone, h);
+    h->hash_by_two = sha1_two_fast();
+    if (e == ERR_OK)
         e = make_pools(h);
     h->tx = (struct buf){.p = malloc(HOST_TX_BYTES), .cap = HOST_TX_BYTES};
     if (e == ERR_OK && h->tx.p == NULL)
@@ -326,6 +331,7 @@ void host_free(struct host *h)
     timer_free(h->deadline);
     timer_free(h->second);
     timer_free(h->stop_timer);
+    timer_free(h->hash_timer);
     loop_free(h->loop);
     map_done(&h->conns);
     disk_done(h);

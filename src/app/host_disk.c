@@ -149,7 +149,9 @@ void disk_job(struct host *h, const struct io_job *io)
         j->job = (struct job){.run = work_run, .done = on_done, .drop = on_drop, .urgent = io->urgent};
         switch (io->kind) {
         case JOB_NONE:
+            break;
         case JOB_HASH:
+            j->job.run_two = h->hash_by_two ? work_run_two : NULL;
             break;
         case JOB_WRITE:
         case JOB_READ:
@@ -208,9 +210,24 @@ enum err disk_load(struct conn *c, uint32_t store, uint32_t file, uint64_t off, 
     return ERR_OK;
 }
 
+static void kick_hash(struct host *h)
+{
+    // Two pieces at a time cost little more than one: the first waits a moment for another.
+    const bool alone = h->hash_by_two && pool_fresh(h->hash) == 1;
+    if (alone && h->hash_kick_at == 0) {
+        h->hash_kick_at = loop_now(h->loop) + HOST_PAIR_WAIT;
+        timer_set(h->hash_timer, h->hash_kick_at);
+    }
+    if (alone && loop_now(h->loop) < h->hash_kick_at)
+        return;
+    pool_kick(h->hash);
+    h->hash_kick_at = 0;
+    timer_set(h->hash_timer, NSEC_NEVER);
+}
+
 void disk_kick(struct host *h)
 {
-    pool_kick(h->hash);
+    kick_hash(h);
     pool_kick(h->disk);
     for (size_t i = 0; i < HOST_WRITE_LANES; i++)
         pool_kick(h->lanes[i]);

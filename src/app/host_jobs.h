@@ -24,4 +24,5 @@ struct host_job {
 
 // On a worker.
 void work_run(struct job *job, uint8_t *(*scratch)(void));
+void work_run_two(struct job *one, struct job *two, uint8_t *(*scratch)(void));    // of JOB_HASH
 void work_load(struct job *job, uint8_t *(*scratch)(void));

@@ -23,6 +23,7 @@ enum {
     HOST_IOV_MAX = 80,                  // of one sendmsg
 };
 
+#define HOST_PAIR_WAIT (4 * NSEC_MS)    // a hash job waits for another one to go with
 #define HOST_STOP_MAX (5 * NSEC_S)
 #define HOST_FLUSH_MAX (15 * NSEC_S)    // a NODE_CLOSE that flushes is cut then
 
@@ -102,8 +103,10 @@ struct host {
     struct pool *lanes[HOST_WRITE_LANES];
     struct files *files;
     struct fetcher *fetcher;
-    struct timer *deadline, *second, *stop_timer;
+    struct timer *deadline, *second, *stop_timer, *hash_timer;
     nsec due;                           // of the node
+    bool hash_by_two;                   // sha1_two_fast
+    nsec hash_kick_at;                  // 0: no lone hash job waits
     struct buf tx;
     bool draining, stopping, stopped;
     enum err outcome;

@@ -58,13 +58,30 @@ static void feed_leaves(struct digests *s, struct slice data)
     }
 }
 
+static void feed_rest(struct digests *s, struct slice data)
+{
+    if (s->io->leaves != NULL)
+        feed_leaves(s, data);
+    s->at += data.n;
+}
+
 static void feed(struct digests *s, struct slice data)
 {
     if (s->io->sha1 != NULL)
         sha1_update(s->io->sha1, data);
-    if (s->io->leaves != NULL)
-        feed_leaves(s, data);
-    s->at += data.n;
+    feed_rest(s, data);
+}
+
+static void feed_two(struct digests *a, struct slice a_data, struct digests *b, struct slice b_data)
+{
+    if (a->io->sha1 == NULL || b->io->sha1 == NULL) {
+        feed(a, a_data);
+        feed(b, b_data);
+        return;
+    }
+    sha1_update_two(true, a->io->sha1, a_data, b->io->sha1, b_data);
+    feed_rest(a, a_data);
+    feed_rest(b, b_data);
 }
 
 static void feed_end(struct digests *s)
@@ -77,12 +94,29 @@ static void feed_end(struct digests *s)
     }
 }
 
+static struct slice span_slice(const struct span *s) { return slice_of(s->p, s->n); }
+
 static void work_hash(struct host_job *j)
 {
     struct digests s = {.io = &j->io};
     for (uint32_t i = 0; i < j->io.spans_n; i++)
-        feed(&s, slice_of(j->io.spans[i].p, j->io.spans[i].n));
+        feed(&s, span_slice(&j->io.spans[i]));
     feed_end(&s);
+}
+
+// What one has more than the other goes alone.
+static void work_hash_two(struct host_job *j, struct host_job *k)
+{
+    struct digests a = {.io = &j->io}, b = {.io = &k->io};
+    const uint32_t both = u32_min(j->io.spans_n, k->io.spans_n);
+    for (uint32_t i = 0; i < both; i++)
+        feed_two(&a, span_slice(&j->io.spans[i]), &b, span_slice(&k->io.spans[i]));
+    for (uint32_t i = both; i < j->io.spans_n; i++)
+        feed(&a, span_slice(&j->io.spans[i]));
+    for (uint32_t i = both; i < k->io.spans_n; i++)
+        feed(&b, span_slice(&k->io.spans[i]));
+    feed_end(&a);
+    feed_end(&b);
 }
 
 // A place in the spans of a job.
@@ -318,6 +352,12 @@ void work_run(struct job *job, uint8_t *(*scratch)(void))
         j->err = work_stat(j);
         break;
     }
+}
+
+void work_run_two(struct job *one, struct job *two, uint8_t *(*scratch)(void))
+{
+    (void)scratch;
+    work_hash_two(CONTAINER(one, struct host_job, job), CONTAINER(two, struct host_job, job));
 }
 
 void work_load(struct job *job, uint8_t *(*scratch)(void))

@@ -15,6 +15,12 @@ void sha1_update(struct sha1 *h, struct slice data);
 void sha1_final(struct sha1 *h, uint8_t out[SHA1_LEN]);
 void sha1_of(struct slice data, uint8_t out[SHA1_LEN]);
 
+// Whether this processor hashes two streams at a time faster than one after the other. Slow: ask once.
+bool sha1_two_fast(void);
+// The same as sha1_update of a, then of b. fast: what sha1_two_fast said. Pays where both slices are of like length and both
+// states have seen whole 64-byte chunks so far.
+void sha1_update_two(bool fast, struct sha1 *a, struct slice a_data, struct sha1 *b, struct slice b_data);
+
 // A running SHA-256 (FIPS 180-4). Plain data.
 struct sha256 {
     alignas(8) uint8_t state[SHA256_STATE_LEN];

@@ -55,6 +55,12 @@ static struct job *queue_take(struct queue *q)
     return j;
 }
 
+// The next one if it goes together with j.
+static struct job *queue_take_partner(struct queue *q, const struct job *j)
+{
+    return j->run_two != NULL && q->first != NULL && q->first->run_two == j->run_two ? queue_take(q) : NULL;
+}
+
 static void queue_append(struct queue *to, struct queue *from)
 {
     if (from->first == NULL)
@@ -134,19 +140,24 @@ static void give_back(struct jobs *b, struct job *j)
         waker_wake(b->waker);           // later ones ride on the same wake-up
 }
 
-// Comes back with the lock taken.
-static void finish(struct pool *p, struct job *j)
+// Comes back with the lock taken. `two` may be NULL.
+static void finish(struct pool *p, struct job *j, struct job *two)
 {
-    if (p->end == POOL_WAITS)
+    if (p->end == POOL_WAITS) {
         give_back(p->back, j);
+        if (two != NULL)
+            give_back(p->back, two);
+    }
     pthread_mutex_lock(&p->lock);
     if (p->end == POOL_WAITS)
         return;
     // Under the lock, because the way back may just be going away.
-    if (!p->stopping)
-        give_back(p->back, j);
-    else if (j->drop != NULL)
-        j->drop(j);
+    for (struct job *i = j; i != NULL; i = i == j ? two : NULL) {
+        if (!p->stopping)
+            give_back(p->back, i);
+        else if (i->drop != NULL)
+            i->drop(i);
+    }
 }
 
 static void destroy(struct pool *p)
@@ -162,14 +173,17 @@ static void *work(void *ctx)
     (void)prctl(PR_SET_NAME, p->name);
     pthread_mutex_lock(&p->lock);
     for (;;) {
-        struct job *j = queue_take(&p->urgent);
-        if (j == NULL)
-            j = queue_take(&p->normal);
+        struct queue *q = p->urgent.first != NULL ? &p->urgent : &p->normal;
+        struct job *j = queue_take(q);
         if (j != NULL) {
-            p->queued--;
+            struct job *two = queue_take_partner(q, j);
+            p->queued -= two != NULL ? 2 : 1;
             pthread_mutex_unlock(&p->lock);
-            j->run(j, scratch);
-            finish(p, j);
+            if (two != NULL)
+                j->run_two(j, two, scratch);
+            else
+                j->run(j, scratch);
+            finish(p, j, two);
             continue;
         }
         if (p->stopping)
@@ -232,8 +246,11 @@ void pool_kick(struct pool *p)
 {
     if (p->fresh_n == 0)
         return;
-    if (p->threads_n < p->threads_max && p->pending > p->threads_n)
-        start_threads(p, u32_min(p->pending, p->threads_max));
+    const struct job *some = p->fresh[0].first != NULL ? p->fresh[0].first : p->fresh[1].first;
+    const uint32_t at_once = some->run_two != NULL ? 2 : 1;
+    const uint32_t threads = u32_min((p->pending + at_once - 1) / at_once, p->threads_max);
+    if (p->threads_n < threads)
+        start_threads(p, threads);
     // Not one thread could be made: the loop does the work itself rather than nobody.
     if (p->threads_n == 0) {
         for (struct job *j = queue_take(&p->fresh[0]); j != NULL; j = queue_take(&p->fresh[0]))
@@ -249,7 +266,7 @@ void pool_kick(struct pool *p)
     queue_append(&p->urgent, &p->fresh[1]);
     queue_append(&p->normal, &p->fresh[0]);
     p->queued += p->fresh_n;
-    const uint32_t wakes = u32_min(p->idle, p->queued);
+    const uint32_t wakes = u32_min(p->idle, (p->queued + at_once - 1) / at_once);
     p->idle -= wakes;
     pthread_mutex_unlock(&p->lock);
     p->fresh_n = 0;
@@ -258,6 +275,7 @@ void pool_kick(struct pool *p)
 }
 
 uint32_t pool_pending(const struct pool *p) { return p->pending; }
+uint32_t pool_fresh(const struct pool *p) { return p->fresh_n; }
 
 void pool_free(struct pool *p)
 {

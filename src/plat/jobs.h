@@ -10,6 +10,8 @@ struct jobs;
 // Embedded in what the job works on, which must live until done.
 struct job {
     void (*run)(struct job *j, uint8_t *(*scratch)(void));  // on a worker; scratch() gives its WORKER_SCRATCH bytes or NULL
+    // May be NULL. Else a worker that finds two jobs of the same run_two waiting does both by one call of it.
+    void (*run_two)(struct job *a, struct job *b, uint8_t *(*scratch)(void));
     void (*done)(struct job *j);        // on the loop's thread
     void (*drop)(struct job *j);        // instead of done when all ends first; may be NULL
     struct job *next;                   // next and pool are the pool's
@@ -35,5 +37,6 @@ void pool_free(struct pool *p);
 // Queues; workers are woken by pool_kick, once for many. Loop's thread only.
 void pool_push(struct pool *p, struct job *j);
 void pool_kick(struct pool *p);
-// Jobs pushed and not done yet.
+// Jobs pushed and not done yet; of those, pushed since the last kick.
 uint32_t pool_pending(const struct pool *p);
+uint32_t pool_fresh(const struct pool *p);

@@ -18,7 +18,8 @@ ROOMS = {"swarm", "find", "reach", "call", "stream", "edge", "node"}      # of e
 # What the C library offers without an operating system. Pure layers see nothing else.
 C_HEADERS = {"assert.h", "ctype.h", "errno.h", "inttypes.h", "limits.h", "stdalign.h", "stdarg.h", "stdbool.h", "stddef.h",
              "stdint.h", "stdio.h", "stdlib.h", "stdnoreturn.h", "string.h", "time.h"}
-PURE = {"base": (), "crypto": ("openssl/", "sodium.h", "srtp2/"), "codec": (), "engine": (), "sim": ()}
+INSTRUCTIONS = ("cpuid.h", "immintrin.h")       # no library: what the processor offers
+PURE = {"base": (), "crypto": ("openssl/", "sodium.h", "srtp2/") + INSTRUCTIONS, "codec": (), "engine": (), "sim": ()}
 ONLY_IN_CRYPTO = PURE["crypto"]
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')

@@ -21,7 +21,7 @@ enum {
     OUT_CONTROL = 64 * 1024,            // over that only what must be said, so much of it; then nothing until the peer reads
     OUT_FAST_MS = 200,                  // drained so soon: more may be composed
     PARTIALS_MAX = 512,
-    HASH_BLOCKS = 16,                   // blocks of one hash job: 256 KiB
+    HASH_BLOCKS = IO_SPANS_MAX,         // blocks of one hash job: 1 MiB, or the piece
     WRITE_BLOCKS = IO_SPANS_MAX,        // blocks of one write job: 1 MiB
     CHECKS_MAX = 8,                     // pieces being read and hashed at once
     SOURCES_MAX = 512,                  // peers remembered for blame after they left

@@ -359,6 +359,39 @@ static void test_workers(void **state)
     loop_free(the_loop);
 }
 
+static atomic_uint twos;
+
+static void run_two(struct job *a, struct job *b, uint8_t *(*scratch)(void))
+{
+    run_count(a, scratch);
+    run_count(b, scratch);
+    atomic_fetch_add(&twos, 1);
+}
+
+// Jobs that may go together do, when two wait; each is done once all the same, and those of another kind stay alone.
+static void test_workers_by_two(void **state)
+{
+    UNUSED_STATE(state);
+    loop_thread = pthread_self();
+    done_n = dropped_n = 0;
+    assert_int_equal(loop_new(&the_loop, nothing, NULL), ERR_OK);
+    assert_int_equal(jobs_new(&the_jobs, the_loop), ERR_OK);
+    assert_int_equal(pool_new(&the_pool, the_jobs, 1, "test", POOL_WAITS), ERR_OK);
+    for (uint32_t i = 0; i < JOBS; i++) {
+        counts[i] = (struct count){.job = {.run = run_count, .run_two = i < JOBS - 1 ? run_two : NULL, .done = count_done}, .input = i};
+        pool_push(the_pool, &counts[i].job);
+        assert_int_equal(pool_fresh(the_pool), i + 1);
+    }
+    pool_kick(the_pool);
+    assert_int_equal(pool_fresh(the_pool), 0);
+    loop_run(the_loop);
+    assert_int_equal(done_n, JOBS);
+    assert_int_equal(atomic_load(&twos), (JOBS - 1) / 2);
+    pool_free(the_pool);
+    jobs_free(the_jobs);
+    loop_free(the_loop);
+}
+
 static atomic_bool hanging, let_go, late_dropped;
 
 static void run_hanging(struct job *j, uint8_t *(*scratch)(void))
@@ -449,6 +482,7 @@ int main(void)
         cmocka_unit_test(test_udp_batches),
         cmocka_unit_test(test_tcp_errors),
         cmocka_unit_test(test_workers),
+        cmocka_unit_test(test_workers_by_two),
         cmocka_unit_test(test_left_behind),
         cmocka_unit_test(test_timer),
         cmocka_unit_test(test_resolve),
