@@ -11,6 +11,7 @@ threads in that span; MiB/s is measured from the first MiB on the wire. Numbers 
 compare: a shared machine drifts by more than the differences looked for. Compare the rows of one table."""
 import argparse
 import json
+import mmap
 import os
 import random
 import re
@@ -52,10 +53,31 @@ def loopback_bytes():
     return 0
 
 
-def touch_pages(gib):
-    """Freed memory goes back to the host of a virtual machine and is dear to get again: fetch it before the run does."""
-    code = "import mmap; mmap.mmap(-1, %d, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE)" % int(gib * GIB)
-    subprocess.run([clients.PYTHON, "-c", code], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+class HeldMemory:
+    """Freed memory goes back to the host of a virtual machine after two seconds and is dear to get again. So that no program
+    pays for that by chance, as much as the run will want is held here and given up step by step, just before it is needed."""
+    AHEAD, STEP, MAX = 64 * MIB, 4 * MIB, 10 * GIB
+
+    def __init__(self, size):
+        self.size, self.given = min(size, self.MAX), 0
+        self.map = mmap.mmap(-1, self.size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE)
+
+    def give_up(self, done):
+        want = min(done + self.AHEAD, self.size)
+        while self.given < want:
+            step = min(self.STEP, self.size - self.given)
+            self.map.madvise(mmap.MADV_DONTNEED, self.given, step)
+            self.given += step
+
+    def close(self):
+        self.map.close()
+
+
+class OtherKith(clients.Kith):
+    def start(self):
+        self.lab.options.kith, kept = self.lab.options.other, self.lab.options.kith
+        super().start()
+        self.lab.options.kith = kept
 
 
 class Bench:
@@ -110,7 +132,7 @@ class Bench:
         return 0
 
     def seed(self, kind, torrent, mib):
-        folder = self.content(mib) if kind == "kith" else os.path.dirname(self.content(mib))
+        folder = self.content(mib) if kind in ("kith", "old") else os.path.dirname(self.content(mib))
         entry = self.spawn(kind, "seed", torrent, folder)
         self.lab.until("the seed %s announces" % kind, lambda: entry.seeding or not entry.peer.proc.alive(), 180)
         if not entry.peer.proc.alive():
@@ -142,7 +164,7 @@ class Bench:
             entry.anon = entry.peer.proc.status("RssAnon") / 1024
             marks["seed1"] = cpu(seed_pid)
 
-        touch_pages(min(leeches * mib / 1024 + 0.5, 10))
+        held = HeldMemory(leeches * mib * MIB + 256 * MIB)
         seed.active = True
         if trace:
             tracers.append(("seed",) + self.strace(seed_pid, "strace-%d" % seed.port))
@@ -153,7 +175,9 @@ class Bench:
         while not all(e.completed for e in entries) and time.monotonic() < end:
             if first is None and "lo0" in marks and loopback_bytes() - marks["lo0"] > MIB:
                 first = time.time()
+            held.give_up(loopback_bytes() - marks["lo0"] if "lo0" in marks else 0)
             time.sleep(0.005)
+        held.close()
         seed.active = False
         calls = {}
         for who, tracer, out in tracers:
@@ -163,7 +187,8 @@ class Bench:
         if row["ok"]:
             last = max(e.completed for e in entries)
             spent = sum(sum(e.cpu1) - sum(e.cpu0) for e in entries)
-            row.update(wall=last - marks["t0"], rate=mib * leeches / max(last - (first or marks["t0"]), 1e-3),
+            user = sum(e.cpu1[0] - e.cpu0[0] for e in entries)
+            row.update(leech_user=user / (mib / 1024) / leeches, wall=last - marks["t0"], rate=mib * leeches / max(last - (first or marks["t0"]), 1e-3),
                        seed_cpu=(sum(marks["seed1"]) - sum(marks["seed0"])) / (mib / 1024), leech_cpu=spent / (mib / 1024) / leeches,
                        seed_rss=seed.peer.proc.status("VmHWM") / 1024, leech_rss=max(e.peak for e in entries),
                        seed_anon=seed.peer.proc.status("RssAnon") / 1024, leech_anon=max(e.anon for e in entries),
@@ -225,8 +250,8 @@ def line_of(row, trace):
     if trace:
         return "   %-10s calls/MiB  seed %6.1f (%s)\n   %-10s            leech %5.1f (%s)" % (
             pair, row["seed_calls"], row["seed_top"], "", row["leech_calls"], row["leech_top"])
-    return "   %-10s %6.2f s %7.0f MiB/s   CPU-s/GiB seed %5.2f leech %5.2f   peak MiB %4.0f %4.0f (anon %3.0f %3.0f)" % (
-        pair, row["wall"], row["rate"], row["seed_cpu"], row["leech_cpu"], row["seed_rss"], row["leech_rss"], row["seed_anon"], row["leech_anon"])
+    return "   %-10s %6.2f s %7.0f MiB/s   CPU-s/GiB seed %5.2f leech %5.2f (user %4.2f)   peak MiB %4.0f %4.0f (anon %3.0f %3.0f)" % (
+        pair, row["wall"], row["rate"], row["seed_cpu"], row["leech_cpu"], row["leech_user"], row["seed_rss"], row["leech_rss"], row["seed_anon"], row["leech_anon"])
 
 
 def medians(rows):
@@ -234,7 +259,7 @@ def medians(rows):
     for row in rows:
         if row["ok"]:
             groups.setdefault((row["seed"], row["leech"]), []).append(row)
-    keys = ("wall", "rate", "seed_cpu", "leech_cpu", "seed_rss", "leech_rss", "seed_anon", "leech_anon", "seed_calls", "leech_calls")
+    keys = ("wall", "rate", "seed_cpu", "leech_cpu", "leech_user", "seed_rss", "leech_rss", "seed_anon", "leech_anon", "seed_calls", "leech_calls")
     return {pair: {**{k: statistics.median(r[k] for r in rs) for k in keys}, "k": len(rs)} for pair, rs in groups.items()}
 
 
@@ -251,8 +276,8 @@ def summary(rows, trace):
     if not trace:
         print("   medians:")
         for (a, b), m in table.items():
-            print("   %-10s k=%d %6.2f s %7.0f MiB/s   CPU-s/GiB seed %5.2f leech %5.2f   peak MiB %4.0f %4.0f" % (
-                a + ">" + b, m["k"], m["wall"], m["rate"], m["seed_cpu"], m["leech_cpu"], m["seed_rss"], m["leech_rss"]))
+            print("   %-10s k=%d %6.2f s %7.0f MiB/s   CPU-s/GiB seed %5.2f leech %5.2f (user %4.2f)   peak MiB %4.0f %4.0f" % (
+                a + ">" + b, m["k"], m["wall"], m["rate"], m["seed_cpu"], m["leech_cpu"], m["leech_user"], m["seed_rss"], m["leech_rss"]))
     own = table.get(("kith", "kith"))
     rivals = {a: m for (a, b), m in table.items() if a == b and a != "kith"}
     if not own or not rivals:
@@ -279,8 +304,9 @@ def summary(rows, trace):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kith", default="build/src/app/kith")
+    parser.add_argument("--other", default="", help="another build of kith: `old` in --pairs")
     parser.add_argument("--parts", default="1m,256k,x4,x8,sys,hash,tr")
-    parser.add_argument("--pairs", default="", help="seed:leech,... of kith lt ar rt tr (default: each with itself, and kith with each)")
+    parser.add_argument("--pairs", default="", help="seed:leech,... of kith old lt ar rt tr (default: each with itself, and kith with each)")
     parser.add_argument("--size", type=int, default=2048, help="MiB for one leech")
     parser.add_argument("--swarm-size", type=int, default=512, help="MiB for several")
     parser.add_argument("--reps", type=int, default=3)
@@ -291,6 +317,9 @@ def main():
     parser.add_argument("--tmp", default="/tmp", help="where content goes; must be a disk like the one in question")
     options = parser.parse_args()
     options.kith = os.path.abspath(options.kith)
+    if options.other:
+        options.other = os.path.abspath(options.other)
+        clients.KINDS["old"] = OtherKith
     if options.quick:
         options.size, options.swarm_size, options.reps = 256, 128, 1
         options.parts = options.parts if "--parts" in " ".join(sys.argv) else "1m,sys,hash"
