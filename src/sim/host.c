@@ -148,7 +148,8 @@ static struct slice saved_state(const struct host *h, const struct torrent *t)
 static struct node_add how(const struct world *w, const struct host *h, const struct want *want)
 {
     const struct torrent *t = &w->torrents[want->torrent];
-    return (struct node_add){.meta = t->meta, .root = slice_str(t->root), .sequential = want->sequential, .reserve = want->reserve,
+    return (struct node_add){.meta = t->meta, .root = slice_str(t->root), .sequential = want->sequential,
+                             .random_order = want->random_order, .reserve = want->reserve,
                              .resume = saved_state(h, t), .trust = want->kind == WANT_SEED && h->life == 1,
                              .check = want->kind == WANT_CHECK && h->life == 1};
 }

@@ -55,7 +55,7 @@ struct host_config {
 struct want {
     uint32_t torrent;                   // of the world
     enum want_kind kind;
-    bool sequential, reserve;
+    bool sequential, random_order, reserve;
     bool given;                         // to the present life of the node
     uint32_t number;                    // the node's
     bool done;                          // complete, ever

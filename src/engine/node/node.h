@@ -19,6 +19,13 @@ enum {
     NODE_FETCH_MAX = 8 << 20,           // greatest body of a fetch: a tracker's answer after gunzip
 };
 
+// How upload slots are given. All but the first are for comparison, in the laboratory above all.
+enum node_choke {
+    NODE_CHOKE_KITH,                    // leech: who gives most; seed: rotation
+    NODE_CHOKE_ORIGINAL,                // seeds serve the fastest takers, as Cohen 2003
+    NODE_CHOKE_BLIND,                   // rotation, whatever peers give: no tit-for-tat
+};
+
 struct node_config {
     uint8_t peer_id[20];                // BEP 20; -KHxxxx- and random characters
     uint16_t listen_port;               // announced to trackers and peers
@@ -26,6 +33,8 @@ struct node_config {
     uint64_t pool_bytes;                // memory for content on its way to disk; 0: NODE_POOL_DEFAULT
     uint32_t peers_max;                 // connections, all torrents together; 0: default
     uint32_t slots_max;                 // unchoke slots for each torrent; 0: follows the uplink (bittorrent note 3.2)
+    enum node_choke choke;
+    bool no_optimistic;                 // no optimistic unchoke: for comparison
     bool tracker;                       // run a tracker on NODE_PORT_TRACKER
     bool tracker_whitelist;             // only hashes admitted by node_tracker_admit
     bool tracker_metrics;               // its HTTP side serves /metrics
@@ -41,6 +50,7 @@ struct node_add {
     bool check;                         // hash everything that exists before starting
     bool check_only;                    // stop after that
     bool sequential;
+    bool random_order;                  // pieces at random instead of rarest first: for comparison
     bool reserve;                       // preallocate
     const uint8_t *priorities;          // one for each file, 0 skip, 1-7; NULL: all 4
     uint64_t seed_bytes_max;            // not used for a decision if 0

@@ -63,12 +63,15 @@ enum err torrent_announcer_make(struct node *n, struct torrent *t)
     return announcer_new(&t->announcer, &cfg, n->env, n->now);
 }
 
+static_assert((int)NODE_CHOKE_BLIND == (int)SWARM_CHOKE_BLIND, "the same list twice");
+
 enum err torrent_swarm_make(struct node *n, struct torrent *t, const struct node_add *add)
 {
     const struct swarm_config cfg = {
         .meta = add->meta, .store = t->number, .pool = &n->pool, .up = &n->up, .down = &n->down, .peer_id = n->cfg.peer_id,
         .listen_port = n->cfg.listen_port, .slots = n->cfg.slots_max, .peers_max = u32_min(SWARM_PEERS_MAX, n->cfg.peers_max),
-        .sequential = add->sequential, .trust = add->trust, .check = add->check,
+        .choke = (enum swarm_choke)n->cfg.choke, .no_optimistic = n->cfg.no_optimistic,
+        .sequential = add->sequential, .random_order = add->random_order, .trust = add->trust, .check = add->check,
         .check_only = add->check_only, .priorities = add->priorities, .resume = add->resume,
     };
     return swarm_new(&t->swarm, &cfg, n->env, n->now);

@@ -126,7 +126,7 @@ void choker_decide(struct choke_row *rows, uint32_t n, const struct choke_config
     for (uint32_t i = 0; i < n; i++)
         regular += rows[i].unchoke;
     // Slots that snubbing left empty become optimistic ones, so that the uplink is used.
-    const uint32_t optimistic_want = cfg->optimistic_slots + (cfg->regular_slots - regular);
+    const uint32_t optimistic_want = cfg->no_optimistic ? 0 : cfg->optimistic_slots + (cfg->regular_slots - regular);
     for (uint32_t i = 0; i < n && !cfg->rotate && optimistic < optimistic_want; i++) {
         if (!rows[i].optimistic || !wants(&rows[i]) || rows[i].unchoke)
             continue;

@@ -40,6 +40,7 @@ struct choke_row {
 struct choke_config {
     enum choke_mode mode;
     uint32_t regular_slots, optimistic_slots;
+    bool no_optimistic;                 // nor instead of a regular slot that stays free
     bool rotate;                        // this round draws new optimistic peers
     bool refill;                        // between rounds: nobody loses a slot, free ones are filled
     uint64_t now;                       // ns

@@ -201,6 +201,21 @@ uint32_t picker_next_sequential(struct picker *p, const uint8_t *has)
     return UINT32_MAX;
 }
 
+uint32_t picker_next_random(struct picker *p, const uint8_t *has)
+{
+    const uint32_t end = level_start(p, LEVEL_NEVER);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < end; i++)
+        n += has == NULL || bits_get(has, p->order[i]);
+    if (n == 0)
+        return UINT32_MAX;
+    uint64_t skip = rng_below(&p->rng, n);
+    for (uint32_t i = 0; i < end; i++)
+        if ((has == NULL || bits_get(has, p->order[i])) && skip-- == 0)
+            return p->order[i];
+    return UINT32_MAX;
+}
+
 uint32_t picker_rarest(const struct picker *p)
 {
     uint32_t rarest = UINT32_MAX;

@@ -46,6 +46,8 @@ static inline bool picker_wants(const struct picker *p, uint32_t i) { return p->
 uint32_t picker_next(struct picker *p, const uint8_t *has, uint32_t has_n);
 // The lowest missing piece that it has.
 uint32_t picker_next_sequential(struct picker *p, const uint8_t *has);
+// Any missing piece that it has, all alike: what rarest first is compared with. Draws once; O(pieces).
+uint32_t picker_next_random(struct picker *p, const uint8_t *has);
 // Copies of the rarest piece at connected peers, seeds included.
 uint32_t picker_rarest(const struct picker *p);
 void picker_check(const struct picker *p);

@@ -204,9 +204,10 @@ static struct piece *pick_new(struct swarm *s, struct swarm_peer *p)
     for (uint32_t i = 0; i < p->allowed_n && p->peer_choking; i++)
         if (peer_has(p, p->allowed[i]) && s->picker.state[p->allowed[i]] == PICKER_MISSING && s->picker.priority[p->allowed[i]] != 0)
             index = p->allowed[i];
+    const uint8_t *const has = p->has_all ? NULL : p->has;
     if (!p->peer_choking)
-        index = s->cfg.sequential ? picker_next_sequential(&s->picker, p->has_all ? NULL : p->has)
-                                  : picker_next(&s->picker, p->has_all ? NULL : p->has, p->has_n);
+        index = s->cfg.sequential ? picker_next_sequential(&s->picker, has)
+            : s->cfg.random_order ? picker_next_random(&s->picker, has) : picker_next(&s->picker, has, p->has_n);
     return index == UINT32_MAX ? NULL : piece_open(s, index);
 }
 

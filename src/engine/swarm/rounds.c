@@ -50,6 +50,17 @@ static void close_round(struct swarm_peer *p)
         p->unasked = 0;
 }
 
+static enum choke_mode mode_of(const struct swarm *s)
+{
+    const bool seed = s->picker.missing_n == 0;
+    switch (s->cfg.choke) {
+    case SWARM_CHOKE_KITH: break;
+    case SWARM_CHOKE_ORIGINAL: return seed ? CHOKE_SEED_FASTEST : CHOKE_LEECH;
+    case SWARM_CHOKE_BLIND: return CHOKE_SEED;
+    }
+    return seed ? CHOKE_SEED : CHOKE_LEECH;
+}
+
 static void decide(struct swarm *s, bool refill, bool rotate)
 {
     struct choke_row rows[SWARM_PEERS_MAX];
@@ -69,8 +80,8 @@ static void decide(struct swarm *s, bool refill, bool rotate)
     else if (!refill)
         s->slots = choker_slots(rows, n, s->slots, uplink_full);
     const struct choke_config cfg = {
-        .mode = s->picker.missing_n == 0 ? CHOKE_SEED : CHOKE_LEECH, .regular_slots = s->slots,
-        .optimistic_slots = u32_max(1, s->slots / 8), .rotate = rotate, .refill = refill, .now = s->now, .piece_len = s->meta->piece_len,
+        .mode = mode_of(s), .regular_slots = s->slots,
+        .optimistic_slots = s->cfg.no_optimistic ? 0 : u32_max(1, s->slots / 8), .no_optimistic = s->cfg.no_optimistic, .rotate = rotate, .refill = refill, .now = s->now, .piece_len = s->meta->piece_len,
     };
     choker_decide(rows, n, &cfg, &s->rng);
     for (uint32_t i = 0; i < n; i++)

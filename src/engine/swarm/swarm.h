@@ -20,6 +20,9 @@ enum {
     SWARM_TX_MIN = 16 * 1024,           // bytes of tx that swarm_poll wants
 };
 
+// As enum node_choke, which explains it.
+enum swarm_choke { SWARM_CHOKE_KITH, SWARM_CHOKE_ORIGINAL, SWARM_CHOKE_BLIND };
+
 struct swarm_config {
     const struct metainfo *meta;        // outlives the swarm
     uint32_t store;                     // its number in jobs and segments
@@ -29,7 +32,9 @@ struct swarm_config {
     uint16_t listen_port;
     uint32_t slots;                     // regular unchoke slots, 0: by the uplink
     uint32_t peers_max;                 // 1 … SWARM_PEERS_MAX
-    bool sequential;
+    enum swarm_choke choke;
+    bool no_optimistic;
+    bool sequential, random_order;
     bool trust, check, check_only;      // as in node_add
     const uint8_t *priorities;          // one for each file or NULL
     struct slice resume;                // read during swarm_new only

@@ -42,6 +42,18 @@ static void the_four_best_givers_and_one_by_luck(void **state)
     assert_int_equal(count(rows, 7), 5);
 }
 
+// What the optimistic unchoke is compared with: nobody by luck, not even into a slot that snubbing left empty.
+static void without_luck_only_givers(void **state)
+{
+    UNUSED_STATE(state);
+    struct choke_row rows[6];
+    for (uint32_t i = 0; i < 6; i++)
+        rows[i] = (struct choke_row){.id = i, .interested = true, .gave = 10 + i, .snubbed = i >= 3, .net = i};
+    decide(rows, 6, LEECH(.optimistic_slots = 0, .no_optimistic = true, .rotate = true));
+    for (uint32_t i = 0; i < 6; i++)
+        assert_int_equal(rows[i].unchoke, i < 3);
+}
+
 // A peer that wants nothing takes no slot, however much it gave.
 static void who_is_not_interested_takes_no_slot(void **state)
 {
@@ -187,7 +199,7 @@ static void the_idle_keep_no_slot(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_four_best_givers_and_one_by_luck), cmocka_unit_test(who_is_not_interested_takes_no_slot),
+        cmocka_unit_test(the_four_best_givers_and_one_by_luck), cmocka_unit_test(who_is_not_interested_takes_no_slot), cmocka_unit_test(without_luck_only_givers),
         cmocka_unit_test(the_snubbed_are_served_by_luck_only),  cmocka_unit_test(the_optimistic_one_stays_three_rounds),
         cmocka_unit_test(luck_favours_newcomers),               cmocka_unit_test(luck_spreads_over_networks),
         cmocka_unit_test(refilling_takes_from_nobody),          cmocka_unit_test(a_seed_serves_in_rotation),

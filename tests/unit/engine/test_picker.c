@@ -84,6 +84,28 @@ static void only_what_the_peer_has(void **state)
     picker_done(&p);
 }
 
+// What rarest first is compared with: every missing piece that the peer has is as likely, and no other is picked.
+static void random_order_knows_no_rarity(void **state)
+{
+    UNUSED_STATE(state);
+    struct picker p;
+    assert_int_equal(picker_init(&p, &test_mem, 16, 5), ERR_OK);
+    for (uint32_t i = 0; i < 8; i++)
+        picker_inc(&p, i);                              // the others are rarer
+    picker_set_state(&p, 3, PICKER_HAD);
+    const uint8_t has[] = {0xff, 0x80};
+    uint32_t seen[16] = {0};
+    for (uint32_t i = 0; i < 800; i++)
+        seen[picker_next_random(&p, has)]++;
+    for (uint32_t i = 0; i < 16; i++) {
+        const bool possible = i <= 8 && i != 3;
+        assert_true(possible ? seen[i] > 60 && seen[i] < 140 : seen[i] == 0);
+    }
+    const uint8_t none[] = {0x10, 0};
+    assert_int_equal(picker_next_random(&p, none), UINT32_MAX);
+    picker_done(&p);
+}
+
 static void sequential_is_in_order(void **state)
 {
     UNUSED_STATE(state);
@@ -127,7 +149,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_rarest_comes_first), cmocka_unit_test(the_first_pieces_are_random), cmocka_unit_test(priority_beats_rarity),
-        cmocka_unit_test(only_what_the_peer_has), cmocka_unit_test(sequential_is_in_order),      cmocka_unit_test(any_history_keeps_the_order),
+        cmocka_unit_test(only_what_the_peer_has), cmocka_unit_test(sequential_is_in_order), cmocka_unit_test(random_order_knows_no_rarity),      cmocka_unit_test(any_history_keeps_the_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
