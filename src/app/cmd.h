@@ -18,6 +18,8 @@ int cmd_create(struct app *a);
 int cmd_show(struct app *a);
 int cmd_verify(struct app *a);
 int cmd_tracker(struct app *a);
+// Becomes the program kith-lab: argv without `kith` goes to it. Returns only if that fails.
+int cmd_lab(struct talk *t, char **argv);
 
 // Reads and checks a torrent file and says what is wrong with it. On success *out is to be freed.
 MUST_USE int torrent_load(struct app *a, const char *path, struct metainfo *out);

@@ -3,7 +3,7 @@
 
 #include "app/cmd.h"
 #include "app/making.h"
-#include "app/units.h"
+#include "base/units.h"
 
 static void report(struct app *a, const struct making *m, const char *path)
 {

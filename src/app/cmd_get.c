@@ -10,7 +10,7 @@
 #include "app/link.h"
 #include "app/select.h"
 #include "app/session.h"
-#include "app/units.h"
+#include "base/units.h"
 #include "plat/file.h"
 
 enum { PRIORITY_NORMAL = 4, READ_LEN = 1 << 18 };

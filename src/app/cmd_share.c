@@ -8,7 +8,7 @@
 #include "app/cmd.h"
 #include "app/making.h"
 #include "app/session.h"
-#include "app/units.h"
+#include "base/units.h"
 
 static void announce(struct app *a, const struct metainfo *m, const char *torrent)
 {

@@ -4,7 +4,7 @@
 
 #include "app/cmd.h"
 #include "app/link.h"
-#include "app/units.h"
+#include "base/units.h"
 
 static json_t *json_urls(const struct metainfo_url *urls, uint32_t n, bool tiers)
 {

@@ -8,7 +8,7 @@
 #include "app/hashing.h"
 #include "app/interrupt.h"
 #include "app/progress.h"
-#include "app/units.h"
+#include "base/units.h"
 #include "plat/file.h"
 
 enum file_state { FILE_GOOD, FILE_DAMAGED, FILE_MISSING, FILE_SIZE, FILE_UNREADABLE };

@@ -53,6 +53,13 @@ static const char *const examples[COMMANDS_N][EXAMPLES_N][2] = {
         {"kith tracker --whitelist hashes.txt", "only these; kill -HUP reads the file again"},
         {"kith tracker --interval 10m --json", "statistics as JSON lines"},
     },
+    [CMD_LAB] = {
+        {"kith lab list", "what there is to see"},
+        {"kith lab run flash.scn", "run a scenario of your own"},
+        {"kith lab run flash.scn --expand", "every node of it as a line of its own"},
+        {"kith lab trace flash.scn --tsv", "what happened, record by record"},
+        {"kith lab help", "all of its commands and options"},
+    },
     [CMD_HELP] = {
         {"kith help get", "explain `kith get`"},
         {"kith get --help", "the same"},
@@ -80,7 +87,7 @@ static const struct {
 
 static bool has(const struct option_row *r, enum command c)
 {
-    return c != CMD_NONE && c != CMD_HELP && c != CMD_VERSION ? (r->commands >> c & 1) != 0 : r->commands == IN_ALL;
+    return c == CMD_LAB ? false : c != CMD_NONE && c != CMD_HELP && c != CMD_VERSION ? (r->commands >> c & 1) != 0 : r->commands == IN_ALL;
 }
 
 static void print_examples(FILE *to, enum command c)

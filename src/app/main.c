@@ -51,6 +51,10 @@ static int help(struct app *a)
         for (unsigned i = CMD_NONE + 1; i < COMMANDS_N; i++)
             if (strcmp(command_name((enum command)i), topic) == 0)
                 c = (enum command)i;
+        if (c == CMD_LAB) {
+            char lab[] = "lab", word[] = "help", *argv[] = {lab, word, NULL};
+            return cmd_lab(&a->talk, argv);
+        }
         if (c == CMD_NONE)
             return talk_fail(&a->talk, FAIL_USAGE, "`kith help` lists the commands", "no command %s", topic);
     }
@@ -86,6 +90,8 @@ static int run(struct app *a)
     case CMD_SHOW: return cmd_show(a);
     case CMD_VERIFY: return cmd_verify(a);
     case CMD_TRACKER: return cmd_tracker(a);
+    case CMD_LAB:
+        return talk_fail(&a->talk, FAIL_USAGE, "write `kith lab ...`", "`lab` comes first, its options behind it");
     case CMD_NONE: case CMD_HELP: case CMD_VERSION: case COMMANDS_N: break;
     }
     return fail_status(FAIL_INTERNAL);
@@ -105,6 +111,8 @@ int main(int argc, char **argv)
     (void)setlocale(LC_CTYPE, "");
     (void)signal(SIGPIPE, SIG_IGN);
     talk_init(&a.talk, stdout, stderr);
+    if (argc > 1 && strcmp(argv[1], "lab") == 0)
+        return cmd_lab(&a.talk, argv + 1);
     const enum err e = options_parse(&a.options, argc, argv, why, hint);
     set_up_talk(&a);
     int status = e == ERR_OK ? run(&a) : talk_fail(&a.talk, e == ERR_NOMEM ? FAIL_INTERNAL : FAIL_USAGE, hint[0] != 0 ? hint : NULL, "%s", why);

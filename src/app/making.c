@@ -10,7 +10,7 @@
 #include "app/hashing.h"
 #include "app/interrupt.h"
 #include "app/progress.h"
-#include "app/units.h"
+#include "base/units.h"
 #include "codec/create.h"
 
 // Arrays that live from listing to writing.

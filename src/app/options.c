@@ -3,7 +3,8 @@
 
 #include <stdlib.h>
 
-#include "app/units.h"
+#include "base/near.h"
+#include "base/units.h"
 #include "codec/url.h"
 
 #define ROW(kind, long_name, short_name, argument, member, in, text) \
@@ -46,59 +47,21 @@ const char *command_line(enum command c)
 
 // ---- did you mean
 
-enum { NAME_MAX_COMPARED = 24 };
-
-// Edit distance (Levenshtein, and neighbours in the wrong order are one mistake); long names are as far as can be.
-static unsigned distance(const char *a, const char *b)
-{
-    const size_t n = strlen(a), m = strlen(b);
-    if (n > NAME_MAX_COMPARED || m > NAME_MAX_COMPARED)
-        return UINT32_MAX;
-    unsigned t[NAME_MAX_COMPARED + 1][NAME_MAX_COMPARED + 1];
-    for (unsigned j = 0; j <= m; j++)
-        t[0][j] = j;
-    for (unsigned i = 1; i <= n; i++) {
-        t[i][0] = i;
-        for (unsigned j = 1; j <= m; j++) {
-            const unsigned other = u32_min(t[i - 1][j], t[i][j - 1]) + 1, same = t[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
-            t[i][j] = u32_min(other, same);
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-                t[i][j] = u32_min(t[i][j], t[i - 2][j - 2] + 1);
-        }
-    }
-    return t[n][m];
-}
-
-// Takes `name` for the best so far if it is near to what was written.
-static void consider(const char *written, const char *name, const char **best, unsigned *best_distance)
-{
-    unsigned d = distance(written, name);
-    const size_t n = strlen(written);
-    if (n >= 3 && strncmp(written, name, n) == 0)
-        d = 1;                                      // the front of a name is meant to be that name
-    if (d < *best_distance && d <= 1 + strlen(name) / 4) {
-        *best = name;
-        *best_distance = d;
-    }
-}
-
 static const char *nearest_option(const char *written, enum command c)
 {
-    const char *best = NULL;
-    unsigned d = UINT32_MAX;
+    struct near near = {.written = written};
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         if (c == CMD_NONE || (rows[i].commands >> c & 1) != 0)
-            consider(written, rows[i].name, &best, &d);
-    return best;
+            near_consider(&near, rows[i].name);
+    return near.best;
 }
 
 static const char *nearest_command(const char *written)
 {
-    const char *best = NULL;
-    unsigned d = UINT32_MAX;
+    struct near near = {.written = written};
     for (unsigned c = CMD_NONE + 1; c < COMMANDS_N; c++)
-        consider(written, commands[c].name, &best, &d);
-    return best;
+        near_consider(&near, commands[c].name);
+    return near.best;
 }
 
 // ---- parsing
@@ -293,7 +256,7 @@ static enum err check_args(struct parser *p)
     case CMD_GET: case CMD_SHARE: case CMD_CREATE: case CMD_SHOW: least = most = 1; break;
     case CMD_VERIFY: least = most = 2; break;
     case CMD_HELP: most = 1; break;
-    case CMD_NONE: case CMD_TRACKER: case CMD_VERSION: case COMMANDS_N: break;
+    case CMD_NONE: case CMD_TRACKER: case CMD_LAB: case CMD_VERSION: case COMMANDS_N: break;
     }
     if (o->args.n >= least && o->args.n <= most)
         return ERR_OK;

@@ -12,6 +12,7 @@
     X(CMD_SHOW, "show", "FILE.torrent|MAGNET", "print what a torrent file or magnet link says") \
     X(CMD_VERIFY, "verify", "FILE.torrent DIR", "compare files with their torrent") \
     X(CMD_TRACKER, "tracker", "", "run a tracker, HTTP and UDP") \
+    X(CMD_LAB, "lab", "EXPERIMENT | COMMAND", "thousands of nodes in a simulated internet") \
     X(CMD_HELP, "help", "[COMMAND]", "explain a command") \
     X(CMD_VERSION, "version", "", "print the version")
 

@@ -6,7 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "app/units.h"
+#include "base/units.h"
 
 void progress_init(struct progress *p, struct talk *talk, enum progress_mode mode)
 {

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "app/interrupt.h"
-#include "app/units.h"
+#include "base/units.h"
 
 enum {
     PORT_DEFAULT = 51413,               // Transmission's: router guides know it

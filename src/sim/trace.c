@@ -37,6 +37,8 @@ void trace_add(struct trace *t, const struct trace_record *r)
     t->hash = absorb(h, r->b);
     t->ring[t->count & (t->ring_n - 1)] = *r;
     t->count++;
+    if (t->sink != NULL)
+        t->sink(t->sink_ctx, r);
 }
 
 uint32_t trace_kept(const struct trace *t)
@@ -61,6 +63,12 @@ static const char *const names[TRACE_TYPES] = {
     [TRACE_RESOLVE] = "resolve", [TRACE_SAVE] = "save", [TRACE_SAVED] = "saved", [TRACE_EVENT] = "event",
     [TRACE_ACTION] = "action", [TRACE_HOSTILE] = "hostile", [TRACE_CRASH_PAGE] = "crash-page",
 };
+
+const char *trace_name(enum trace_type type)
+{
+    ASSERT(type < TRACE_TYPES);
+    return names[type];
+}
 
 void trace_line(const struct trace_record *r, struct wr *w)
 {

@@ -43,6 +43,8 @@ struct trace {
     uint64_t hash, count;               // over all records since the start
     struct trace_record *ring;
     uint32_t ring_n;                    // a power of two
+    void (*sink)(void *ctx, const struct trace_record *r);      // gets every record; NULL: nobody
+    void *sink_ctx;
     const struct mem *mem;
 };
 
@@ -54,5 +56,7 @@ void trace_add(struct trace *t, const struct trace_record *r);
 const struct trace_record *trace_last(const struct trace *t, uint32_t i);
 // How many records trace_last has.
 uint32_t trace_kept(const struct trace *t);
+// The word for a type.
+const char *trace_name(enum trace_type type);
 // One line of text for a record, without newline; for people only.
 void trace_line(const struct trace_record *r, struct wr *w);

@@ -2,29 +2,13 @@
 #pragma once
 #include "test.h"
 
-#include "sim/world.h"
-
-enum { LAB_FILES_MAX = 16, LAB_TORRENTS_MAX = 8 };
+#include "lab/stage.h"
 
 struct lab {
-    struct world *world;
-    struct mem mem, pages;
-    struct env env;
-    size_t used;                        // bytes lent to the world
-    void *arena;
-    size_t arena_len;
-    struct metainfo metas[LAB_TORRENTS_MAX];
-    uint32_t torrents_n;
+    struct stage stage;
+    struct world *world;                // the stage's
     const char *name;
     bool failed;
-};
-
-struct lab_torrent {
-    bool v1, v2;
-    uint32_t piece_len;
-    const uint64_t *lens;
-    uint32_t files_n;
-    const char *tracker;                // NULL: none
 };
 
 // The seed: KITH_SEED from the environment is mixed into it, so that soak runs differ.
@@ -34,7 +18,7 @@ uint64_t lab_close(struct lab *l);
 // The same without judging.
 void lab_free(struct lab *l);
 // Makes the torrent file, reads it back, gives it to the world.
-uint32_t lab_torrent(struct lab *l, const struct lab_torrent *t);
+uint32_t lab_torrent(struct lab *l, const struct stage_torrent *t);
 // Prints what an oracle said and the end of the trace, and fails the test; nothing if none fired.
 void lab_expect_good(struct lab *l);
 // Prints the same if ok is false, then fails.
@@ -43,7 +27,7 @@ void lab_expect(struct lab *l, bool ok, const char *what);
 struct node_torrent_stats lab_stats(const struct lab *l, uint32_t host, uint32_t want);
 // A tracker for the lab, as its own host: the first of the world, so that its address is LAB_TRACKER.
 uint32_t lab_tracker(struct lab *l);
-#define LAB_TRACKER "http://10.0.0.1:6969/announce"
+#define LAB_TRACKER STAGE_TRACKER
 
 #define KBPS(n) ((uint64_t)(n) * 1000)
 
@@ -51,7 +35,7 @@ uint32_t lab_tracker(struct lab *l);
 struct lab_swarm {
     const char *name;
     struct world_config world;
-    struct lab_torrent torrent;
+    struct stage_torrent torrent;
     struct host_config seed, leech;
     uint32_t seeds, leeches;
     bool tracker;                       // host 0 is a tracker; its address is in the torrent

@@ -36,7 +36,7 @@ int main(void)
     s.name = "v1-poison";
     run(&s, HOSTILE_POISON);
     s.name = "hybrid-files";
-    s.torrent = (struct lab_torrent){.v1 = true, .v2 = true, .piece_len = 32768, .lens = files, .files_n = ARRAY_LEN(files)};
+    s.torrent = (struct stage_torrent){.v1 = true, .v2 = true, .piece_len = 32768, .lens = files, .files_n = ARRAY_LEN(files)};
     run(&s, HOSTILE_LIAR);
     s.name = "v2-bytes";
     s.torrent.v1 = false;

@@ -3,7 +3,7 @@
 
 static const uint64_t many[] = {0, 1, 16384, 70000, 0, 65536, 131073, 5, 300001}, one[] = {123457}, tiny[] = {1}, exact[] = {131072};
 
-static uint64_t share(const char *name, const struct lab_torrent *t, enum payload_mode mode)
+static uint64_t share(const char *name, const struct stage_torrent *t, enum payload_mode mode)
 {
     const struct lab_swarm s = {.name = name, .world = {.seed = 21, .payload = mode, .latency = 15 * NSEC_MS, .check = true},
         .torrent = *t, .seed = {.up_bps = KBPS(300)}, .leech = {.up_bps = KBPS(100), .dials = 4}, .seeds = 1, .leeches = 4};
@@ -27,7 +27,7 @@ static void every_shape_is_shared(void **state)
         for (int v = 1; v <= 3; v++) {
             char name[40];
             snprintf(name, sizeof name, "%s %s", versions[v], shapes[i].name);
-            const struct lab_torrent t = {.v1 = (v & 1) != 0, .v2 = (v & 2) != 0, .piece_len = 32768, .lens = shapes[i].lens, .files_n = shapes[i].n};
+            const struct stage_torrent t = {.v1 = (v & 1) != 0, .v2 = (v & 2) != 0, .piece_len = 32768, .lens = shapes[i].lens, .files_n = shapes[i].n};
             const uint64_t ref = share(name, &t, PAYLOAD_REF), bytes = share(name, &t, PAYLOAD_BYTES);
             assert_int_equal(ref, bytes);
         }
@@ -37,7 +37,7 @@ static void every_shape_is_shared(void **state)
 static void an_odd_piece_length_is_shared(void **state)
 {
     UNUSED_STATE(state);
-    const struct lab_torrent t = {.v1 = true, .piece_len = 50000, .lens = many, .files_n = ARRAY_LEN(many)};
+    const struct stage_torrent t = {.v1 = true, .piece_len = 50000, .lens = many, .files_n = ARRAY_LEN(many)};
     share("odd piece length", &t, PAYLOAD_REF);
 }
 

@@ -7,7 +7,7 @@
 enum { FILE_LEN = 1000000 };
 
 static const uint64_t one_file[] = {FILE_LEN};
-static const struct lab_torrent one = {.v1 = true, .piece_len = 65536, .lens = one_file, .files_n = 1};
+static const struct stage_torrent one = {.v1 = true, .piece_len = 65536, .lens = one_file, .files_n = 1};
 
 static const uint32_t the_seed = 0;
 
@@ -145,7 +145,7 @@ static void loss_costs_what_it_should(void **state)
 {
     UNUSED_STATE(state);
     static const uint64_t big[] = {40000000};
-    const struct lab_torrent t40 = {.v1 = true, .piece_len = MIB, .lens = big, .files_n = 1};
+    const struct stage_torrent t40 = {.v1 = true, .piece_len = MIB, .lens = big, .files_n = 1};
     struct lab l;
     const struct world_config cfg = {.seed = 1, .latency = 50 * NSEC_MS, .loss_ppm = 1000, .window_bytes = 16 * MIB};
     lab_open(&l, __func__, &cfg);
@@ -266,7 +266,7 @@ static void the_judges_fire(void **state)
             world_run(l.world, 5 * NSEC_MS);
         struct disk_file *f = disk_file(&l.world->hosts[0]->disk, 0, 0, 1, FILE_LEN);
         const struct extent rot = {.pos = 70000, .len = 1, .off = 70000, .content = CONTENT_FIRST, .taint = 1};
-        extents_put(&f->now, &l.mem, &rot);
+        extents_put(&f->now, &l.stage.mem, &rot);
         assert_false(world_run(l.world, 100 * NSEC_S));
         assert_non_null(strstr(l.world->failure, late ? "not the torrent's" : "claims piece 1"));
         l.world->failure[0] = '\0';

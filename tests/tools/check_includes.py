@@ -11,6 +11,7 @@ LAYERS = {
     "engine": {"base", "crypto", "codec", "engine"},
     "plat": {"base", "plat"},
     "sim": {"base", "crypto", "codec", "engine", "sim"},
+    "lab": {"base", "crypto", "codec", "engine", "sim", "lab"},
     "app": {"base", "crypto", "codec", "engine", "plat", "app"},
 }
 ROOMS = {"swarm", "find", "reach", "call", "stream", "edge", "node"}      # of engine; only node knows the others

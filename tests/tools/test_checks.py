@@ -33,7 +33,7 @@ def expect(what, problems, words):
 
 def test_includes(_root, _cc):
     headers = ("base/a.h", "crypto/a.h", "codec/a.h", "engine/io.h", "engine/swarm/a.h", "engine/find/a.h",
-               "engine/node/a.h", "plat/a.h", "sim/a.h", "app/a.h")
+               "engine/node/a.h", "plat/a.h", "sim/a.h", "lab/a.h", "app/a.h")
     cases = [
         ("base/x.c", '"base/a.h"', None), ("base/x.c", '"crypto/a.h"', "base must not include crypto"),
         ("base/x.c", "<string.h>", None), ("base/x.c", "<unistd.h>", "<unistd.h>"), ("crypto/x.c", "<openssl/sha.h>", None),
@@ -46,6 +46,9 @@ def test_includes(_root, _cc):
         ("plat/x.c", '"codec/a.h"', "plat must not include codec"), ("plat/x.c", "<uv.h>", None),
         ("sim/x.c", '"plat/a.h"', "sim must not include plat"), ("sim/x.c", '"engine/node/a.h"', None),
         ("sim/x.c", "<pthread.h>", "<pthread.h>"), ("app/x.c", '"sim/a.h"', "app must not include sim"),
+        ("app/x.c", '"lab/a.h"', "app must not include lab"), ("lab/x.c", '"sim/a.h"', None),
+        ("lab/x.c", '"plat/a.h"', "lab must not include plat"), ("lab/x.c", '"app/a.h"', "lab must not include app"),
+        ("sim/x.c", '"lab/a.h"', "sim must not include lab"), ("lab/x.c", "<unistd.h>", None),
         ("app/x.c", '"engine/node/a.h"', None), ("engine/swarm/x.c", '"a.h"', "not written from src/"),
         ("engine/swarm/x.c", '"../find/a.h"', "not written from src/"), ("engine/garage/x.c", '"base/a.h"', "no room of that name"),
         ("misc/x.c", '"base/a.h"', "not in a layer"),

@@ -80,8 +80,8 @@ static void decide(struct swarm *s, bool refill, bool rotate)
     else if (!refill)
         s->slots = choker_slots(rows, n, s->slots, uplink_full);
     const struct choke_config cfg = {
-        .mode = mode_of(s), .regular_slots = s->slots,
-        .optimistic_slots = s->cfg.no_optimistic ? 0 : u32_max(1, s->slots / 8), .no_optimistic = s->cfg.no_optimistic, .rotate = rotate, .refill = refill, .now = s->now, .piece_len = s->meta->piece_len,
+        .mode = mode_of(s), .regular_slots = s->slots, .optimistic_slots = s->cfg.no_optimistic ? 0 : u32_max(1, s->slots / 8),
+        .no_optimistic = s->cfg.no_optimistic, .rotate = rotate, .refill = refill, .now = s->now, .piece_len = s->meta->piece_len,
     };
     choker_decide(rows, n, &cfg, &s->rng);
     for (uint32_t i = 0; i < n; i++)

@@ -5,7 +5,7 @@
 #include "app/options.h"
 #include "app/progress.h"
 #include "app/select.h"
-#include "app/units.h"
+#include "base/units.h"
 
 // ---- units
 
@@ -200,7 +200,8 @@ static void table_and_help_agree(void **state)
         assert_non_null(strstr(text, "examples:"));
         for (size_t i = 0; i < n; i++) {
             snprintf(wanted, sizeof wanted, "--%s ", rows[i].name);
-            assert_int_equal(strstr(text, wanted) != NULL && strstr(text, rows[i].help) != NULL, (rows[i].commands >> c & 1) != 0);
+            const bool takes = c != CMD_LAB && (rows[i].commands >> c & 1) != 0;        // the laboratory reads its own command line
+            assert_int_equal(strstr(text, wanted) != NULL && strstr(text, rows[i].help) != NULL, takes);
         }
         free(text);
     }

@@ -1,8 +1,7 @@
 // See units.h.
-#include "app/units.h"
+#include "base/units.h"
 
 #include <stdio.h>
-#include <strings.h>
 
 enum { DECIMALS_MAX = 6 };
 
@@ -108,9 +107,18 @@ enum err units_parse_size(const char *text, uint64_t *out)
     return times(d, unit, out);
 }
 
+// text begins with `word` (lower case), in either case.
+static bool begins(const char *text, const char *word)
+{
+    for (; *word != 0; text++, word++)
+        if (*text != *word && *text != *word - 'a' + 'A')
+            return false;
+    return true;
+}
+
 enum err units_parse_rate(const char *text, uint64_t *out)
 {
-    if (strcasecmp(text, "none") == 0 || strcasecmp(text, "unlimited") == 0) {
+    if ((begins(text, "none") && text[4] == 0) || (begins(text, "unlimited") && text[9] == 0)) {
         *out = 0;
         return ERR_OK;
     }
@@ -124,7 +132,7 @@ enum err units_parse_rate(const char *text, uint64_t *out)
     const char *bits = text + (n > 0);
     uint64_t unit = 0;
     bool is_bits = false;
-    if (strncasecmp(bits, "bit", 3) == 0) {
+    if (begins(bits, "bit")) {
         is_bits = true;
         unit = power(1000, n);
         text = bits + 3;

@@ -1,0 +1,27 @@
+// The commands of `kith lab` and what they share.
+#pragma once
+#include "lab/run.h"
+
+// As the codes of `kith help exit`.
+enum lab_status { LAB_DONE = 0, LAB_FAILED = 1, LAB_USAGE = 2, LAB_NOT_FOUND = 3, LAB_IO = 8 };
+
+struct lab_options {
+    const char *words[2];               // the command and its argument
+    uint32_t words_n;
+    bool quick, tsv, help, expand, check, big;
+    uint64_t seed, seeds, runs;
+    nsec budget;
+    const char *out, *class;
+};
+
+extern const struct mem lab_heap;       // the C library's
+
+int lab_run(const struct lab_options *o);
+int lab_trace(const struct lab_options *o);
+
+// Says on stderr what went wrong, in one line; returns status.
+FORMAT(2, 3) int lab_say(enum lab_status status, const char *fmt, ...);
+// Reads a whole file, at most max bytes. *out is to be freed. Says what is wrong.
+MUST_USE int lab_read(const char *path, size_t max, struct buf *out);
+// Reads a scenario and says what is wrong with it. out needs scenario_done in every case.
+MUST_USE int lab_load(const char *path, struct scenario *out);

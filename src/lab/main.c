@@ -1,0 +1,214 @@
+// kith-lab: the laboratory, as a program of its own; `kith lab` runs it. The simulator never meets the real host.
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/near.h"
+#include "base/units.h"
+#include "lab/cli.h"
+
+static void *heap_resize(void *ctx, void *p, size_t old_n, size_t new_n)
+{
+    (void)ctx;
+    (void)old_n;
+    if (new_n == 0) {
+        free(p);
+        return NULL;
+    }
+    return realloc(p, new_n);
+}
+
+const struct mem lab_heap = {.resize = heap_resize};
+
+int lab_say(enum lab_status status, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    (void)fputs("kith lab: ", stderr);
+    (void)vfprintf(stderr, fmt, args);
+    (void)fputs("\n", stderr);
+    va_end(args);
+    return (int)status;
+}
+
+int lab_read(const char *path, size_t max, struct buf *out)
+{
+    FILE *f = fopen(path, "rb");
+    if (f == NULL)
+        return lab_say(errno == ENOENT ? LAB_NOT_FOUND : LAB_IO, "cannot open %s: %s", path, strerror(errno));
+    *out = (struct buf){.p = malloc(max + 1), .cap = max + 1};
+    if (out->p != NULL)
+        out->n = fread(out->p, 1, max + 1, f);
+    const bool failed = ferror(f) != 0;
+    (void)fclose(f);
+    if (out->p == NULL)
+        return lab_say(LAB_FAILED, "not enough memory");
+    if (!failed && out->n <= max)
+        return LAB_DONE;
+    free(out->p);
+    out->p = NULL;
+    return failed ? lab_say(LAB_IO, "cannot read %s", path) : lab_say(LAB_USAGE, "%s is longer than %zu bytes", path, max);
+}
+
+int lab_load(const char *path, struct scenario *out)
+{
+    struct buf text;
+    scenario_init(out, &lab_heap);
+    const int status = lab_read(path, SCENARIO_BYTES_MAX, &text);
+    if (status != LAB_DONE)
+        return status;
+    char why[SCENARIO_WHY_MAX];
+    const enum err e = scenario_parse(out, &lab_heap, path, buf_slice(&text), why);
+    free(text.p);
+    return e == ERR_OK ? LAB_DONE : lab_say(LAB_USAGE, "%s", why);
+}
+
+// ---- the command line
+
+struct command {
+    const char *name, *args, *line;
+    int (*run)(const struct lab_options *o);
+    uint32_t words;                     // behind the name
+};
+
+static int list(const struct lab_options *o);
+static int help(const struct lab_options *o);
+
+static const struct command commands[] = {
+    {"list", "", "the experiments and the scenario language, in short", list, 0},
+    {"run", "FILE.scn", "run one scenario and print what came out", lab_run, 1},
+    {"trace", "FILE.scn", "print every record of its trace", lab_trace, 1},
+    {"help", "", "this", help, 0},
+};
+
+static int help(const struct lab_options *o)
+{
+    (void)o;
+    (void)puts("usage: kith lab COMMAND [argument] [option...]\n\n"
+               "Whole nodes, hundreds and thousands of them, in a simulated internet. Same seed, same run.\n\ncommands:");
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        (void)printf("  %-9s %-10s %s\n", commands[i].name, commands[i].args, commands[i].line);
+    (void)puts("\noptions:\n"
+               "  --seed N      seed of the run: instead of the scenario's\n"
+               "  --expand      run: print the scenario, every node and arrival a line of its own, and do not run it\n"
+               "  --check       run: check the invariants of every engine after every step (slow)\n"
+               "  --tsv         trace: tab-separated columns\n"
+               "  --help, -h    this\n\n"
+               "examples:\n"
+               "  kith lab list\n"
+               "  kith lab run tests/scenario/flash.scn\n"
+               "  kith lab run tests/scenario/flash.scn --expand\n"
+               "  kith lab trace tests/scenario/flash.scn --tsv | grep crash\n\n"
+               "Exit codes: 0 done, 1 a gate missed or an oracle fired, 2 wrong usage or a bad scenario, 3 no such file, 8 cannot read or write.");
+    return LAB_DONE;
+}
+
+static int list(const struct lab_options *o)
+{
+    (void)o;
+    (void)puts("faults of scenarios (`at TIME fault NAME node=WHOM ...`):");
+    for (uint32_t i = 0; i < fault_kinds_n; i++) {
+        const struct fault_kind *k = &fault_kinds[i];
+        (void)printf("  %-10s %s", k->name, k->help);
+        for (uint32_t a = 0; a < FAULT_ARGS_MAX && k->args[a].name != NULL; a++)
+            (void)printf("%s%s=", a == 0 ? "; " : " ", k->args[a].name);
+        (void)puts("");
+    }
+    return LAB_DONE;
+}
+
+// The value behind an option; NULL: there is none, and it was said.
+static const char *value_of(int argc, char **argv, int *i)
+{
+    if (*i + 1 < argc)
+        return argv[++*i];
+    (void)lab_say(LAB_USAGE, "%s wants a value", argv[*i]);
+    return NULL;
+}
+
+static bool read_count(const char *name, const char *text, uint64_t max, uint64_t *out)
+{
+    if (text != NULL && dec_parse(slice_str(text), max, out) == ERR_OK)
+        return true;
+    if (text != NULL)
+        (void)lab_say(LAB_USAGE, "%s %s: write a number up to %llu", name, text, (unsigned long long)max);
+    return false;
+}
+
+static bool read_option(struct lab_options *o, int argc, char **argv, int *i)
+{
+    static const char *const names[] = {"--quick", "--tsv", "--help", "--expand", "--check", "--big", "--seed", "--seeds", "--runs", "--budget",
+        "--out", "--class"};
+    const char *a = argv[*i];
+    bool *const flags[] = {&o->quick, &o->tsv, &o->help, &o->expand, &o->check, &o->big};
+    if (strcmp(a, "-h") == 0) {
+        o->help = true;
+        return true;
+    }
+    for (size_t k = 0; k < ARRAY_LEN(flags); k++)
+        if (strcmp(a, names[k]) == 0) {
+            *flags[k] = true;
+            return true;
+        }
+    if (strcmp(a, "--seed") == 0)
+        return read_count(a, value_of(argc, argv, i), UINT64_MAX, &o->seed);
+    if (strcmp(a, "--seeds") == 0)
+        return read_count(a, value_of(argc, argv, i), 1000, &o->seeds);
+    if (strcmp(a, "--runs") == 0)
+        return read_count(a, value_of(argc, argv, i), 100000000, &o->runs);
+    if (strcmp(a, "--out") == 0)
+        return (o->out = value_of(argc, argv, i)) != NULL;
+    if (strcmp(a, "--class") == 0)
+        return (o->class = value_of(argc, argv, i)) != NULL;
+    if (strcmp(a, "--budget") == 0) {
+        const char *v = value_of(argc, argv, i);
+        if (v != NULL && units_parse_time(v, &o->budget) == ERR_OK)
+            return true;
+        return v != NULL && lab_say(LAB_USAGE, "--budget %s: write a time such as 30s or 5m", v) == LAB_DONE;
+    }
+    struct near near = {.written = a};
+    for (size_t k = 0; k < ARRAY_LEN(names); k++)
+        near_consider(&near, names[k]);
+    (void)lab_say(LAB_USAGE, near.best != NULL ? "unknown option %s; did you mean %s?" : "unknown option %s", a, near.best);
+    return false;
+}
+
+static int dispatch(const struct lab_options *o)
+{
+    struct near near = {.written = o->words[0]};
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+        near_consider(&near, commands[i].name);
+        if (strcmp(commands[i].name, o->words[0]) != 0)
+            continue;
+        if (o->help)
+            return help(o);
+        if (o->words_n - 1 != commands[i].words)
+            return lab_say(LAB_USAGE, "usage: kith lab %s %s", commands[i].name, commands[i].args);
+        return commands[i].run(o);
+    }
+    if (near.best != NULL)
+        return lab_say(LAB_USAGE, "no experiment or command %s; did you mean %s?", o->words[0], near.best);
+    return lab_say(LAB_USAGE, "no experiment or command %s; `kith lab list` lists them", o->words[0]);
+}
+
+int main(int argc, char **argv)
+{
+    struct lab_options o = {0};
+    for (int i = 1; i < argc; i++) {
+        if (argv[i][0] == '-' && argv[i][1] != '\0') {
+            if (!read_option(&o, argc, argv, &i))
+                return LAB_USAGE;
+        } else if (o.words_n == ARRAY_LEN(o.words)) {
+            return lab_say(LAB_USAGE, "one word too many: %s", argv[i]);
+        } else {
+            o.words[o.words_n++] = argv[i];
+        }
+    }
+    int status = o.words_n == 0 ? help(&o) : dispatch(&o);
+    if (o.words_n == 0 && !o.help)
+        status = LAB_USAGE;
+    if (fflush(stdout) != 0 || ferror(stdout))
+        return status != 0 ? status : lab_say(LAB_IO, "cannot write to standard output");
+    return status;
+}

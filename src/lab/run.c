@@ -1,0 +1,301 @@
+// See run.h.
+#include "lab/run.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lab/scenario_int.h"
+
+#define END_DEFAULT (3600 * NSEC_S)
+#define CHUNK NSEC_S                    // of virtual time between two looks at whether all is done
+
+const struct field result_metrics[METRICS_N] = {
+    [METRIC_DONE] = {.name = "done", .type = FIELD_SHARE},
+    [METRIC_MEAN] = {.name = "mean", .type = FIELD_TIME},
+    [METRIC_P50] = {.name = "p50", .type = FIELD_TIME},
+    [METRIC_P95] = {.name = "p95", .type = FIELD_TIME},
+    [METRIC_MAX] = {.name = "max", .type = FIELD_TIME},
+    [METRIC_WASTE] = {.name = "waste", .type = FIELD_SHARE},
+};
+
+void result_done(struct result *r)
+{
+    if (r->mem != NULL)
+        mem_free(r->mem, r->groups, r->groups_n * sizeof *r->groups);
+    *r = (struct result){0};
+}
+
+static struct host_config host_of(const struct scenario *s, const struct scenario_group *g)
+{
+    struct host_config c = {.up_bps = g->up, .down_bps = g->down, .latency = g->latency, .after = (enum host_after)g->after,
+        .linger = g->linger, .dials = (uint32_t)g->dials};
+    c.node = (struct node_config){.slots_max = (uint32_t)g->slots, .choke = (enum node_choke)g->choke, .no_optimistic = g->optimistic != 0,
+        .peers_max = (uint32_t)g->peers, .tracker = g->tracker != 0, .tracker_interval_s = (uint32_t)(g->interval / NSEC_S)};
+    if (g->tracker != 0 && c.node.tracker_interval_s == 0)
+        c.node.tracker_interval_s = 60;
+    c.disk = (struct disk_config){.latency = g->disk_latency, .bps = g->disk_rate, .hash_bps = g->hash_rate, .space_bytes = g->space,
+        .eio_ppm = (uint32_t)g->eio};
+    if (g->hostile != 0) {
+        const uint64_t bits = g->has | g->want;
+        uint32_t torrent = 0;
+        while (torrent < s->contents_n && (bits >> torrent & 1) == 0)
+            torrent++;
+        c.hostile = (struct hostile_config){.kind = (enum hostile_kind)g->hostile, .corrupt_ppm = (uint32_t)g->corrupt,
+            .torrent = torrent, .dials = c.dials, .announces = c.dials == 0};
+    }
+    return c;
+}
+
+static enum err add_contents(const struct scenario *s, struct stage *st, bool tracker, char why[STAGE_WHY_MAX])
+{
+    for (uint32_t i = 0; i < s->contents_n; i++) {
+        const struct scenario_content *c = &s->contents[i];
+        const struct stage_torrent t = {.v1 = c->form != 1, .v2 = c->form != 0, .piece_len = (uint32_t)c->piece, .lens = c->lens,
+            .files_n = (uint32_t)c->files_n, .tracker = tracker && c->tracker == 0 ? STAGE_TRACKER : NULL};
+        uint32_t number;
+        const enum err e = stage_torrent(st, &t, why, &number);
+        if (e != ERR_OK)
+            return e;
+        ASSERT(number == i);
+    }
+    return ERR_OK;
+}
+
+static void add_wants(const struct scenario *s, struct stage *st, const struct scenario_group *g, uint32_t host)
+{
+    for (uint32_t i = 0; i < s->contents_n && g->hostile == 0; i++) {
+        const bool has = (g->has >> i & 1) != 0;
+        if (!has && (g->want >> i & 1) == 0)
+            continue;
+        struct want *want = world_want(st->world, host, i, has ? WANT_SEED : g->check != 0 ? WANT_CHECK : WANT_LEECH);
+        want->sequential = g->order == 1;
+        want->random_order = g->order == 2;
+    }
+}
+
+static enum err add_nodes(const struct scenario *s, struct stage *st)
+{
+    for (uint32_t i = 0; i < s->groups_n; i++) {
+        const struct scenario_group *g = &s->groups[i];
+        nsec *at = calloc(g->count, sizeof *at);
+        if (at == NULL)
+            return ERR_NOMEM;
+        scenario_arrivals(s, i, at);
+        struct host_config c = host_of(s, g);
+        for (uint32_t k = 0; k < g->count; k++) {
+            c.arrive = at[k];
+            add_wants(s, st, g, world_host(st->world, &c));
+        }
+        free(at);
+    }
+    return ERR_OK;
+}
+
+static void plan_fault(struct stage *st, const struct scenario_fault *f, uint32_t host, const struct host_config *home)
+{
+    const struct fault_kind *k = &fault_kinds[f->kind];
+    struct action a = {.kind = k->action, .host = host}, undo;
+    a.a = k->a < FAULT_ARGS_MAX ? f->args[k->a] : 0;
+    a.b = k->b < FAULT_ARGS_MAX ? f->args[k->b] : 0;
+    if (k->must_end)
+        a.a = f->lasts;
+    world_plan(st->world, f->t, &a);
+    if (f->lasts != 0 && fault_undo(k, host, home, &st->world->cfg, &undo))
+        world_plan(st->world, u64_add_sat(f->t, f->lasts), &undo);
+}
+
+static void plan_faults(const struct scenario *s, struct stage *st)
+{
+    for (uint32_t i = 0; i < s->faults_n; i++) {
+        const struct scenario_fault *f = &s->faults[i];
+        const struct host_config none = {0};
+        if (fault_kinds[f->kind].world) {
+            plan_fault(st, f, 0, &none);
+            continue;
+        }
+        const struct host_config home = host_of(s, &s->groups[f->group]);
+        const uint32_t first = scenario_host(s, f->group, f->first);
+        for (uint32_t k = 0; k < f->count; k++)
+            plan_fault(st, f, first + k, &home);
+    }
+}
+
+// From here on nothing is wrong any more.
+static void heal(const struct scenario *s, struct stage *st)
+{
+    struct world *w = st->world;
+    uint32_t host = 0;
+    for (uint32_t i = 0; i < s->groups_n; i++) {
+        struct host_config home = host_of(s, &s->groups[i]);
+        home.disk.space_bytes = 0;
+        home.disk.eio_ppm = 0;
+        for (uint32_t k = 0; k < s->groups[i].count; k++, host++) {
+            struct action heals[FAULT_HEALS_MAX];
+            const uint32_t n = fault_heal(host, &home, heals);
+            for (uint32_t h = 0; h < n; h++)
+                world_plan(w, w->now, &heals[h]);
+        }
+    }
+    const struct action loss = {.kind = ACTION_LOSS};
+    world_plan(w, w->now, &loss);
+}
+
+static bool honest(const struct host *h) { return h->cfg.hostile.kind == HOSTILE_NONE; }
+
+// Every honest node has what it wants; those that stay away by an orderly leave count as done.
+static bool all_done(const struct world *w)
+{
+    for (uint32_t i = 0; i < w->hosts_n; i++) {
+        const struct host *h = w->hosts[i];
+        for (uint32_t k = 0; honest(h) && !h->left && k < h->wants_n; k++)
+            if (h->wants[k].kind != WANT_SEED && !h->wants[k].done)
+                return false;
+    }
+    return true;
+}
+
+static bool actions_left(const struct scenario *s, nsec now)
+{
+    for (uint32_t i = 0; i < s->faults_n; i++)
+        if (s->faults[i].t >= now)
+            return true;
+    return false;
+}
+
+static bool run_to(const struct scenario *s, struct world *w, nsec until)
+{
+    while (w->now < until) {
+        if (!world_run(w, u64_min(until, w->now + CHUNK)))
+            return false;
+        if (s->world.heal == 0 && all_done(w) && !actions_left(s, w->now))
+            return true;
+    }
+    return true;
+}
+
+static void run_phases(const struct scenario *s, struct stage *st, struct result *out)
+{
+    struct world *w = st->world;
+    const nsec end = s->world.end == 0 ? END_DEFAULT : s->world.end;
+    if (s->world.heal == 0) {
+        (void)run_to(s, w, end);
+    } else if (run_to(s, w, s->world.heal)) {
+        heal(s, st);
+        while (w->now < end && world_run(w, w->now + CHUNK) && !all_done(w))
+            continue;
+        out->stuck = w->failure[0] == '\0' && !all_done(w);
+    }
+    if (w->failure[0] == '\0')
+        (void)world_settled(w);
+}
+
+static void sort_times(uint64_t *t, uint32_t n)
+{
+    // Shell's sort: short, and once for each group is enough.
+    for (uint32_t gap = n / 2; gap > 0; gap /= 2)
+        for (uint32_t i = gap; i < n; i++)
+            for (uint32_t k = i; k >= gap && t[k] < t[k - gap]; k -= gap) {
+                const uint64_t swap = t[k];
+                t[k] = t[k - gap];
+                t[k - gap] = swap;
+            }
+}
+
+static void sum_host(struct host *h, struct result_group *g)
+{
+    for (uint32_t k = 0; k < h->wants_n; k++) {
+        struct node_torrent_stats now = {0};
+        if (h->node != NULL && h->wants[k].given)
+            node_torrent_stats(h->node, h->wants[k].number, &now);
+        g->down += h->wants[k].down_bytes + now.down_bytes;
+        g->up += h->wants[k].up_bytes + now.up_bytes;
+        g->waste += h->wants[k].waste_bytes + now.waste_bytes;
+    }
+}
+
+static void summarize(struct result_group *g, uint64_t *times)
+{
+    uint64_t sum = 0;
+    sort_times(times, g->done);
+    for (uint32_t i = 0; i < g->done; i++)
+        sum += times[i];
+    if (g->done > 0) {
+        g->metrics[METRIC_MEAN] = sum / g->done;
+        g->metrics[METRIC_P50] = times[(g->done - 1) / 2];
+        g->metrics[METRIC_P95] = times[(uint64_t)(g->done - 1) * 95 / 100];
+        g->metrics[METRIC_MAX] = times[g->done - 1];
+    }
+    g->metrics[METRIC_DONE] = g->wants == 0 ? 1000000 : (uint64_t)g->done * 1000000 / g->wants;
+    g->metrics[METRIC_WASTE] = g->down == 0 ? 0 : (uint64_t)((double)g->waste * 1e6 / (double)g->down);
+}
+
+static enum err collect(const struct scenario *s, struct stage *st, struct result *out)
+{
+    struct world *w = st->world;
+    uint64_t *times = calloc(s->nodes_n, sizeof *times);
+    out->mem = s->mem;
+    out->groups = mem_zarray(s->mem, s->groups_n, sizeof *out->groups);
+    if (times == NULL || out->groups == NULL) {
+        free(times);
+        return ERR_NOMEM;
+    }
+    out->groups_n = s->groups_n;
+    uint32_t host = 0;
+    for (uint32_t i = 0; i < s->groups_n; i++) {
+        struct result_group *g = &out->groups[i];
+        for (uint32_t k = 0; k < s->groups[i].count; k++, host++) {
+            struct host *h = w->hosts[host];
+            bool wants = false, done = true;
+            nsec last = 0;
+            for (uint32_t n = 0; n < h->wants_n; n++) {
+                wants |= h->wants[n].kind != WANT_SEED;
+                done &= h->wants[n].kind == WANT_SEED || h->wants[n].done;
+                last = h->wants[n].kind == WANT_SEED ? last : u64_max(last, h->wants[n].done_at);
+            }
+            sum_host(h, g);
+            g->wants += wants;
+            if (wants && done) {
+                times[g->done++] = u64_sub_sat(last, h->cfg.arrive);
+                out->last = u64_max(out->last, last);
+            }
+        }
+        summarize(g, times);
+    }
+    free(times);
+    return ERR_OK;
+}
+
+enum err run_scenario(const struct scenario *s, const struct run_options *o, struct result *out, char why[STAGE_WHY_MAX])
+{
+    *out = (struct result){0};
+    (void)snprintf(why, STAGE_WHY_MAX, "not enough memory");
+    const struct scenario_world *sw = &s->world;
+    const struct world_config cfg = {.seed = s->seed, .payload = (enum payload_mode)sw->payload, .latency = sw->latency,
+        .latency_spread = sw->spread, .loss_ppm = (uint32_t)sw->loss, .duplicate_ppm = (uint32_t)sw->duplicate,
+        .reorder_ppm = (uint32_t)sw->reorder, .window_bytes = sw->window, .check = sw->check != 0 || o->check};
+    struct stage st;
+    enum err e = stage_open(&st, &cfg);
+    if (e != ERR_OK)
+        return e;
+    e = add_contents(s, &st, s->groups[0].tracker != 0, why);
+    if (e == ERR_OK)
+        e = add_nodes(s, &st);
+    if (e == ERR_OK) {
+        plan_faults(s, &st);
+        const uint64_t start = stage_clock_ms();
+        st.world->trace.sink = o->record;
+        st.world->trace.sink_ctx = o->ctx;
+        run_phases(s, &st, out);
+        out->ms = stage_clock_ms() - start;
+        memcpy(out->failure, st.world->failure, sizeof out->failure);
+        out->hash = st.world->trace.hash;
+        out->records = st.world->trace.count;
+        out->events = st.world->steps;
+        out->end = st.world->now;
+        e = collect(s, &st, out);
+    }
+    stage_close(&st);
+    if (e == ERR_OK && st.used != 0)
+        (void)snprintf(out->failure, sizeof out->failure, "the world leaks %zu bytes", st.used);
+    return e;
+}

@@ -1,0 +1,174 @@
+// Scenarios in memory, and the tables of what their lines may say: see scenario.h.
+#include "lab/scenario.h"
+
+#include <stdio.h>
+
+#include "lab/scenario_int.h"
+
+static const char *const yes_no[] = {"no", "yes", NULL};
+static const char *const no_yes[] = {"yes", "no", NULL};
+static const char *const payloads[] = {"ref", "bytes", NULL};
+static const char *const forms[] = {"v1", "v2", "hybrid", NULL};
+static const char *const hostiles[] = {"none", "poison", "stall", "flood", "garbage", "oversize", "liar", "freerider", NULL};
+static const char *const orders[] = {"rarest", "sequential", "random", NULL};
+static const char *const chokes[] = {"kith", "original", "blind", NULL};
+static const char *const afters[] = {"stay", "leave", "vanish", NULL};
+
+#define ARRIVALS 0x6172726976616c         // purpose of a random stream
+
+#define W(text, kind, member, list, most) \
+    {.name = text, .type = kind, .offset = offsetof(struct scenario_world, member), .words = list, .max = most}
+const struct field scenario_world_fields[] = {
+    W("payload", FIELD_WORD, payload, payloads, 0),
+    W("latency", FIELD_TIME, latency, NULL, 10 * NSEC_S),
+    W("spread", FIELD_TIME, spread, NULL, 10 * NSEC_S),
+    W("loss", FIELD_SHARE, loss, NULL, 500000),
+    W("duplicate", FIELD_SHARE, duplicate, NULL, 500000),
+    W("reorder", FIELD_SHARE, reorder, NULL, 1000000),
+    W("window", FIELD_SIZE, window, NULL, GIB),
+    W("check", FIELD_WORD, check, yes_no, 0),
+    W("end", FIELD_TIME, end, NULL, 0),
+    W("heal", FIELD_TIME, heal, NULL, 0),
+};
+const uint32_t scenario_world_fields_n = ARRAY_LEN(scenario_world_fields);
+
+#define C(text, kind, member, list, most) \
+    {.name = text, .type = kind, .offset = offsetof(struct scenario_content, member), .words = list, .max = most}
+const struct field scenario_content_fields[] = {
+    C("size", FIELD_SIZES, lens, NULL, 64 * GIB),
+    C("piece", FIELD_SIZE, piece, NULL, 16 * MIB),
+    C("form", FIELD_WORD, form, forms, 0),
+    C("tracker", FIELD_WORD, tracker, no_yes, 0),
+};
+const uint32_t scenario_content_fields_n = ARRAY_LEN(scenario_content_fields);
+
+#define N(text, kind, member, list, most) \
+    {.name = text, .type = kind, .offset = offsetof(struct scenario_group, member), .words = list, .max = most}
+const struct field scenario_node_fields[] = {
+    N("tracker", FIELD_WORD, tracker, yes_no, 0),
+    N("interval", FIELD_TIME, interval, NULL, 86400 * NSEC_S),
+    N("hostile", FIELD_WORD, hostile, hostiles, 0),
+    N("corrupt", FIELD_SHARE, corrupt, NULL, 1000000),
+    N("up", FIELD_RATE, up, NULL, 0),
+    N("down", FIELD_RATE, down, NULL, 0),
+    N("latency", FIELD_TIME, latency, NULL, 10 * NSEC_S),
+    N("has", FIELD_CONTENTS, has, NULL, 0),
+    N("want", FIELD_CONTENTS, want, NULL, 0),
+    N("check", FIELD_WORD, check, yes_no, 0),
+    N("order", FIELD_WORD, order, orders, 0),
+    N("optimistic", FIELD_WORD, optimistic, no_yes, 0),
+    N("choke", FIELD_WORD, choke, chokes, 0),
+    N("slots", FIELD_COUNT, slots, NULL, 50),
+    N("dials", FIELD_COUNT, dials, NULL, 200),
+    N("peers", FIELD_COUNT, peers, NULL, 10000),
+    N("from", FIELD_TIME, from, NULL, 0),
+    N("arrive", FIELD_ARRIVE, arrive, NULL, 0),
+    N("after", FIELD_WORD, after, afters, 0),
+    N("linger", FIELD_TIME, linger, NULL, 0),
+    N("disk_latency", FIELD_TIME, disk_latency, NULL, 60 * NSEC_S),
+    N("disk_rate", FIELD_RATE, disk_rate, NULL, 0),
+    N("hash_rate", FIELD_RATE, hash_rate, NULL, 0),
+    N("space", FIELD_SIZE, space, NULL, 0),
+    N("eio", FIELD_SHARE, eio, NULL, 1000000),
+};
+const uint32_t scenario_node_fields_n = ARRAY_LEN(scenario_node_fields);
+
+const struct field scenario_lasts_field = {.name = "for", .type = FIELD_TIME};
+
+void scenario_init(struct scenario *s, const struct mem *mem)
+{
+    *s = (struct scenario){.seed = 1, .mem = mem};
+}
+
+void scenario_done(struct scenario *s)
+{
+    mem_free(s->mem, s->groups, s->groups_cap * sizeof *s->groups);
+    mem_free(s->mem, s->faults, s->faults_cap * sizeof *s->faults);
+    *s = (struct scenario){.mem = s->mem};
+}
+
+enum err scenario_copy(struct scenario *out, const struct scenario *s)
+{
+    struct scenario c = *s;
+    c.groups = mem_zarray(s->mem, s->groups_n, sizeof *c.groups);
+    c.faults = mem_zarray(s->mem, s->faults_n, sizeof *c.faults);
+    c.groups_cap = s->groups_n;
+    c.faults_cap = s->faults_n;
+    if ((c.groups == NULL && s->groups_n > 0) || (c.faults == NULL && s->faults_n > 0)) {
+        scenario_done(&c);
+        return ERR_NOMEM;
+    }
+    if (s->groups_n > 0)
+        memcpy(c.groups, s->groups, s->groups_n * sizeof *c.groups);
+    if (s->faults_n > 0)
+        memcpy(c.faults, s->faults, s->faults_n * sizeof *c.faults);
+    *out = c;
+    return ERR_OK;
+}
+
+enum err scenario_add_group(struct scenario *s, const char *name, struct scenario_group **out)
+{
+    void *items = s->groups;
+    const enum err e = mem_grow(s->mem, &items, &s->groups_cap, s->groups_n + 1, SCENARIO_NODES_MAX, sizeof *s->groups);
+    if (e != ERR_OK)
+        return e;
+    s->groups = items;
+    *out = &s->groups[s->groups_n++];
+    **out = (struct scenario_group){.count = 1};
+    (void)snprintf((*out)->name, sizeof (*out)->name, "%s", name);
+    return ERR_OK;
+}
+
+enum err scenario_add_fault(struct scenario *s, struct scenario_fault **out)
+{
+    void *items = s->faults;
+    const enum err e = mem_grow(s->mem, &items, &s->faults_cap, s->faults_n + 1, SCENARIO_FAULTS_MAX, sizeof *s->faults);
+    if (e != ERR_OK)
+        return e;
+    s->faults = items;
+    *out = &s->faults[s->faults_n++];
+    **out = (struct scenario_fault){0};
+    return ERR_OK;
+}
+
+// -ln(u), in millionths, for u uniform in (0, 1]: by integers, the same on every machine.
+static uint64_t exponential_ppm(struct rng *r)
+{
+    const uint64_t top = (uint64_t)1 << 52, one = 1000000000, ln2 = 693147181;
+    uint64_t m = (rng_u64(r) >> 11) + 1, shift = 0;
+    for (; m < top; shift++)
+        m <<= 1;
+    // u = f / 2^(1 + shift) with f = m / 2^52 in [1, 2]; ln f = 2 (z + z^3/3 + z^5/5 …) with z = (f - 1) / (f + 1)
+    const uint64_t z = ((m - top) >> 22) * one / ((m + top) >> 22), z2 = z * z / one;
+    uint64_t ln = 0, power = z;
+    for (uint64_t i = 1; power > 0; i += 2) {
+        ln += 2 * power / i;
+        power = power * z2 / one;
+    }
+    return u64_sub_sat((1 + shift) * ln2, ln) / 1000;
+}
+
+void scenario_arrivals(const struct scenario *s, uint32_t group, nsec *out)
+{
+    const struct scenario_group *g = &s->groups[group];
+    struct rng r = rng_make(mix64(s->seed ^ ARRIVALS), mix64(group + 1));
+    const uint64_t ms = g->arrive_time / NSEC_MS;
+    nsec t = g->from;
+    for (uint32_t i = 0; i < g->count; i++) {
+        switch ((enum arrive_kind)g->arrive) {
+        case ARRIVE_AT: t = g->from + g->arrive_time; break;
+        case ARRIVE_EVERY: t = g->from + g->arrive_time * i; break;
+        case ARRIVE_FLASH: t = g->from + (ms == 0 ? 0 : rng_below(&r, ms)) * NSEC_MS; break;
+        case ARRIVE_POISSON: t += ms * exponential_ppm(&r) / 1000000 * NSEC_MS; break;
+        }
+        out[i] = t;
+    }
+}
+
+uint32_t scenario_host(const struct scenario *s, uint32_t group, uint32_t i)
+{
+    uint32_t first = 0;
+    for (uint32_t g = 0; g < group; g++)
+        first += s->groups[g].count;
+    return first + i;
+}

@@ -1,0 +1,150 @@
+// Scenario -> text: see scenario.h.
+#include <stdio.h>
+
+#include "lab/result.h"
+#include "lab/scenario_int.h"
+
+static void print_contents(const struct scenario *s, uint64_t bits, struct wr *w)
+{
+    const char *sep = "";
+    for (uint32_t i = 0; i < s->contents_n; i++)
+        if ((bits >> i & 1) != 0) {
+            wr_fmt(w, "%s%s", sep, s->contents[i].name);
+            sep = ",";
+        }
+}
+
+static void print_sizes(const struct scenario_content *c, struct wr *w)
+{
+    const struct field size = {.type = FIELD_SIZE};
+    for (uint32_t i = 0; i < c->files_n; i++) {
+        if (i > 0)
+            wr_str(w, ",");
+        field_write(&size, c->lens[i], w);
+    }
+}
+
+static void print_arrive(const struct scenario_group *g, struct wr *w)
+{
+    static const char *const kinds[] = {"", "flash:", "every:", "poisson:"};
+    const struct field time = {.type = FIELD_TIME};
+    wr_str(w, kinds[g->arrive]);
+    field_write(&time, g->arrive_time, w);
+}
+
+// The options that are not what they are without being written.
+static void print_options(const struct scenario *s, const struct field *fields, uint32_t n, const void *base, struct wr *w)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        const struct field *f = &fields[i];
+        const uint64_t v = field_get(base, f);
+        const bool arrives = f->type == FIELD_ARRIVE && ((const struct scenario_group *)base)->arrive_time != 0;
+        if (v == 0 && !arrives && f->type != FIELD_SIZES)
+            continue;
+        wr_fmt(w, " %s=", f->name);
+        if (f->type == FIELD_CONTENTS)
+            print_contents(s, v, w);
+        else if (f->type == FIELD_SIZES)
+            print_sizes(base, w);
+        else if (f->type == FIELD_ARRIVE)
+            print_arrive(base, w);
+        else
+            field_write(f, v, w);
+    }
+    wr_str(w, "\n");
+}
+
+static void print_group(const struct scenario *s, uint32_t index, bool expand, struct wr *w)
+{
+    const struct scenario_group *g = &s->groups[index];
+    if (!expand) {
+        if (g->plural)
+            wr_fmt(w, "nodes %s %u", g->name, g->count);
+        else
+            wr_fmt(w, "node %s", g->name);
+        print_options(s, scenario_node_fields, scenario_node_fields_n, g, w);
+        return;
+    }
+    nsec *at = mem_zarray(s->mem, g->count, sizeof *at);
+    if (at == NULL) {
+        w->ok = false;
+        return;
+    }
+    scenario_arrivals(s, index, at);
+    for (uint32_t i = 0; i < g->count; i++) {
+        struct scenario_group one = *g;
+        one.from = 0;
+        one.arrive = ARRIVE_AT;
+        one.arrive_time = at[i];
+        if (g->plural)
+            wr_fmt(w, "node %s%u", g->name, i);
+        else
+            wr_fmt(w, "node %s", g->name);
+        print_options(s, scenario_node_fields, scenario_node_fields_n, &one, w);
+    }
+    mem_free(s->mem, at, g->count * sizeof *at);
+}
+
+static void print_fault(const struct scenario_fault *f, const char *whom, struct wr *w)
+{
+    const struct fault_kind *k = &fault_kinds[f->kind];
+    const struct field time = {.type = FIELD_TIME};
+    wr_str(w, "at ");
+    field_write(&time, f->t, w);
+    wr_fmt(w, " fault %s%s%s", k->name, whom[0] != '\0' ? " node=" : "", whom);
+    for (uint32_t i = 0; i < FAULT_ARGS_MAX && k->args[i].name != NULL; i++)
+        if (f->args[i] != 0) {
+            wr_fmt(w, " %s=", k->args[i].name);
+            field_write(&k->args[i], f->args[i], w);
+        }
+    if (f->lasts != 0) {
+        wr_str(w, " for=");
+        field_write(&scenario_lasts_field, f->lasts, w);
+    }
+    wr_str(w, "\n");
+}
+
+static void print_fault_of(const struct scenario *s, const struct scenario_fault *f, bool expand, struct wr *w)
+{
+    char name[2 * SCENARIO_NAME_MAX] = "";
+    if (fault_kinds[f->kind].world) {
+        print_fault(f, name, w);
+        return;
+    }
+    const struct scenario_group *g = &s->groups[f->group];
+    if (f->count == g->count && !(expand && g->plural)) {
+        print_fault(f, g->name, w);
+        return;
+    }
+    for (uint32_t i = 0; i < f->count; i++) {
+        (void)snprintf(name, sizeof name, "%s%u", g->name, f->first + i);
+        print_fault(f, name, w);
+    }
+}
+
+static void print_gate(const struct scenario *s, const struct scenario_gate *g, struct wr *w)
+{
+    wr_fmt(w, "gate %s %s.%s", g->id, s->groups[g->group].name, result_metrics[g->metric].name);
+    if (strcmp(g->id, "own") == 0) {
+        wr_str(w, g->op == GATE_LE ? " <= " : " >= ");
+        field_write(&result_metrics[g->metric], g->value, w);
+    }
+    wr_str(w, "\n");
+}
+
+void scenario_print(const struct scenario *s, bool expand, struct wr *w)
+{
+    wr_fmt(w, "seed %llu\nworld", (unsigned long long)s->seed);
+    print_options(s, scenario_world_fields, scenario_world_fields_n, &s->world, w);
+    for (uint32_t i = 0; i < s->contents_n; i++) {
+        wr_fmt(w, "content %s", s->contents[i].name);
+        print_options(s, scenario_content_fields, scenario_content_fields_n, &s->contents[i], w);
+    }
+    for (uint32_t i = 0; i < s->groups_n; i++)
+        print_group(s, i, expand, w);
+    for (uint32_t i = 0; i < s->faults_n; i++)
+        print_fault_of(s, &s->faults[i], expand, w);
+    // Gates judge groups, which the expanded form does not have.
+    for (uint32_t i = 0; i < s->gates_n && !expand; i++)
+        print_gate(s, &s->gates[i], w);
+}

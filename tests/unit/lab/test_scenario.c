@@ -1,0 +1,188 @@
+// The scenario language: what is read is what is printed, and what is wrong is said with its line. A person writes these files.
+#include "test.h"
+
+#include "lab/run.h"
+
+static const char good[] =
+    "# a comment\n"
+    "seed 18446744073709551615\n"
+    "world payload=bytes latency=30ms spread=1.5ms loss=0.5% check=yes end=1h30m heal=5m\n"
+    "content c0 size=100000,0,7MiB piece=32KiB form=hybrid\n"
+    "content c1 size=1MB piece=16KiB tracker=no\n"
+    "node t0 tracker=yes interval=90s\n"
+    "node s0 up=4Mbit has=c0,c1 slots=9 choke=original\n"
+    "nodes p 30 up=100kB down=1.5MB want=c0 from=2s arrive=poisson:250ms after=leave linger=5s order=random optimistic=no\n"
+    "nodes q 3 arrive=flash:10s want=c1 check=yes space=5MB eio=300ppm # late\n"
+    "node bad hostile=poison corrupt=10% has=c0 dials=4\n"
+    "at 10s fault crash node=p17 disk=dropped silent=yes for=5s\n"
+    "at 11s fault loss p=30% for=1m\n"
+    "at 12s fault rate node=s0 up=1kB down=2kB\n"
+    "at 12s fault pause node=q for=7s\n"
+    "gate own p.done >= 100%\n"
+    "gate E03.bound p.mean\n";
+
+static void parse(struct scenario *s, const char *text, size_t n)
+{
+    char why[SCENARIO_WHY_MAX];
+    if (scenario_parse(s, &test_mem, "x.scn", slice_of(text, n), why) != ERR_OK)
+        fail_msg("%s", why);
+}
+
+static char *print(const struct scenario *s, bool expand)
+{
+    static uint8_t space[2][1 << 16];
+    static int turn;
+    struct buf b = {space[++turn & 1], 0, sizeof space[0] - 1};
+    struct wr w = wr_make(&b);
+    scenario_print(s, expand, &w);
+    assert_true(w.ok);
+    b.p[b.n] = 0;
+    return (char *)b.p;
+}
+
+static void values_are_what_was_written(void **state)
+{
+    UNUSED_STATE(state);
+    struct scenario s;
+    parse(&s, good, sizeof good - 1);
+    assert_int_equal(s.seed, UINT64_MAX);
+    assert_int_equal(s.world.spread, 1500 * NSEC_US);
+    assert_int_equal(s.world.loss, 5000);
+    assert_int_equal(s.contents_n, 2);
+    assert_int_equal(s.contents[0].files_n, 3);
+    assert_int_equal(s.contents[0].lens[2], 7 * MIB);
+    assert_int_equal(s.nodes_n, 36);
+    assert_int_equal(s.groups[1].up, 500000);
+    assert_int_equal(s.groups[1].has, 3);
+    assert_int_equal(s.groups[4].corrupt, 100000);
+    assert_int_equal(s.faults[0].group, 2);
+    assert_int_equal(s.faults[0].first, 17);
+    assert_int_equal(s.faults[0].lasts, 5 * NSEC_S);
+    assert_int_equal(s.faults[3].count, 3);
+    assert_int_equal(s.gates[0].value, 1000000);
+    scenario_done(&s);
+}
+
+// Printed and read again it is the same; so is the expanded form, which names every node and time.
+static void printing_is_reading_backwards(void **state)
+{
+    UNUSED_STATE(state);
+    for (int expand = 0; expand < 2; expand++) {
+        struct scenario a, b;
+        parse(&a, good, sizeof good - 1);
+        const char *text = print(&a, expand != 0);
+        parse(&b, text, strlen(text));
+        assert_int_equal(a.nodes_n, b.nodes_n);
+        assert_string_equal(text, print(&b, expand != 0));
+        scenario_done(&a);
+        scenario_done(&b);
+    }
+}
+
+// And it is the same run: expanding draws what the run would have drawn.
+static void the_expanded_form_is_the_same_run(void **state)
+{
+    UNUSED_STATE(state);
+    static const char text[] = "seed 7\nworld latency=20ms end=5m\ncontent c0 size=1MiB piece=64KiB\nnode t0 tracker=yes\n"
+        "node s0 up=200kB has=c0\nnodes p 6 up=100kB want=c0 from=1s arrive=flash:5s\nat 8s fault crash node=p2 for=4s\n";
+    uint64_t hash[2];
+    for (int expand = 0; expand < 2; expand++) {
+        struct scenario a, b;
+        struct result r;
+        char why[STAGE_WHY_MAX];
+        const struct run_options o = {0};
+        parse(&a, text, sizeof text - 1);
+        const char *again = print(&a, expand != 0);
+        parse(&b, again, strlen(again));
+        assert_int_equal(run_scenario(&b, &o, &r, why), ERR_OK);
+        assert_string_equal(r.failure, "");
+        hash[expand] = r.hash;
+        assert_int_equal(r.groups[2].done + (expand != 0 ? 5 : 0), 6);
+        result_done(&r);
+        scenario_done(&a);
+        scenario_done(&b);
+    }
+    assert_int_equal(hash[0], hash[1]);
+}
+
+static void errors_name_the_line_and_the_reason(void **state)
+{
+    UNUSED_STATE(state);
+    static const struct {
+        const char *text, *why;
+    } cases[] = {
+        {"", "x.scn:1: no node at all"},
+        {"seed 1\nwrld loss=1%\n", "x.scn:2: no line that begins with wrld (did you mean world?)"},
+        {"world los=1%\n", "x.scn:1: no option los (did you mean loss?)"},
+        {"world loss=2\n", "x.scn:1: loss=2: write at most 50%"},
+        {"world latency=fast\n", "x.scn:1: latency=fast: write a time such as 500ms, 30s, 5m or 1h30m"},
+        {"world payload=byte\n", "x.scn:1: payload=byte: write one of ref bytes (did you mean bytes?)"},
+        {"world loss\n", "x.scn:1: loss: an option is written name=value"},
+        {"seed x\n", "x.scn:1: write `seed NUMBER`"},
+        {"content c0 piece=16KiB\n", "x.scn:1: content c0 has no bytes: size= is missing"},
+        {"content c0 size=1MB piece=100\n", "x.scn:1: piece= is a power of two from 16KiB to 16MiB"},
+        {"content c0 size=1MB\nnode a want=c1\n", "x.scn:2: no content c1 (did you mean c0?)"},
+        {"content c0 size=1MB\nnode a want=c0 has=c0\n", "x.scn:2: a has what it wants"},
+        {"node a\nnode a\n", "x.scn:2: node a is there already, in line 1"},
+        {"nodes a 9\nnode a3\n", "x.scn:2: node a3 is there already, in line 1"},
+        {"node a\nnode b tracker=yes\n", "x.scn:2: the tracker is the first node of all, because its address is in the torrents"},
+        {"nodes a 30000\n", "x.scn:1: 30000: write how many nodes, from 1 to 20000"},
+        {"node a\nat 5s fault crash node=b\n", "x.scn:2: no node b (did you mean a?)"},
+        {"nodes p 3\nat 5s fault crash node=p3\n", "x.scn:2: p3: p has nodes p0 to p2"},
+        {"node a\nat 5s fault crash\n", "x.scn:2: fault crash: node= is missing"},
+        {"node a\nat 5s fault pause node=a\n", "x.scn:2: fault pause: for= is missing"},
+        {"node a\nat 5s fault leave node=a for=3s\n", "x.scn:2: fault leave cannot be undone: it takes no for="},
+        {"node a\nat 5s fault eio node=a q=3%\n", "x.scn:2: fault eio has no option q (did you mean p?)"},
+        {"node a\ngate own a.mean < 3s\n", "x.scn:2: <: write <= or >="},
+        {"node a\ngate own a.men <= 3s\n", "x.scn:2: no metric men (did you mean mean?)"},
+        {"node a\ngate E03.bound a.mean <= 3s\n", "x.scn:2: a gate of our own (`gate own …`) has a value, one of a published row has none"},
+        {"node a\x01\n", "x.scn:1: a byte that is no printable ASCII (0x01)"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct scenario s;
+        char why[SCENARIO_WHY_MAX];
+        assert_int_equal(scenario_parse(&s, &test_mem, "x.scn", slice_str(cases[i].text), why), ERR_SYNTAX);
+        assert_string_equal(why, cases[i].why);
+        scenario_done(&s);
+    }
+}
+
+// Cut anywhere it is a scenario or an error with a line, never a crash.
+static void truncation_at_every_length(void **state)
+{
+    UNUSED_STATE(state);
+    for (size_t n = 0; n < sizeof good - 1; n++) {
+        struct scenario s;
+        char why[SCENARIO_WHY_MAX];
+        if (scenario_parse(&s, &test_mem, "x.scn", slice_of(good, n), why) != ERR_OK)
+            assert_memory_equal(why, "x.scn:", 6);
+        scenario_done(&s);
+    }
+}
+
+// A run that cannot complete says so, and an unreachable gate is missed: both can fail.
+static void what_does_not_complete_is_stuck(void **state)
+{
+    UNUSED_STATE(state);
+    static const char text[] = "world end=2m heal=20s\ncontent c0 size=1MB piece=64KiB\nnode t0 tracker=yes\nnode p0 want=c0\n";
+    struct scenario s;
+    struct result r;
+    char why[STAGE_WHY_MAX];
+    const struct run_options o = {0};
+    parse(&s, text, sizeof text - 1);
+    assert_int_equal(run_scenario(&s, &o, &r, why), ERR_OK);
+    assert_true(r.stuck);
+    assert_int_equal(r.groups[1].metrics[METRIC_DONE], 0);
+    result_done(&r);
+    scenario_done(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(values_are_what_was_written), cmocka_unit_test(printing_is_reading_backwards),
+        cmocka_unit_test(the_expanded_form_is_the_same_run), cmocka_unit_test(errors_name_the_line_and_the_reason),
+        cmocka_unit_test(truncation_at_every_length), cmocka_unit_test(what_does_not_complete_is_stuck),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
