@@ -18,6 +18,9 @@ extern const struct mem lab_heap;       // the C library's
 
 int lab_run(const struct lab_options *o);
 int lab_trace(const struct lab_options *o);
+int lab_all(const struct lab_options *o);
+// The experiment of that name; LAB_NOT_FOUND: there is none, and nothing was said.
+int lab_experiment(const struct lab_options *o);
 
 // Says on stderr what went wrong, in one line; returns status.
 FORMAT(2, 3) int lab_say(enum lab_status status, const char *fmt, ...);

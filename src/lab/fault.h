@@ -13,6 +13,7 @@ enum field_type {
     FIELD_WORD,                         // index in `words`
     FIELD_CONTENTS,                     // bits of the scenario's contents, "c0,c1"
     FIELD_SIZES,                        // of files
+    FIELD_NODES,                        // a line of nodes above: its group + 1, and << 32 the node in it + 1 (0: one after the other)
     FIELD_ARRIVE,                       // "10s", "flash:10s", "every:2s", "poisson:2s"
 };
 

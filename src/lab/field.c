@@ -83,6 +83,7 @@ static enum err read_number(const struct field *f, const char *text, uint64_t *v
     case FIELD_WORD:
     case FIELD_CONTENTS:
     case FIELD_SIZES:
+    case FIELD_NODES:
     case FIELD_ARRIVE: break;
     }
     ASSERT(false);
@@ -160,6 +161,7 @@ void field_write(const struct field *f, uint64_t v, struct wr *w)
     case FIELD_WORD: wr_str(w, f->words[v]); break;
     case FIELD_CONTENTS:
     case FIELD_SIZES:
+    case FIELD_NODES:
     case FIELD_ARRIVE: ASSERT(false); break;
     }
 }

@@ -6,7 +6,7 @@
 
 #include "base/near.h"
 #include "base/units.h"
-#include "lab/cli.h"
+#include "lab/exp.h"
 
 static void *heap_resize(void *ctx, void *p, size_t old_n, size_t new_n)
 {
@@ -79,6 +79,7 @@ static const struct command commands[] = {
     {"list", "", "the experiments and the scenario language, in short", list, 0},
     {"run", "FILE.scn", "run one scenario and print what came out", lab_run, 1},
     {"trace", "FILE.scn", "print every record of its trace", lab_trace, 1},
+    {"all", "", "every experiment", lab_all, 0},
     {"help", "", "this", help, 0},
 };
 
@@ -89,7 +90,11 @@ static int help(const struct lab_options *o)
                "Whole nodes, hundreds and thousands of them, in a simulated internet. Same seed, same run.\n\ncommands:");
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
         (void)printf("  %-9s %-10s %s\n", commands[i].name, commands[i].args, commands[i].line);
-    (void)puts("\noptions:\n"
+    (void)puts("  NAME                 an experiment of `kith lab list`: its table, NAME.tsv, NAME.svg and verdicts\n\noptions:\n"
+               "  --quick       experiments: small, at most 5 seconds\n"
+               "  --big         experiments: larger, minutes to an hour\n"
+               "  --seeds N     experiments: so many runs of each case\n"
+               "  --out DIR     experiments: where files go; default: here\n"
                "  --seed N      seed of the run: instead of the scenario's\n"
                "  --expand      run: print the scenario, every node and arrival a line of its own, and do not run it\n"
                "  --check       run: check the invariants of every engine after every step (slow)\n"
@@ -107,7 +112,10 @@ static int help(const struct lab_options *o)
 static int list(const struct lab_options *o)
 {
     (void)o;
-    (void)puts("faults of scenarios (`at TIME fault NAME node=WHOM ...`):");
+    (void)puts("experiments:");
+    for (uint32_t i = 0; i < experiments_n; i++)
+        (void)printf("  %-13s %s\n", experiments[i].name, experiments[i].line);
+    (void)puts("\nfaults of scenarios (`at TIME fault NAME node=WHOM ...`):");
     for (uint32_t i = 0; i < fault_kinds_n; i++) {
         const struct fault_kind *k = &fault_kinds[i];
         (void)printf("  %-10s %s", k->name, k->help);
@@ -186,6 +194,15 @@ static int dispatch(const struct lab_options *o)
         if (o->words_n - 1 != commands[i].words)
             return lab_say(LAB_USAGE, "usage: kith lab %s %s", commands[i].name, commands[i].args);
         return commands[i].run(o);
+    }
+    for (uint32_t i = 0; i < experiments_n; i++)
+        near_consider(&near, experiments[i].name);
+    if (o->help)
+        return help(o);
+    if (o->words_n == 1) {
+        const int status = lab_experiment(o);
+        if (status != LAB_NOT_FOUND)
+            return status;
     }
     if (near.best != NULL)
         return lab_say(LAB_USAGE, "no experiment or command %s; did you mean %s?", o->words[0], near.best);

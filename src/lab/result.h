@@ -8,7 +8,7 @@ enum metric { METRIC_DONE, METRIC_MEAN, METRIC_P50, METRIC_P95, METRIC_MAX, METR
 extern const struct field result_metrics[METRICS_N];
 
 struct result_group {
-    uint32_t wants, done;               // of honest nodes
+    uint32_t wants, done;               // of honest nodes, and of free riders
     uint64_t metrics[METRICS_N];        // ns or ppm; times from a node's arrival to its last content
     uint64_t down, up, waste;           // bytes of payload
 };

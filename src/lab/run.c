@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "lab/scenario_int.h"
+#include "sim/hostile.h"
 
 #define END_DEFAULT (3600 * NSEC_S)
 #define CHUNK NSEC_S                    // of virtual time between two looks at whether all is done
@@ -51,7 +52,8 @@ static enum err add_contents(const struct scenario *s, struct stage *st, bool tr
     for (uint32_t i = 0; i < s->contents_n; i++) {
         const struct scenario_content *c = &s->contents[i];
         const struct stage_torrent t = {.v1 = c->form != 1, .v2 = c->form != 0, .piece_len = (uint32_t)c->piece, .lens = c->lens,
-            .files_n = (uint32_t)c->files_n, .tracker = tracker && c->tracker == 0 ? STAGE_TRACKER : NULL};
+            .files_n = (uint32_t)c->files_n, .is_private = c->is_private != 0,
+            .tracker = tracker && c->tracker == 0 ? STAGE_TRACKER : NULL};
         uint32_t number;
         const enum err e = stage_torrent(st, &t, why, &number);
         if (e != ERR_OK)
@@ -73,7 +75,7 @@ static void add_wants(const struct scenario *s, struct stage *st, const struct s
     }
 }
 
-static enum err add_nodes(const struct scenario *s, struct stage *st)
+static enum err add_nodes(const struct scenario *s, struct stage *st, uint32_t *friends)
 {
     for (uint32_t i = 0; i < s->groups_n; i++) {
         const struct scenario_group *g = &s->groups[i];
@@ -84,6 +86,12 @@ static enum err add_nodes(const struct scenario *s, struct stage *st)
         struct host_config c = host_of(s, g);
         for (uint32_t k = 0; k < g->count; k++) {
             c.arrive = at[k];
+            if (g->knows != 0) {
+                const uint32_t whom = (uint32_t)g->knows - 1, member = (uint32_t)(g->knows >> 32);
+                friends[st->world->hosts_n] = scenario_host(s, whom, member != 0 ? member - 1 : k % s->groups[whom].count);
+                c.friends = &friends[st->world->hosts_n];
+                c.friends_n = 1;
+            }
             add_wants(s, st, g, world_host(st->world, &c));
         }
         free(at);
@@ -162,10 +170,19 @@ static bool actions_left(const struct scenario *s, nsec now)
     return false;
 }
 
-static bool run_to(const struct scenario *s, struct world *w, nsec until)
+static bool run_chunk(const struct run_options *o, struct stage *st, nsec until)
 {
+    const bool good = world_run(st->world, u64_min(until, st->world->now + CHUNK));
+    if (good && o->sample != NULL)
+        o->sample(o->ctx, st);
+    return good;
+}
+
+static bool run_to(const struct scenario *s, const struct run_options *o, struct stage *st, nsec until)
+{
+    const struct world *w = st->world;
     while (w->now < until) {
-        if (!world_run(w, u64_min(until, w->now + CHUNK)))
+        if (!run_chunk(o, st, until))
             return false;
         if (s->world.heal == 0 && all_done(w) && !actions_left(s, w->now))
             return true;
@@ -173,15 +190,15 @@ static bool run_to(const struct scenario *s, struct world *w, nsec until)
     return true;
 }
 
-static void run_phases(const struct scenario *s, struct stage *st, struct result *out)
+static void run_phases(const struct scenario *s, const struct run_options *o, struct stage *st, struct result *out)
 {
     struct world *w = st->world;
     const nsec end = s->world.end == 0 ? END_DEFAULT : s->world.end;
     if (s->world.heal == 0) {
-        (void)run_to(s, w, end);
-    } else if (run_to(s, w, s->world.heal)) {
+        (void)run_to(s, o, st, end);
+    } else if (run_to(s, o, st, s->world.heal)) {
         heal(s, st);
-        while (w->now < end && world_run(w, w->now + CHUNK) && !all_done(w))
+        while (w->now < end && run_chunk(o, st, end) && !all_done(w))
             continue;
         out->stuck = w->failure[0] == '\0' && !all_done(w);
     }
@@ -203,6 +220,10 @@ static void sort_times(uint64_t *t, uint32_t n)
 
 static void sum_host(struct host *h, struct result_group *g)
 {
+    if (h->hostile != NULL) {
+        g->down += h->hostile->taken_bytes;
+        g->up += h->hostile->given_bytes;
+    }
     for (uint32_t k = 0; k < h->wants_n; k++) {
         struct node_torrent_stats now = {0};
         if (h->node != NULL && h->wants[k].given)
@@ -252,6 +273,11 @@ static enum err collect(const struct scenario *s, struct stage *st, struct resul
                 done &= h->wants[n].kind == WANT_SEED || h->wants[n].done;
                 last = h->wants[n].kind == WANT_SEED ? last : u64_max(last, h->wants[n].done_at);
             }
+            if (h->cfg.hostile.kind == HOSTILE_FREE_RIDER) {
+                wants = true;
+                done = h->hostile != NULL && h->hostile->done;
+                last = done ? h->hostile->done_at : 0;
+            }
             sum_host(h, g);
             g->wants += wants;
             if (wants && done) {
@@ -274,18 +300,21 @@ enum err run_scenario(const struct scenario *s, const struct run_options *o, str
         .latency_spread = sw->spread, .loss_ppm = (uint32_t)sw->loss, .duplicate_ppm = (uint32_t)sw->duplicate,
         .reorder_ppm = (uint32_t)sw->reorder, .window_bytes = sw->window, .check = sw->check != 0 || o->check};
     struct stage st;
-    enum err e = stage_open(&st, &cfg);
-    if (e != ERR_OK)
+    uint32_t *friends = calloc(s->nodes_n, sizeof *friends);
+    enum err e = friends == NULL ? ERR_NOMEM : stage_open(&st, &cfg);
+    if (e != ERR_OK) {
+        free(friends);
         return e;
+    }
     e = add_contents(s, &st, s->groups[0].tracker != 0, why);
     if (e == ERR_OK)
-        e = add_nodes(s, &st);
+        e = add_nodes(s, &st, friends);
     if (e == ERR_OK) {
         plan_faults(s, &st);
         const uint64_t start = stage_clock_ms();
         st.world->trace.sink = o->record;
         st.world->trace.sink_ctx = o->ctx;
-        run_phases(s, &st, out);
+        run_phases(s, o, &st, out);
         out->ms = stage_clock_ms() - start;
         memcpy(out->failure, st.world->failure, sizeof out->failure);
         out->hash = st.world->trace.hash;
@@ -295,6 +324,7 @@ enum err run_scenario(const struct scenario *s, const struct run_options *o, str
         e = collect(s, &st, out);
     }
     stage_close(&st);
+    free(friends);
     if (e == ERR_OK && st.used != 0)
         (void)snprintf(out->failure, sizeof out->failure, "the world leaks %zu bytes", st.used);
     return e;

@@ -6,6 +6,7 @@
 struct run_options {
     bool check;                         // node_check after every step, whatever the scenario says
     void (*record)(void *ctx, const struct trace_record *r);    // each record as it happens; NULL: not wanted
+    void (*sample)(void *ctx, const struct stage *st);          // after each second of virtual time; NULL: not wanted
     void *ctx;
 };
 

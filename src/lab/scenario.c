@@ -39,6 +39,7 @@ const struct field scenario_content_fields[] = {
     C("piece", FIELD_SIZE, piece, NULL, 16 * MIB),
     C("form", FIELD_WORD, form, forms, 0),
     C("tracker", FIELD_WORD, tracker, no_yes, 0),
+    C("private", FIELD_WORD, is_private, yes_no, 0),
 };
 const uint32_t scenario_content_fields_n = ARRAY_LEN(scenario_content_fields);
 
@@ -60,6 +61,7 @@ const struct field scenario_node_fields[] = {
     N("choke", FIELD_WORD, choke, chokes, 0),
     N("slots", FIELD_COUNT, slots, NULL, 50),
     N("dials", FIELD_COUNT, dials, NULL, 200),
+    N("knows", FIELD_NODES, knows, NULL, 0),
     N("peers", FIELD_COUNT, peers, NULL, 10000),
     N("from", FIELD_TIME, from, NULL, 0),
     N("arrive", FIELD_ARRIVE, arrive, NULL, 0),

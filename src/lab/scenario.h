@@ -28,7 +28,8 @@ struct scenario_content {
     uint32_t line;
     uint64_t lens[SCENARIO_FILES_MAX];
     uint64_t files_n;
-    uint64_t piece, form, tracker;      // form: v1, v2, hybrid; tracker: its metainfo names the world's tracker
+    uint64_t piece, form;               // form: v1, v2, hybrid
+    uint64_t tracker, is_private;       // tracker: its metainfo names the world's tracker
 };
 
 enum arrive_kind { ARRIVE_AT, ARRIVE_FLASH, ARRIVE_EVERY, ARRIVE_POISSON };
@@ -42,6 +43,7 @@ struct scenario_group {
     uint64_t up, down, latency;
     uint64_t has, want;                 // bits of contents
     uint64_t check, order, optimistic, choke, slots, dials, peers;
+    uint64_t knows;                     // FIELD_NODES: connects to that one by itself
     uint64_t from, arrive, arrive_time; // arrive: enum arrive_kind
     uint64_t after, linger;
     uint64_t disk_latency, disk_rate, hash_rate, space, eio;

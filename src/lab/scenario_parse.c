@@ -163,6 +163,49 @@ static enum err read_arrive(struct reader *r, const struct field *f, struct slic
     return bad(r, "arrive=%.*s: write a time, flash:TIME, every:TIME or poisson:TIME", SHOWN(text));
 }
 
+// `p`: the group or node of that name; `p17`: a node of the group p.
+static enum err read_whom(struct reader *r, struct slice name, struct scenario_fault *f)
+{
+    char word[NEAR_MAX + 2] = "";
+    memcpy(word, name.p, size_min(name.n, NEAR_MAX + 1));
+    struct near near = {.written = word};
+    for (uint32_t i = 0; i < r->s->groups_n; i++) {
+        const struct scenario_group *g = &r->s->groups[i];
+        const size_t n = strlen(g->name);
+        uint64_t at;
+        if (slice_eq_str(name, g->name)) {
+            f->group = i;
+            f->count = g->count;
+            return ERR_OK;
+        }
+        if (g->plural && name.n > n && slice_starts(name, g->name) && dec_parse(slice_sub(name, n, name.n), UINT32_MAX, &at) == ERR_OK) {
+            if (at >= g->count)
+                return bad(r, "%.*s: %s has nodes %s0 to %s%u", SHOWN(name), g->name, g->name, g->name, g->count - 1);
+            f->group = i;
+            f->first = (uint32_t)at;
+            f->count = 1;
+            return ERR_OK;
+        }
+        near_consider(&near, g->name);
+    }
+    return unknown(r, "node", name, near.best);
+}
+
+// A line of nodes above, or one of them. What is being read is the last group: nobody knows himself.
+static enum err read_nodes_value(struct reader *r, struct slice text, uint64_t *out)
+{
+    struct scenario_fault whom = {0};
+    const enum err e = read_whom(r, text, &whom);
+    if (e != ERR_OK)
+        return e;
+    if (whom.group + 1 == r->s->groups_n)
+        return bad(r, "%.*s: write a node of a line above", SHOWN(text));
+    *out = whom.group + 1;
+    if (whom.count == 1 && r->s->groups[whom.group].count > 1)
+        *out |= (uint64_t)(whom.first + 1) << 32;
+    return ERR_OK;
+}
+
 // One of the given tables' options into the struct at base.
 static enum err read_option(struct reader *r, struct slice word, const struct field *fields, uint32_t n, void *base)
 {
@@ -179,7 +222,10 @@ static enum err read_option(struct reader *r, struct slice word, const struct fi
         return read_sizes(r, f, value, base);
     if (f->type == FIELD_ARRIVE)
         return read_arrive(r, f, value, base);
-    e = f->type == FIELD_CONTENTS ? read_contents(r, value, &v) : read_value(r, f, value, &v);
+    if (f->type == FIELD_NODES)
+        e = read_nodes_value(r, value, &v);
+    else
+        e = f->type == FIELD_CONTENTS ? read_contents(r, value, &v) : read_value(r, f, value, &v);
     if (e == ERR_OK)
         field_set(base, f, v);
     return e;
@@ -291,34 +337,6 @@ static enum err read_nodes(struct reader *r, bool plural)
             return e;
     }
     return check_group(r, g);
-}
-
-// `p`: the group or node of that name; `p17`: a node of the group p.
-static enum err read_whom(struct reader *r, struct slice name, struct scenario_fault *f)
-{
-    char word[NEAR_MAX + 2] = "";
-    memcpy(word, name.p, size_min(name.n, NEAR_MAX + 1));
-    struct near near = {.written = word};
-    for (uint32_t i = 0; i < r->s->groups_n; i++) {
-        const struct scenario_group *g = &r->s->groups[i];
-        const size_t n = strlen(g->name);
-        uint64_t at;
-        if (slice_eq_str(name, g->name)) {
-            f->group = i;
-            f->count = g->count;
-            return ERR_OK;
-        }
-        if (g->plural && name.n > n && slice_starts(name, g->name) && dec_parse(slice_sub(name, n, name.n), UINT32_MAX, &at) == ERR_OK) {
-            if (at >= g->count)
-                return bad(r, "%.*s: %s has nodes %s0 to %s%u", SHOWN(name), g->name, g->name, g->name, g->count - 1);
-            f->group = i;
-            f->first = (uint32_t)at;
-            f->count = 1;
-            return ERR_OK;
-        }
-        near_consider(&near, g->name);
-    }
-    return unknown(r, "node", name, near.best);
 }
 
 static enum err read_fault_option(struct reader *r, struct slice word, const struct fault_kind *k, struct scenario_fault *f)

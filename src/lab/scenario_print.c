@@ -24,6 +24,14 @@ static void print_sizes(const struct scenario_content *c, struct wr *w)
     }
 }
 
+static void print_nodes(const struct scenario *s, uint64_t v, struct wr *w)
+{
+    const struct scenario_group *g = &s->groups[(uint32_t)v - 1];
+    wr_str(w, g->name);
+    if (g->plural && v >> 32 != 0)
+        wr_fmt(w, "%u", (uint32_t)(v >> 32) - 1);
+}
+
 static void print_arrive(const struct scenario_group *g, struct wr *w)
 {
     static const char *const kinds[] = {"", "flash:", "every:", "poisson:"};
@@ -46,6 +54,8 @@ static void print_options(const struct scenario *s, const struct field *fields, 
             print_contents(s, v, w);
         else if (f->type == FIELD_SIZES)
             print_sizes(base, w);
+        else if (f->type == FIELD_NODES)
+            print_nodes(s, v, w);
         else if (f->type == FIELD_ARRIVE)
             print_arrive(base, w);
         else
@@ -76,6 +86,8 @@ static void print_group(const struct scenario *s, uint32_t index, bool expand, s
         one.from = 0;
         one.arrive = ARRIVE_AT;
         one.arrive_time = at[i];
+        if (one.knows != 0 && one.knows >> 32 == 0)
+            one.knows |= (uint64_t)(i % s->groups[(uint32_t)one.knows - 1].count + 1) << 32;
         if (g->plural)
             wr_fmt(w, "node %s%u", g->name, i);
         else

@@ -8,11 +8,11 @@ static const char good[] =
     "seed 18446744073709551615\n"
     "world payload=bytes latency=30ms spread=1.5ms loss=0.5% check=yes end=1h30m heal=5m\n"
     "content c0 size=100000,0,7MiB piece=32KiB form=hybrid\n"
-    "content c1 size=1MB piece=16KiB tracker=no\n"
+    "content c1 size=1MB piece=16KiB tracker=no private=yes\n"
     "node t0 tracker=yes interval=90s\n"
     "node s0 up=4Mbit has=c0,c1 slots=9 choke=original\n"
     "nodes p 30 up=100kB down=1.5MB want=c0 from=2s arrive=poisson:250ms after=leave linger=5s order=random optimistic=no\n"
-    "nodes q 3 arrive=flash:10s want=c1 check=yes space=5MB eio=300ppm # late\n"
+    "nodes q 3 arrive=flash:10s knows=p want=c1 check=yes space=5MB eio=300ppm # late\n"
     "node bad hostile=poison corrupt=10% has=c0 dials=4\n"
     "at 10s fault crash node=p17 disk=dropped silent=yes for=5s\n"
     "at 11s fault loss p=30% for=1m\n"
@@ -126,6 +126,7 @@ static void errors_name_the_line_and_the_reason(void **state)
         {"node a\nnode a\n", "x.scn:2: node a is there already, in line 1"},
         {"nodes a 9\nnode a3\n", "x.scn:2: node a3 is there already, in line 1"},
         {"node a\nnode b tracker=yes\n", "x.scn:2: the tracker is the first node of all, because its address is in the torrents"},
+        {"node a\nnode b knows=b\n", "x.scn:2: b: write a node of a line above"},
         {"nodes a 30000\n", "x.scn:1: 30000: write how many nodes, from 1 to 20000"},
         {"node a\nat 5s fault crash node=b\n", "x.scn:2: no node b (did you mean a?)"},
         {"nodes p 3\nat 5s fault crash node=p3\n", "x.scn:2: p3: p has nodes p0 to p2"},

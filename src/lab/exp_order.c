@@ -1,0 +1,117 @@
+// E04 of the catalogue: in which order to fetch pieces. Why rarest first.
+#include "lab/exp.h"
+
+#define UP 50000.0
+#define DOWN 400000.0
+#define PIECE 65536.0
+
+enum { ORDERS = 3, SEEDS = 3 };         // seed: weak, strong, leaving early
+
+static const char *const orders[ORDERS] = {"rarest", "random", "sequential"};
+static const char *const seeds[SEEDS] = {"seed 2x a peer", "seed 15x a peer", "seed leaves early"};
+static const double seed_up[SEEDS] = {2 * UP, 15 * UP, 4 * UP};
+
+struct plan {
+    uint32_t peers, pieces, runs;
+};
+
+// v[0] mean time, v[1] share that completed, v[2] last.
+static void work(void *ctx, uint32_t i, struct cell *out)
+{
+    const struct plan *p = ctx;
+    const uint32_t order = i % ORDERS, seed = i / ORDERS % SEEDS, run = i / ORDERS / SEEDS + 1;
+    const double bytes = PIECE * p->pieces, bound = exp_bound(bytes, seed_up[seed], DOWN, UP, p->peers);
+    static struct exp_text t;
+    t.n = 0;
+    exp_line(&t, "seed %u", run);
+    exp_line(&t, "world latency=20ms spread=60ms end=%.0fs", 1 + 12 * bound);
+    exp_line(&t, "content c0 size=%.0f piece=64KiB", bytes);
+    exp_line(&t, "node t0 tracker=yes interval=60s");
+    exp_line(&t, "node s0 up=%.0f has=c0", seed_up[seed]);
+    exp_line(&t, "nodes p %u up=%.0f down=%.0f want=c0 from=1s arrive=flash:5s order=%s after=vanish", p->peers, UP, DOWN, orders[order]);
+    if (seed == 2)                      // it has given 1.15 copies of the file, in whatever pieces it was asked for
+        exp_line(&t, "at %.0fs fault leave node=s0", 2 + 1.15 * bytes / seed_up[seed]);
+    const struct run_options o = {0};
+    struct result r;
+    if (exp_run(&t, &o, out, &r)) {
+        out->v[0] = (double)r.groups[2].metrics[METRIC_MEAN] / 1e9;
+        out->v[1] = (double)r.groups[2].metrics[METRIC_DONE] / 1e4;
+        out->v[2] = (double)r.groups[2].metrics[METRIC_MAX] / 1e9;
+    }
+    result_done(&r);
+}
+
+static void figure(struct report *r, const struct plan *p, const struct cell *cells)
+{
+    static double x[ORDERS][SEEDS], y[ORDERS][SEEDS], low[ORDERS][SEEDS], high[ORDERS][SEEDS];
+    const double bytes = PIECE * p->pieces;
+    struct plot time = {.title = "Order of pieces", .subtitle = "mean completion time over the lower bound; peers leave when they are done",
+        .x_label = "", .y_label = "time / bound", .categories = seeds, .categories_n = 2, .y_from_zero = true};
+    struct plot done = {.title = "The seed leaves early", .subtitle = "after it has uploaded 1.15 times the file: who can still complete",
+        .x_label = "", .y_label = "% of peers that complete", .categories = orders, .categories_n = ORDERS, .y_from_zero = true};
+    for (uint32_t k = 0; k < ORDERS; k++) {
+        for (uint32_t s = 0; s < 2; s++) {
+            const double bound = exp_bound(bytes, seed_up[s], DOWN, UP, p->peers);
+            const struct interval m = exp_median(cells, s * ORDERS + k, ORDERS * SEEDS, p->runs, 0);
+            x[k][s] = s;
+            y[k][s] = m.mid / bound;
+            low[k][s] = m.low / bound;
+            high[k][s] = m.high / bound;
+        }
+        struct series *series = plot_add(&time, orders[k], SERIES_BARS, x[k], y[k], 2);
+        series->low = low[k];
+        series->high = high[k];
+    }
+    report_plot(r, &time, NULL);
+    static double dx[ORDERS], dy[ORDERS], dl[ORDERS], dh[ORDERS];
+    for (uint32_t k = 0; k < ORDERS; k++) {
+        const struct interval m = exp_median(cells, 2 * ORDERS + k, ORDERS * SEEDS, p->runs, 1);
+        dx[k] = k;
+        dy[k] = m.mid;
+        dl[k] = m.low;
+        dh[k] = m.high;
+    }
+    struct series *series = plot_add(&done, "complete", SERIES_BARS, dx, dy, ORDERS);
+    series->low = dl;
+    series->high = dh;
+    report_plot(r, &done, "seedleaves");
+}
+
+static void judge(struct report *r, const struct plan *p, const struct cell *cells)
+{
+    double against_random[EXP_CELLS_MAX], against_sequential[EXP_CELLS_MAX], bound[EXP_CELLS_MAX];
+    const double limit = exp_bound(PIECE * p->pieces, seed_up[0], DOWN, UP, p->peers);
+    for (uint32_t i = 0; i < p->runs; i++) {
+        const struct cell *c = &cells[i * ORDERS * SEEDS];
+        against_random[i] = c[0].v[0] / c[1].v[0];
+        against_sequential[i] = c[2].v[0] / c[0].v[0];
+        bound[i] = c[0].v[0] / limit;
+    }
+    report_own(r, "rarest / random, weak seed", stat_median(against_random, p->runs), "x", "reproduced <= 1.02");
+    report_own(r, "sequential / rarest, weak seed", stat_median(against_sequential, p->runs), "x", "reproduced >= 2");
+    report_own(r, "rarest / bound, weak seed", stat_median(bound, p->runs), "x", "reproduced <= 2; better <= 1.3");
+    report_own(r, "complete though the seed left, rarest", exp_median(cells, 2 * ORDERS, ORDERS * SEEDS, p->runs, 1), "%", "reproduced >= 99");
+}
+
+int exp_order(const struct lab_options *o)
+{
+    static struct cell cells[EXP_CELLS_MAX];
+    struct plan p = {.peers = o->quick ? 20 : 80, .pieces = o->quick ? 40 : 160, .runs = u32_min(exp_seeds(o, 2, 10),
+        EXP_CELLS_MAX / ORDERS / SEEDS)};
+    struct report r;
+    report_begin(&r, "order", o);
+    if (!exp_cells(&r, ORDERS * SEEDS * p.runs, work, &p, cells))
+        return report_end(&r);
+    report_row(&r, "seed\torder\tmean_s\tlow\thigh\tbound_s\tmean/bound\tcomplete_%%");
+    for (uint32_t s = 0; s < SEEDS; s++)
+        for (uint32_t k = 0; k < ORDERS; k++) {
+            const struct interval m = exp_median(cells, s * ORDERS + k, ORDERS * SEEDS, p.runs, 0);
+            const double bound = exp_bound(PIECE * p.pieces, seed_up[s], DOWN, UP, p.peers);
+            report_row(&r, "%s\t%s\t%.1f\t%.1f\t%.1f\t%.1f\t%.2f\t%.1f", seeds[s], orders[k], m.mid, m.low, m.high, bound, m.mid / bound,
+                exp_median(cells, s * ORDERS + k, ORDERS * SEEDS, p.runs, 1).mid);
+        }
+    report_table(&r);
+    judge(&r, &p, cells);
+    figure(&r, &p, cells);
+    return report_end(&r);
+}
