@@ -1,0 +1,62 @@
+// See dht_guard.h.
+#include "engine/find/dht_guard.h"
+
+#include "base/siphash.h"
+
+enum { GUARD_WAYS = 4 };                // places that an address may have
+
+void guard_init(struct guard *g, const struct mem *mem, const uint64_t key[2])
+{
+    *g = (struct guard){.mem = mem, .key = {key[0], key[1]}};
+}
+
+void guard_done(struct guard *g)
+{
+    mem_free(g->mem, g->slots, g->slots == NULL ? 0 : GUARD_SLOTS * sizeof *g->slots);
+    *g = (struct guard){0};
+}
+
+// The slot of an address: its own, else a free one, else the one that is paid first: then two share it.
+static struct guard_slot *slot_of(struct guard *g, nsec now, const struct addr *a)
+{
+    if (g->slots == NULL) {
+        g->slots = mem_zarray(g->mem, GUARD_SLOTS, sizeof *g->slots);
+        if (g->slots == NULL)
+            return NULL;
+    }
+    const uint64_t key = siphash(g->key, slice_of(a->ip, a->family == ADDR_IPV4 ? 4 : 8));
+    struct guard_slot *found = NULL;
+    for (uint32_t i = 0; i < GUARD_WAYS; i++) {
+        struct guard_slot *s = &g->slots[(key + i) % GUARD_SLOTS];
+        if (s->key == key)
+            return s;
+        if (found == NULL || s->paid_at < found->paid_at)
+            found = s;
+    }
+    if (found->paid_at <= now)
+        found->key = key;
+    return found;
+}
+
+static nsec burst_ns(uint64_t bytes, uint64_t bps) { return bytes * NSEC_S / bps; }
+
+bool guard_allows(struct guard *g, nsec now, const struct addr *to, bool proved)
+{
+    if (addr_is_local(to))
+        return true;
+    if (!proved && g->all_paid_at > now + burst_ns(GUARD_ALL_BURST, GUARD_ALL_BPS))
+        return false;
+    const struct guard_slot *s = slot_of(g, now, to);
+    return s == NULL || s->paid_at <= now + burst_ns(GUARD_STRANGER_BURST, GUARD_STRANGER_BPS);
+}
+
+void guard_charge(struct guard *g, nsec now, const struct addr *to, bool proved, size_t bytes)
+{
+    if (addr_is_local(to))
+        return;
+    if (!proved)
+        g->all_paid_at = u64_max(g->all_paid_at, now) + bytes * NSEC_S / GUARD_ALL_BPS;
+    struct guard_slot *s = slot_of(g, now, to);
+    if (s != NULL)
+        s->paid_at = u64_max(s->paid_at, now) + bytes * NSEC_S / ((uint64_t)GUARD_STRANGER_BPS * (proved ? GUARD_PROVED_TIMES : 1));
+}

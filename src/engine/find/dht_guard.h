@@ -1,0 +1,41 @@
+// How much a DHT node answers to whom: bytes per second for each address and for all strangers together.
+//
+// A datagram's source may be forged, and an answer is up to ten times as long as its question. So an address that has
+// not proved itself (answered a question of ours, or brought a token that only it can have) gets
+//   - answers of at most GUARD_STRANGER_REPLY bytes but for items, which do not fit into less,
+//   - GUARD_STRANGER_BPS after a burst of GUARD_STRANGER_BURST,
+//   - and all of them together GUARD_ALL_BPS: a victim hears no more than 2 KiB/s of us, whoever asks in its name.
+// A proved address has 16 times as much. Local addresses are exempt: nobody forges them from outside.
+#pragma once
+#include "base/addr.h"
+#include "base/env.h"
+
+enum {
+    GUARD_SLOTS = 512,                  // addresses told apart at a time
+    GUARD_STRANGER_BPS = 2048,
+    GUARD_STRANGER_BURST = 8192,        // bytes
+    GUARD_PROVED_TIMES = 16,
+    GUARD_ALL_BPS = 256 * 1024,
+    GUARD_ALL_BURST = 512 * 1024,
+    GUARD_STRANGER_REPLY = 512,
+    GUARD_PROVED_REPLY = 1024,          // fits every path unfragmented
+};
+
+struct guard_slot {
+    uint64_t key;
+    nsec paid_at;                       // a virtual clock: when what was sent has been paid for
+};
+
+struct guard {
+    const struct mem *mem;
+    uint64_t key[2];
+    struct guard_slot *slots;           // made at the first question
+    nsec all_paid_at;
+};
+
+void guard_init(struct guard *g, const struct mem *mem, const uint64_t key[2]);
+void guard_done(struct guard *g);
+// Whether an answer may go to this address now.
+bool guard_allows(struct guard *g, nsec now, const struct addr *to, bool proved);
+// And how many bytes it had.
+void guard_charge(struct guard *g, nsec now, const struct addr *to, bool proved, size_t bytes);

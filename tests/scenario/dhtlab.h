@@ -1,0 +1,87 @@
+// A small internet for DHT nodes only: thousands of engines, datagrams with the delays of a planet, churn, partitions, liars.
+// The whole node is in sim's world; this one holds a hundred thousand.
+#pragma once
+#include "engine/find/dht.h"
+#include "sim/queue.h"
+
+enum { DHTLAB_OPS_MAX = 4096, DHTLAB_SEEN_MAX = 32 };
+
+enum dhtlab_kind {
+    DHTLAB_NODE,
+    DHTLAB_SYBIL,                       // answers everything with its accomplices, never with peers
+    DHTLAB_CHAIN,                       // names ever nearer ids that do not exist
+};
+
+struct dhtlab_config {
+    uint64_t seed;
+    uint32_t n, max;                    // nodes at first; room for more hosts
+    uint32_t nat_pct;                   // of the nodes: read-only behind a NAT that lets only answers in
+    uint32_t loss_ppm;
+    uint32_t local_pct;                 // nodes whose id is not bound to their address (BEP 42 not obeyed)
+};
+
+struct dhtlab_host {
+    struct dht *dht;                    // NULL: it is down, or no node
+    struct addr addr;
+    enum dhtlab_kind kind;
+    uint8_t id[NODE_ID_LEN];
+    uint32_t city, height_us;
+    int32_t x, y;
+    uint32_t side;                      // of a partition
+    bool nat;
+    uint64_t nat_out;                   // whom it wrote to lately: a filter of 64 bits, cleared each minute
+    nsec nat_at, due, started, until;
+    uint64_t mem, mem_peak;
+    struct mem face;
+    struct env env;
+    uint64_t tx, rx;
+};
+
+struct dhtlab_op {
+    uint32_t host, op;
+    bool done;
+    struct dht_out out;
+    uint32_t peers_n;
+    struct addr peers[DHTLAB_SEEN_MAX];
+    struct dht_item item;
+    uint8_t value[ITEM_VALUE_MAX];
+};
+
+struct dhtlab_packet {
+    struct addr from;
+    uint32_t to;
+    uint32_t n;
+    uint8_t bytes[];
+};
+
+struct dhtlab {
+    struct dhtlab_config cfg;
+    nsec now;
+    struct queue queue;
+    struct rng rng;
+    struct dhtlab_host *hosts;
+    uint32_t n;
+    struct dhtlab_op *ops;
+    uint32_t ops_n;
+    struct dhtlab_packet **packets;
+    uint32_t packets_cap, *packets_free, packets_free_n;
+    uint8_t lie[NODE_ID_LEN];           // target of sybils
+    uint64_t sent, lost;
+    bool check;                         // dht_check after every input
+};
+
+struct dhtlab *dhtlab_new(const struct dhtlab_config *cfg);
+void dhtlab_free(struct dhtlab *l);
+// A further host, not started. Its address: net 0 is a random one, else 198.NET.x.y.
+uint32_t dhtlab_host(struct dhtlab *l, enum dhtlab_kind kind, uint32_t net);
+void dhtlab_start(struct dhtlab *l, uint32_t host);
+void dhtlab_stop(struct dhtlab *l, uint32_t host);
+// Fills every table with nodes that are up, as a network that has run for long.
+void dhtlab_fill(struct dhtlab *l);
+void dhtlab_run(struct dhtlab *l, nsec until);
+// Begins a question; its record, by number.
+uint32_t dhtlab_ask(struct dhtlab *l, uint32_t host, const struct dht_ask *ask);
+// A random node that is up and reachable.
+uint32_t dhtlab_any(struct dhtlab *l);
+// Round-trip time of a pair, ns.
+nsec dhtlab_rtt(const struct dhtlab *l, uint32_t a, uint32_t b);

@@ -1,0 +1,456 @@
+// The DHT node: joining, answering, storing, looking up, its limits; literal times. Thousands of nodes: tests/scenario.
+#include "test.h"
+
+#include "codec/krpc.h"
+#include "engine/find/dht.h"
+#include "engine/find/dht_guard.h"
+#include "engine/find/dht_store.h"
+#include "engine/find/dht_table.h"
+
+static uint8_t tx_space[DHT_TX_MIN];
+static const struct log quiet = {.level = LOG_ERROR};
+static const struct env env = {.mem = &test_mem, .log = &quiet, .seed = 7};
+
+static struct addr ip(uint8_t a, uint8_t b, uint8_t c, uint8_t d)
+{
+    const uint8_t v[4] = {a, b, c, d};
+    return addr_ipv4(v, 6881);
+}
+
+static struct dht *node(bool read_only)
+{
+    struct dht *d;
+    const struct dht_config cfg = {.ipv4 = true, .read_only = read_only};
+    assert_int_equal(dht_new(&d, &cfg, &env, NSEC_S), ERR_OK);
+    return d;
+}
+
+static enum dht_kind poll(struct dht *d, nsec now, struct dht_out *out)
+{
+    struct buf tx = {tx_space, 0, sizeof tx_space};
+    dht_check(d);
+    return dht_poll(d, now, &tx, out);
+}
+
+// The next datagram to somebody, parsed; its bytes live until the next call. False: idle.
+static bool next_sent(struct dht *d, nsec now, struct addr *to, struct krpc *m)
+{
+    struct dht_out out;
+    for (enum dht_kind k = poll(d, now, &out); k != DHT_IDLE; k = poll(d, now, &out)) {
+        if (k != DHT_SEND)
+            continue;
+        *to = out.addr;
+        assert_int_equal(krpc_parse(m, out.bytes), ERR_OK);
+        return true;
+    }
+    return false;
+}
+
+static size_t send(struct dht *d, nsec now, const struct addr *from, const struct krpc *m)
+{
+    uint8_t space[KRPC_BYTES_MAX];
+    struct buf b = {space, 0, sizeof space};
+    struct wr w = wr_make(&b);
+    krpc_write(&w, m);
+    assert_true(w.ok);
+    dht_datagram(d, now, from, buf_slice(&b));
+    return b.n;
+}
+
+static struct krpc query(enum krpc_method method, const uint8_t target[NODE_ID_LEN])
+{
+    struct krpc q = {.kind = KRPC_QUERY, .method = method, .tid = SLICE_LIT("aa"), .has_id = true, .id = {1, 2, 3}, .read_only = true};
+    if (target != NULL) {
+        q.has_target = true;
+        memcpy(q.target, target, NODE_ID_LEN);
+    }
+    return q;
+}
+
+// Asks as a stranger, and returns the answer.
+static struct krpc ask(struct dht *d, nsec now, const struct addr *from, const struct krpc *q)
+{
+    struct krpc m = {0};
+    struct addr to;
+    send(d, now, from, q);
+    assert_true(next_sent(d, now, &to, &m));
+    assert_true(addr_eq(&to, from));
+    assert_true(slice_eq(m.tid, q->tid));
+    return m;
+}
+
+static const uint8_t hash[NODE_ID_LEN] = {0xaa, 0xbb};
+
+// Without this nobody can find peers here: BEP 5's four queries, the token between them, BEP 42's ip.
+static void peers_are_kept_for_others(void **state)
+{
+    UNUSED_STATE(state);
+    struct dht *d = node(false);
+    const struct addr from = ip(20, 1, 2, 3), other = ip(21, 1, 2, 3);
+    struct krpc q = query(KRPC_PING, NULL), m = ask(d, NSEC_S, &from, &q);
+    assert_int_equal(m.kind, KRPC_REPLY);
+    assert_true(addr_eq(&m.ip, &from));
+    assert_memory_equal(m.id, dht_id(d, ADDR_IPV4), NODE_ID_LEN);
+    q = query(KRPC_GET_PEERS, hash);
+    m = ask(d, NSEC_S, &from, &q);
+    assert_int_equal(m.token.n, TOKEN_LEN);
+    assert_int_equal(m.values.n, 0);
+    uint8_t token[TOKEN_LEN];
+    memcpy(token, m.token.p, sizeof token);
+    q = query(KRPC_ANNOUNCE_PEER, hash);
+    q.port = 1234;
+    q.token = slice_of(token, sizeof token);
+    m = ask(d, NSEC_S, &other, &q);
+    assert_int_equal(m.kind, KRPC_ERROR);               // the token belongs to another address
+    assert_int_equal(m.code, KRPC_PROTOCOL);
+    m = ask(d, 599 * NSEC_S, &from, &q);
+    assert_int_equal(m.kind, KRPC_REPLY);               // good for five to ten minutes
+    m = ask(d, 600 * NSEC_S, &from, &q);
+    assert_int_equal(m.kind, KRPC_ERROR);
+    q = query(KRPC_GET_PEERS, hash);
+    m = ask(d, 600 * NSEC_S, &other, &q);
+    struct bencode b;
+    struct addr peer;
+    krpc_values(&b, m.values);
+    assert_true(krpc_value(&b, &peer));
+    assert_true(addr_same_ip(&peer, &from));
+    assert_int_equal(peer.port, 1234);
+    assert_false(krpc_value(&b, &peer));
+    dht_tick(d, (599 + PEER_EXPIRE_S + DHT_SWEEP_S) * NSEC_S);
+    struct dht_stats s;
+    dht_stats(d, &s);
+    assert_int_equal(s.peers + s.hashes, 0);            // forgotten
+    dht_free(d);
+}
+
+// Without this items cannot be stored, or anybody can replace them: BEP 44, errors 205, 206, 207, 301, 302.
+static void items_are_kept_and_guarded(void **state)
+{
+    UNUSED_STATE(state);
+    struct dht *d = node(false);
+    const struct addr from = ip(20, 1, 2, 3);
+    uint8_t seed[SIGN_SEED_LEN] = {5}, secret[SIGN_SECRET_LEN], target[NODE_ID_LEN], token[TOKEN_LEN];
+    struct dht_item item = {.value = SLICE_LIT("5:hello"), .salt = SLICE_LIT("s"), .seq = 5};
+    sign_key(seed, item.key, secret);
+    dht_item_sign(&item, secret);
+    dht_item_mutable(item.key, item.salt, target);
+    struct krpc q = query(KRPC_GET, target), m = ask(d, NSEC_S, &from, &q), put = query(KRPC_PUT, NULL);
+    memcpy(token, m.token.p, sizeof token);
+    put.token = slice_of(token, sizeof token);
+    put.has_key = put.has_sig = put.has_seq = true;
+    put.value = item.value;
+    put.salt = item.salt;
+    put.seq = item.seq;
+    memcpy(put.key, item.key, sizeof put.key);
+    memcpy(put.sig, item.sig, sizeof put.sig);
+    put.sig[0] ^= 1;
+    assert_int_equal(ask(d, NSEC_S, &from, &put).code, KRPC_BAD_SIGNATURE);
+    put.sig[0] ^= 1;
+    assert_int_equal(ask(d, NSEC_S, &from, &put).kind, KRPC_REPLY);
+    m = ask(d, NSEC_S, &from, &q);
+    assert_true(m.has_key && m.has_sig && m.has_seq);
+    assert_true(slice_eq(m.value, item.value));
+    q.has_seq = true;
+    q.seq = 5;
+    m = ask(d, NSEC_S, &from, &q);
+    assert_true(m.has_seq && m.value.n == 0);           // the asker has it already
+    item.seq = 4;
+    dht_item_sign(&item, secret);
+    memcpy(put.sig, item.sig, sizeof put.sig);
+    put.seq = 4;
+    assert_int_equal(ask(d, NSEC_S, &from, &put).code, KRPC_SEQ_TOO_OLD);
+    item.seq = 6;
+    dht_item_sign(&item, secret);
+    memcpy(put.sig, item.sig, sizeof put.sig);
+    put.seq = 6;
+    put.has_cas = true;
+    put.cas = 4;
+    assert_int_equal(ask(d, NSEC_S, &from, &put).code, KRPC_CAS_MISMATCH);
+    put.cas = 5;
+    assert_int_equal(ask(d, 2 * NSEC_S, &from, &put).kind, KRPC_REPLY);
+    static uint8_t big[ITEM_VALUE_MAX + 1];
+    memset(big, 'x', sizeof big);
+    memcpy(big, "996:", 4);
+    big[1000] = 'x';
+    memcpy(big, "997:", 4);
+    struct krpc large = put;
+    large.value = slice_of(big, sizeof big);
+    assert_int_equal(ask(d, 2 * NSEC_S, &from, &large).code, KRPC_TOO_BIG);
+    large = put;
+    large.salt = slice_of(big, 65);
+    assert_int_equal(ask(d, 2 * NSEC_S, &from, &large).code, KRPC_SALT_TOO_BIG);
+    dht_free(d);
+}
+
+// Without this a forged source address gets a flood from us.
+static void strangers_get_little(void **state)
+{
+    UNUSED_STATE(state);
+    struct dht *d = node(false);
+    const struct addr victim = ip(20, 1, 2, 3);
+    struct krpc q = query(KRPC_FIND_NODE, hash), m;
+    struct addr to;
+    size_t asked = 0, answered = 0;
+    for (uint32_t i = 0; i < 10000; i++) {              // 10 s, 1000 a second
+        const nsec now = NSEC_S + i * NSEC_MS;
+        asked += send(d, now, &victim, &q);
+        struct dht_out out;
+        for (enum dht_kind k = poll(d, now, &out); k != DHT_IDLE; k = poll(d, now, &out))
+            answered += k == DHT_SEND && addr_eq(&out.addr, &victim) ? out.bytes.n : 0;
+    }
+    assert_true(asked > 800000);
+    assert_in_range(answered, 10000, GUARD_STRANGER_BURST + 11 * GUARD_STRANGER_BPS);
+    struct dht_stats s;
+    dht_stats(d, &s);
+    assert_true(s.limited > 9000);
+    m = ask(d, 60 * NSEC_S, &victim, &q);               // and is not shut out for good
+    assert_int_equal(m.kind, KRPC_REPLY);
+    uint8_t target[NODE_ID_LEN];
+    for (uint32_t i = 0; i < 300; i++) {                // a hash with many peers: the answer is cut for a stranger
+        const struct addr peer = ip(30, (uint8_t)i, (uint8_t)(i >> 8), 9);
+        q = query(KRPC_GET_PEERS, hash);
+        const struct krpc got = ask(d, 70 * NSEC_S, &peer, &q);
+        uint8_t token[TOKEN_LEN];
+        memcpy(token, got.token.p, sizeof token);
+        q = query(KRPC_ANNOUNCE_PEER, hash);
+        q.implied_port = true;
+        q.token = slice_of(token, sizeof token);
+        assert_int_equal(ask(d, 70 * NSEC_S, &peer, &q).kind, KRPC_REPLY);
+    }
+    memcpy(target, hash, sizeof target);
+    q = query(KRPC_GET_PEERS, target);
+    send(d, 80 * NSEC_S, &victim, &q);
+    struct dht_out out;
+    assert_int_equal(poll(d, 80 * NSEC_S, &out), DHT_SEND);
+    assert_in_range(out.bytes.n, 200, GUARD_STRANGER_REPLY);
+    (void)to;
+    dht_free(d);
+}
+
+// Without this a node pretends to be many, or gets in without an answer.
+static void the_table_takes_only_who_answers(void **state)
+{
+    UNUSED_STATE(state);
+    struct dht *d = node(false);
+    struct dht_stats s;
+    const struct addr peer = ip(20, 9, 9, 9);
+    struct krpc q = query(KRPC_PING, NULL), m, r = {.kind = KRPC_REPLY, .has_id = true, .id = {9}};
+    struct addr to;
+    q.read_only = false;
+    send(d, NSEC_S, &peer, &q);
+    assert_true(next_sent(d, NSEC_S, &to, &m));         // our answer
+    dht_stats(d, &s);
+    assert_int_equal(s.nodes[0], 0);
+    assert_true(next_sent(d, NSEC_S, &to, &m));         // and our question
+    assert_int_equal(m.kind, KRPC_QUERY);
+    assert_int_equal(m.method, KRPC_FIND_NODE);
+    uint8_t tid[8];
+    memcpy(tid, m.tid.p, m.tid.n);
+    r.tid = slice_of(tid, m.tid.n);
+    const struct addr liar = ip(20, 9, 9, 8);
+    send(d, NSEC_S + NSEC_MS, &liar, &r);
+    dht_stats(d, &s);
+    assert_int_equal(s.nodes[0], 0);                    // from elsewhere it is no answer
+    assert_int_equal(s.rx_unasked, 1);
+    send(d, NSEC_S + NSEC_MS, &peer, &r);
+    dht_stats(d, &s);
+    assert_int_equal(s.nodes[0], 1);
+    send(d, NSEC_S + NSEC_MS, &peer, &r);
+    dht_stats(d, &s);
+    assert_int_equal(s.rx_unasked, 2);                  // an answer counts once
+    q.read_only = true;
+    const struct addr silent = ip(22, 1, 1, 1);
+    send(d, 2 * NSEC_S, &silent, &q);
+    while (next_sent(d, 2 * NSEC_S, &to, &m))
+        assert_false(m.kind == KRPC_QUERY && addr_eq(&to, &silent));        // BEP 43
+    dht_free(d);
+}
+
+static void fill(struct dht_table *t, uint8_t net, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        uint8_t id[NODE_ID_LEN] = {0x80, net, (uint8_t)i};
+        const struct addr a = ip(net, (uint8_t)i, 1, 1);
+        (void)table_seen(t, NSEC_S, id, &a, 1000);
+    }
+}
+
+// Without this the table grows without bound, one network fills it, or a dead node stays.
+static void buckets_have_limits(void **state)
+{
+    UNUSED_STATE(state);
+    struct dht_table t;
+    uint8_t own[NODE_ID_LEN] = {0}, id[NODE_ID_LEN] = {0};
+    table_init(&t, &test_mem, ADDR_IPV4, own);
+    assert_int_equal(table_open(&t), ERR_OK);
+    fill(&t, 20, 200);
+    assert_int_equal(t.n, 128);                         // the farthest bucket; the next ones 64, 32, 16, 8
+    assert_int_equal(t.buckets[0].spare_n, TABLE_SPARE_MAX);
+    for (uint8_t i = 0; i < 5; i++) {
+        const struct addr a = ip(40, 1, 1, i);
+        id[0] = 0x40;
+        id[1] = i;
+        assert_int_equal(table_seen(&t, NSEC_S, id, &a, 1000), i < TABLE_NET_MAX ? TABLE_ADDED : TABLE_REFUSED);
+    }
+    table_check(&t);
+    const struct addr first = ip(20, 0, 1, 1);
+    assert_false(table_failed(&t, &first));
+    assert_true(table_failed(&t, &first));              // twice, and a spare takes its place
+    assert_int_equal(t.buckets[0].n, 128);
+    assert_null(table_find(&t, &first));
+    struct addr lost;
+    assert_true(table_take_lost(&t, &lost));
+    assert_true(addr_eq(&lost, &first));
+    const struct addr lone = ip(40, 1, 1, 0);
+    assert_false(table_failed(&t, &lone));
+    assert_false(table_failed(&t, &lone));
+    assert_true(table_failed(&t, &lone));
+    const uint8_t target[NODE_ID_LEN] = {0x80, 20, 7};
+    const struct dht_node *near[TABLE_K];
+    assert_int_equal(table_nearest(&t, target, near, TABLE_K), TABLE_K);
+    for (uint32_t i = 1; i < TABLE_K; i++)
+        assert_true(node_id_nearer(target, near[i - 1]->id, near[i]->id) < 0);
+    uint8_t renamed[NODE_ID_LEN] = {0x80, 20};
+    table_rename(&t, NSEC_S, renamed);
+    table_check(&t);
+    assert_in_range(t.n, 9, 128);
+    table_done(&t);
+}
+
+// Without this our id is wrong for our address: three networks must agree, one alone cannot move us.
+static void the_id_follows_the_votes(void **state)
+{
+    UNUSED_STATE(state);
+    struct dht *d = node(false);
+    const struct addr mine = ip(50, 60, 70, 80);
+    uint8_t before[NODE_ID_LEN];
+    memcpy(before, dht_id(d, ADDR_IPV4), NODE_ID_LEN);
+    for (uint8_t i = 0; i < 12; i++) {
+        // nine answers of one network, then three of others
+        const struct addr from = i < 9 ? ip(20, 1, i, 1) : ip(21, i, 1, 1);
+        dht_add(d, (1U + i) * NSEC_S, &from);
+        dht_tick(d, (1U + i) * NSEC_S);
+        struct krpc m = {0}, r = {.kind = KRPC_REPLY, .has_id = true, .id = {9, i}, .ip = mine};
+        struct addr to;
+        uint8_t tid[8];
+        while (next_sent(d, (1U + i) * NSEC_S, &to, &m)) {
+            if (!addr_eq(&to, &from) || m.kind != KRPC_QUERY)
+                continue;
+            memcpy(tid, m.tid.p, m.tid.n);
+            r.tid = slice_of(tid, m.tid.n);
+            send(d, (1U + i) * NSEC_S, &from, &r);
+        }
+        if (i < 10)
+            assert_memory_equal(dht_id(d, ADDR_IPV4), before, NODE_ID_LEN);
+    }
+    assert_memory_not_equal(dht_id(d, ADDR_IPV4), before, NODE_ID_LEN);
+    assert_true(node_id_fits(dht_id(d, ADDR_IPV4), &mine));
+    dht_free(d);
+}
+
+// Without this a flood of hashes pushes out what belongs here: the farthest makes way, and one owner has a share.
+static void a_flood_pushes_out_only_what_is_far(void **state)
+{
+    UNUSED_STATE(state);
+    struct dht_store s;
+    const uint64_t secret[2] = {1, 2};
+    uint8_t own[NODE_ID_LEN] = {0}, h[NODE_ID_LEN] = {0};
+    dht_store_init(&s, &test_mem, secret);
+    s.own[0] = own;
+    s.hashes_max = 100;
+    struct addr from = ip(20, 1, 1, 1);
+    h[5] = 1;
+    assert_int_equal(dht_store_announce(&s, NSEC_S, h, &from, false), ERR_OK);      // near to us
+    for (uint32_t i = 0; i < 5000; i++) {
+        uint8_t flood[NODE_ID_LEN] = {(uint8_t)(1 + i % 255), (uint8_t)(i >> 8)};
+        from = ip(60, (uint8_t)(i % 7), 1, 1);
+        (void)!dht_store_announce(&s, NSEC_S, flood, &from, false);
+        if (i % 100 == 0)
+            dht_store_check(&s);
+    }
+    assert_non_null(dht_store_swarm(&s, h));
+    assert_true(s.swarms.n <= 100);
+    for (uint32_t i = 0; i < 1000; i++) {               // many ports of one address are few peers
+        from = addr_ipv4((const uint8_t[]){61, 1, 1, 1}, (uint16_t)(1000 + i));
+        (void)!dht_store_announce(&s, NSEC_S + i, h, &from, false);
+    }
+    assert_int_equal(dht_store_swarm(&s, h)->peers[0].n, 1 + HASH_IP_PORTS_MAX);
+    for (uint32_t i = 0; i < 2000; i++) {
+        from = ip(62, (uint8_t)i, (uint8_t)(i >> 8), 1);
+        (void)!dht_store_announce(&s, NSEC_S + i, h, &from, i % 2 == 0);
+    }
+    assert_int_equal(dht_store_swarm(&s, h)->peers[0].n, DHT_HASH_PEERS_MAX);
+    dht_store_check(&s);
+    dht_store_done(&s);
+}
+
+// Without this a restart begins from nothing.
+static void what_is_saved_is_asked_again(void **state)
+{
+    UNUSED_STATE(state);
+    struct dht *d = node(false), *again;
+    for (uint32_t i = 0; i < 400; i++) {
+        uint8_t id[NODE_ID_LEN];
+        struct rng r = rng_make(3, i);
+        rng_bytes(&r, id, sizeof id);
+        const struct addr a = ip(20, (uint8_t)i, (uint8_t)(i >> 8), 1);
+        dht_plant(d, NSEC_S, id, &a);
+    }
+    static uint8_t saved[DHT_SAVED_BYTES];
+    struct buf b = {saved, 0, sizeof saved};
+    struct wr w = wr_make(&b);
+    dht_save(d, &w);
+    assert_true(w.ok);
+    again = node(false);
+    dht_load(again, NSEC_S, buf_slice(&b));
+    assert_memory_equal(dht_id(again, ADDR_IPV4), dht_id(d, ADDR_IPV4), NODE_ID_LEN);
+    dht_tick(again, NSEC_S);
+    struct addr to;
+    struct krpc m;
+    uint32_t n = 0;
+    while (next_sent(again, NSEC_S, &to, &m))
+        n += m.kind == KRPC_QUERY;
+    assert_in_range(n, 20, 30);                         // some at a time
+    for (size_t cut = 0; cut < b.n; cut += 37)
+        dht_load(again, NSEC_S, slice_of(saved, cut));  // damage is harmless
+    dht_free(again);
+    dht_free(d);
+}
+
+// Without this a host that lost all nodes never finds any again.
+static void lonely_nodes_say_so(void **state)
+{
+    UNUSED_STATE(state);
+    struct dht *d = node(true);
+    struct dht_out out;
+    dht_tick(d, NSEC_S);
+    assert_int_equal(poll(d, NSEC_S, &out), DHT_LONELY);
+    assert_int_equal(out.family, ADDR_IPV4);
+    assert_int_equal(poll(d, NSEC_S, &out), DHT_IDLE);
+    dht_tick(d, 20 * NSEC_S);
+    assert_int_equal(poll(d, 20 * NSEC_S, &out), DHT_IDLE);
+    dht_tick(d, 32 * NSEC_S);
+    assert_int_equal(poll(d, 32 * NSEC_S, &out), DHT_LONELY);
+    uint32_t op;
+    const struct dht_ask a = {.kind = DHT_GET_PEERS, .target = {1}};
+    assert_int_equal(dht_ask(d, 33 * NSEC_S, &a, &op), ERR_OK);
+    dht_tick(d, 54 * NSEC_S);                           // it waits 20 s for nodes
+    assert_int_equal(poll(d, 54 * NSEC_S, &out), DHT_DONE);
+    assert_int_equal(out.op, op);
+    assert_int_equal(out.err, ERR_UNREACHABLE);
+    const struct dht_ask six = {.kind = DHT_GET_PEERS, .family = ADDR_IPV6};
+    assert_int_equal(dht_ask(d, 54 * NSEC_S, &six, &op), ERR_UNSUPPORTED);
+    dht_free(d);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(peers_are_kept_for_others), cmocka_unit_test(items_are_kept_and_guarded),
+        cmocka_unit_test(strangers_get_little), cmocka_unit_test(the_table_takes_only_who_answers),
+        cmocka_unit_test(buckets_have_limits), cmocka_unit_test(the_id_follows_the_votes),
+        cmocka_unit_test(a_flood_pushes_out_only_what_is_far), cmocka_unit_test(what_is_saved_is_asked_again),
+        cmocka_unit_test(lonely_nodes_say_so),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
