@@ -35,12 +35,18 @@ static void on_datagrams(void *ctx, unsigned ready)
     (void)ready;
     struct udp_datagram in[UDP_BATCH];
     for (int i = 0; i < HOST_READS; i++) {
-        const uint32_t n = udp_receive(s->udp, in);
+        bool more = false;
+        const uint32_t n = udp_receive(s->udp, in, &more);
         for (uint32_t k = 0; k < n; k++) {
-            node_datagram(h->node, loop_now(h->loop), s->port, &in[k].from, in[k].data);
+            const size_t len = in[k].segment == 0 ? in[k].data.n : in[k].segment;
+            size_t at = 0;
+            do {                        // a train is one piece of news: one answer
+                node_datagram(h->node, loop_now(h->loop), s->port, &in[k].from, slice_sub(in[k].data, at, len));
+                at += len;
+            } while (at < in[k].data.n);
             host_turn_node(h);
         }
-        if (n < UDP_BATCH)
+        if (!more)
             return;
     }
 }
@@ -49,7 +55,7 @@ void net_datagram(struct host *h, const struct node_out *o)
 {
     for (uint32_t i = 0; i < h->udps_n; i++) {
         if (h->udps[i].port == o->port && h->udps[i].family == o->addr.family) {
-            udp_queue(h->udps[i].udp, &o->addr, o->bytes);
+            udp_queue(h->udps[i].udp, &o->addr, o->bytes, o->segment);
             return;
         }
     }
@@ -94,7 +100,7 @@ static enum err add_udp(struct host *h, enum node_port port, const struct addr *
     if (e != ERR_OK)
         return e;
     *s = (struct socket_udp){.h = h, .port = port, .family = at->family};
-    e = udp_new(&s->udp, fd);
+    e = udp_new(&s->udp, fd, port == NODE_PORT_PEER);
     if (e != ERR_OK) {
         (void)close(fd);
         return e;

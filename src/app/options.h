@@ -49,7 +49,7 @@ struct options {
     struct texts trackers, web_seeds, peers;
     bool v1, v2, hybrid, is_private, date, force;
     bool seed, sequential, preallocate, check, sha256, metrics;
-    bool no_dht, no_lsd, json, quiet, no_color, help, version;
+    bool no_dht, no_lsd, no_utp, no_tcp, json, quiet, no_color, help, version;
     uint64_t piece_len, down_bps, up_bps;
     nsec timeout, interval;
     uint32_t port, http_port, udp_port, slots, threads;
@@ -92,6 +92,8 @@ struct options {
     X(COUNT, "slots", 0, "N", slots, IN_PEER, "peers served at a time; default: follows the uplink") \
     X(FLAG, "no-dht", 0, NULL, no_dht, IN_NET, "find no peers by the DHT (not in this version anyway)") \
     X(FLAG, "no-lsd", 0, NULL, no_lsd, IN_NET, "find no peers in the local network (likewise)") \
+    X(FLAG, "no-utp", 0, NULL, no_utp, IN_PEER, "reach peers by TCP only") \
+    X(FLAG, "no-tcp", 0, NULL, no_tcp, IN_PEER, "reach peers by uTP only") \
     X(TEXT, "state", 0, "DIR", state, IN_PEER, "where resume data is kept; default: $XDG_STATE_HOME/kith") \
     X(TIME, "timeout", 0, "DUR", timeout, IN_PEER, "give up fetching after so long without a peer, data or disk: 30s, 5m") \
     X(MODE, "progress", 0, "MODE", progress, IN_ALL, "auto, block, line, lines or none") \

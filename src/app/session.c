@@ -249,7 +249,7 @@ static void fill_host(struct session *s, struct host_config *cfg)
     *cfg = (struct host_config){
         .listen = o->listen, .port = (uint16_t)(o->port != 0 ? o->port : PORT_DEFAULT),
         .port_last = (uint16_t)(o->port != 0 ? 0 : PORT_DEFAULT + PORTS_TRIED),
-        .node = {.up_bps = o->up_bps, .down_bps = o->down_bps, .slots_max = o->slots},
+        .node = {.up_bps = o->up_bps, .down_bps = o->down_bps, .slots_max = o->slots, .no_utp = o->no_utp, .no_tcp = o->no_tcp},
         .log_level = s->a->talk.verbose > 1 ? LOG_DEBUG : LOG_INFO,
         .event = on_event, .tick = on_tick, .save = on_save, .log = on_log, .ctx = s,
     };

@@ -23,9 +23,7 @@ enum err utp_packet_parse(struct utp_packet *out, struct slice data)
         if (!r.ok || n == UTP_EXTENSIONS_MAX)
             return ERR_PROTOCOL;
         if (kind == EXT_SACK) {
-            if (body.n == 0 || body.n % 4 != 0)
-                return ERR_PROTOCOL;
-            p.sack = body;
+            p.sack = body;              // libtorrent's is of any length, where BEP 29 wants a multiple of 4
         } else if (kind == EXT_REASON && body.n == REASON_LEN) {
             p.has_reason = true;
             p.reason = (uint16_t)(body.p[2] << 8 | body.p[3]);
@@ -39,8 +37,7 @@ enum err utp_packet_parse(struct utp_packet *out, struct slice data)
 void utp_packet_write(struct wr *w, const struct utp_packet *p, uint32_t pad)
 {
     ASSERT(pad == 0 || (pad >= 2 && pad <= UTP_PAD_MAX));
-    ASSERT(p->sack.n <= UTP_SACK_MAX);
-    ASSERT(p->sack.n % 4 == 0);
+    ASSERT(p->sack.n <= UINT8_MAX);
     static const uint8_t ZEROS[UTP_PAD_MAX];
     const uint8_t after_reason = pad != 0 ? EXT_PAD : 0;
     const uint8_t after_sack = p->has_reason ? EXT_REASON : after_reason;

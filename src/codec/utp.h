@@ -33,9 +33,9 @@ struct utp_packet {
     struct slice payload;               // borrowed from the input; not written by utp_packet_write
 };
 
-// ERR_PROTOCOL: not a uTP packet of version 1: too short, another type, extensions that do not fit, a bit mask whose
-// length is no multiple of 4. Unknown extensions are skipped.
+// ERR_PROTOCOL: not a uTP packet of version 1: too short, another type, extensions that do not fit. Unknown extensions are
+// skipped; a bit mask may have any length.
 MUST_USE enum err utp_packet_parse(struct utp_packet *out, struct slice data);
 // Header and extensions. pad: bytes of padding to add as an extension that receivers skip: 0, or 2 … UTP_PAD_MAX.
-// sack.n is a multiple of 4, at most UTP_SACK_MAX.
+// sack.n should be a multiple of 4 (BEP 29), at most UTP_SACK_MAX.
 void utp_packet_write(struct wr *w, const struct utp_packet *p, uint32_t pad);

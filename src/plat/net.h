@@ -37,6 +37,7 @@ struct udp;
 struct udp_datagram {
     struct addr from;
     struct slice data;                  // until the next udp_receive
+    uint32_t segment;                   // data is a train of datagrams of this length, the last may be shorter; 0: one
 };
 
 struct udp_stats {
@@ -44,13 +45,15 @@ struct udp_stats {
     uint64_t rx_dropped, tx_dropped;    // too long or of no known family; the kernel had no room
 };
 
-// fd becomes the udp's and is closed by udp_free.
-MUST_USE enum err udp_new(struct udp **out, int fd);
+// fd becomes the udp's and is closed by udp_free. trains: neighbouring datagrams of one sender come as one (UDP_GRO), equal
+// ones can be sent as one (UDP_SEGMENT; where the kernel cannot, they go one by one), and none is cut on its way.
+MUST_USE enum err udp_new(struct udp **out, int fd, bool trains);
 void udp_free(struct udp *u);
-// How many of `out` are filled; less than UDP_BATCH: no more for now.
-uint32_t udp_receive(struct udp *u, struct udp_datagram out[UDP_BATCH]);
-// Copies it into the present batch; a full batch is sent first. data.n <= UDP_LEN_MAX, else dropped.
-void udp_queue(struct udp *u, const struct addr *to, struct slice data);
+// How many of `out` are filled. *out_more: there may be more at once.
+uint32_t udp_receive(struct udp *u, struct udp_datagram out[UDP_BATCH], bool *out_more);
+// Copies it into the present batch; a full batch is sent first. data.n <= UDP_LEN_MAX, else dropped. segment not 0: a train
+// of datagrams of that length, up to 64 KiB, is sent at once.
+void udp_queue(struct udp *u, const struct addr *to, struct slice data, uint32_t segment);
 // Sends the present batch. What the kernel refuses is dropped and counted: a datagram may be lost.
 void udp_flush(struct udp *u);
 struct udp_stats udp_stats(const struct udp *u);

@@ -61,6 +61,7 @@ struct host *host_new(struct world *w, uint32_t index, const struct host_config 
     static const uint8_t none[20];
     if (memcmp(h->cfg.node.peer_id, none, sizeof none) == 0)
         peer_id(w, index, h->cfg.node.peer_id);
+    h->cfg.node.no_utp |= !cfg->utp;
     if (h->cfg.node.listen_port == 0)
         h->cfg.node.listen_port = LISTEN_PORT;
     link_init(&h->link, cfg->up_bps, cfg->down_bps, cfg->latency);

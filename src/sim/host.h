@@ -40,6 +40,7 @@ struct hostile_config {
 
 struct host_config {
     struct node_config node;            // peer_id and listen_port are filled in where 0
+    bool utp;                           // peers over uTP, too, packet by packet; without it node.no_utp is set
     uint64_t up_bps, down_bps;          // of the line, bytes/s; 0: no limit
     nsec latency;                       // of the access line, one way
     struct disk_config disk;

@@ -55,6 +55,18 @@ static void carry_send(struct world *w, struct host *h, const struct node_out *o
     world_at(w, w->now, EV_READ_FAILED, t->index, 0);
 }
 
+// A train is as many datagrams.
+static void carry_datagrams(struct world *w, struct host *h, const struct node_out *out)
+{
+    const uint16_t port = out->port == NODE_PORT_TRACKER ? NET_TRACKER_PORT : h->cfg.node.listen_port;
+    const size_t len = out->segment == 0 ? out->bytes.n : out->segment;
+    size_t at = 0;
+    do {
+        net_datagram(w, h, port, &out->addr, slice_sub(out->bytes, at, len));
+        at += len;
+    } while (at < out->bytes.n);
+}
+
 static void carry_event(struct world *w, struct host *h, const struct node_event *ev)
 {
     const uint64_t what = ev->kind == NODE_EVENT_ERROR ? (uint64_t)ev->err : ev->file;
@@ -69,9 +81,7 @@ static void carry_out(struct world *w, struct host *h, enum node_kind kind, cons
     struct end *end;
     switch (kind) {
     case NODE_IDLE: break;
-    case NODE_DGRAM:
-        net_datagram(w, h, out->port == NODE_PORT_TRACKER ? NET_TRACKER_PORT : h->cfg.node.listen_port, &out->addr, out->bytes);
-        break;
+    case NODE_DGRAM: carry_datagrams(w, h, out); break;
     case NODE_CONNECT: carry_connect(w, h, out); break;
     case NODE_SEND: carry_send(w, h, out); break;
     case NODE_CLOSE:

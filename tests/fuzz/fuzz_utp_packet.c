@@ -5,7 +5,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-    static uint8_t space[UTP_HEADER_LEN + 2 + UTP_SACK_MAX + 6 + UTP_PAD_MAX];
+    static uint8_t space[UTP_HEADER_LEN + 2 + UINT8_MAX + 6 + UTP_PAD_MAX];
     struct utp_packet p, back;
     if (utp_packet_parse(&p, slice_of(data, n)) != ERR_OK)
         return 0;

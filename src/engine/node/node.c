@@ -31,6 +31,8 @@ enum err node_new(struct node **out, const struct node_config *cfg, const struct
         e = tracker_new(&n->tracker, &tc, env, now);
         n->tracker_touched = true;
     }
+    if (e == ERR_OK)
+        e = stream_start(n);
     if (e != ERR_OK) {
         node_free(n);
         return e;
@@ -43,8 +45,12 @@ void node_free(struct node *n)
 {
     if (n == NULL)
         return;
-    for (uint32_t i = 0; i < n->conns_high; i++)
+    for (uint32_t i = 0; i < n->conns_high; i++) {
+        if (n->conns[i] != NULL)
+            stream_done(n, n->conns[i]);
         mem_free(n->mem, n->conns[i], sizeof(struct conn));
+    }
+    stream_stop(n);
     for (uint32_t i = 0; i < n->torrents_n; i++)
         torrent_free(n, n->torrents[i]);
     tracker_free(n->tracker);
@@ -81,6 +87,10 @@ void node_tick(struct node *n, nsec now)
     if (n->tracker != NULL && n->tracker_at <= now) {
         tracker_tick(n->tracker, now);
         n->tracker_touched = true;
+    }
+    if (n->utp != NULL && n->utp_at <= now) {
+        utp_tick(n->utp, now);
+        n->utp_touched = true;
     }
     if (n->beat_at <= now && n->torrents_n != 0)
         beat(n);
@@ -120,7 +130,7 @@ static bool tracker_carry(struct node *n, struct buf *tx, struct node_out *out, 
 
 static bool stop_done(struct node *n)
 {
-    if (!n->stopping || n->stopped_told)
+    if (!n->stopping || n->stopped_told || n->reads_busy + n->reads_due != 0)
         return false;
     for (uint32_t i = 0; i < n->torrents_n; i++)
         if (!n->torrents[i]->swarm_stopped || !n->torrents[i]->announcer_stopped)
@@ -135,6 +145,8 @@ static nsec deadline(const struct node *n)
     nsec at = h == NULL ? NSEC_NEVER : h->at;
     if (n->tracker != NULL)
         at = u64_min(at, n->tracker_at);
+    if (n->utp != NULL)
+        at = u64_min(at, n->utp_at);
     if (n->torrents_n != 0 && !n->stopped_told)
         at = u64_min(at, n->beat_at);
     return at;
@@ -154,7 +166,11 @@ enum node_kind node_poll(struct node *n, nsec now, struct buf *tx, struct node_o
             return kind;
         if (list_empty(&n->touched)) {
             conn_work(n);
-            if (list_empty(&n->hellos) && list_empty(&n->closes))
+            if (!list_empty(&n->hellos) || !list_empty(&n->closes))
+                continue;
+            if (stream_poll(n, tx, out, &kind))     // last: acknowledgements go with what there is to say
+                return kind;
+            if (list_empty(&n->hellos) && list_empty(&n->closes) && list_empty(&n->touched) && !n->utp_touched)
                 break;
             continue;
         }
@@ -180,6 +196,8 @@ void node_datagram(struct node *n, nsec now, enum node_port port, const struct a
         n->tracker_touched = true;
         return;
     }
+    if (port == NODE_PORT_PEER && stream_datagram(n, from, data))
+        return;
     for (uint32_t i = 0; i < n->torrents_n; i++) {
         if (!announcer_datagram(n->torrents[i]->announcer, now, from, data))
             continue;
@@ -192,6 +210,10 @@ void node_job_done(struct node *n, nsec now, uint32_t id, enum err e, uint32_t f
 {
     ASSERT(now >= n->now);
     n->now = now;
+    if (id >> JOB_BITS == 0) {
+        stream_job_done(n, id, e, file);
+        return;
+    }
     struct torrent *t = torrent_get(n, id >> JOB_BITS);
     ASSERT(t != NULL);
     swarm_job_done(t->swarm, now, id & ((1u << JOB_BITS) - 1), e, file);

@@ -39,6 +39,7 @@ struct node_config {
     bool tracker_whitelist;             // only hashes admitted by node_tracker_admit
     bool tracker_metrics;               // its HTTP side serves /metrics
     uint32_t tracker_interval_s;        // 0: default
+    bool no_utp, no_tcp;                // peers: not over this transport, in neither direction
 };
 
 // How a torrent is to be run.
@@ -98,7 +99,7 @@ struct node_event {
 
 enum node_kind {
     NODE_IDLE,          // deadline: call node_tick then; NSEC_NEVER: never
-    NODE_DGRAM,         // port, addr, bytes
+    NODE_DGRAM,         // port, addr, bytes, segment
     NODE_CONNECT,       // conn, addr: answered by node_connected
     NODE_SEND,          // conn, segs: progress comes by node_sent
     NODE_CLOSE,         // conn: forget it; flush: after what is queued went out. No more calls for it
@@ -116,6 +117,7 @@ struct node_out {
     struct addr addr;
     enum addr_family family;            // NODE_FETCH: over this family only; ADDR_NONE: any
     struct slice bytes, key;
+    uint32_t segment;                   // NODE_DGRAM: bytes is a train of packets of this size, the last may be shorter; 0: one
     uint32_t conn, id;
     bool flush;
     const struct io_seg *segs;

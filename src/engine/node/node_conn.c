@@ -27,12 +27,14 @@ struct conn *conn_new(struct node *n, const struct addr *addr)
     c->deadline = n->now + NODE_HANDSHAKE_S * NSEC_S;
     list_init(&c->link);
     list_init(&c->out_link);
+    list_init(&c->out.wait);
     n->conns[i] = c;
     return c;
 }
 
 static void conn_free(struct node *n, struct conn *c)
 {
+    stream_done(n, c);
     list_remove(&c->link);
     list_remove(&c->out_link);
     n->conns[c->id & (NODE_CONNS_MAX - 1)] = NULL;
@@ -74,16 +76,16 @@ static void make_place(struct node *n)
     }
 }
 
-uint32_t node_accept(struct node *n, nsec now, enum node_port port, const struct addr *from)
+uint32_t conn_accept(struct node *n, enum node_port port, const struct addr *from)
 {
-    ASSERT(now >= n->now);
-    n->now = now;
+    const nsec now = n->now;
     if (port == NODE_PORT_PEER)
         make_place(n);
     const uint32_t max = n->cfg.peers_max + (n->tracker != NULL ? TRACKER_CONNS_MAX : 0);
     struct conn *c = n->stopping || n->conns_n >= max ? NULL : conn_new(n, from);
     if (c == NULL)
         return 0;
+    c->host_knows = true;
     if (port == NODE_PORT_PEER) {
         c->state = CONN_SHAKING_IN;
         n->shaking_n++;
@@ -99,6 +101,13 @@ uint32_t node_accept(struct node *n, nsec now, enum node_port port, const struct
     return c->id;
 }
 
+uint32_t node_accept(struct node *n, nsec now, enum node_port port, const struct addr *from)
+{
+    ASSERT(now >= n->now);
+    n->now = now;
+    return port == NODE_PORT_PEER && n->cfg.no_tcp ? 0 : conn_accept(n, port, from);
+}
+
 void node_connected(struct node *n, nsec now, uint32_t id, enum err e)
 {
     ASSERT(now >= n->now);
@@ -106,11 +115,15 @@ void node_connected(struct node *n, nsec now, uint32_t id, enum err e)
     struct conn *c = conn_get(n, id);
     if (c == NULL)
         return;
-    ASSERT(c->state == CONN_CONNECTING);
+    if (c->state != CONN_CONNECTING)
+        return;                         // uTP was faster
     if (e != ERR_OK) {
-        conn_drop(n, c, false);
+        c->host_knows = false;
+        if (!stream_other(n, c, e))
+            conn_drop(n, c, false);
         return;
     }
+    stream_lost(n, c);
     n->half_open--;
     c->state = CONN_SHAKING_OUT;
     list_push_back(&n->hellos, &c->out_link);
@@ -129,7 +142,8 @@ static void connect_to(struct node *n, struct torrent *t, const struct addr *add
     n->half_open++;
     n->connects_left--;
     list_push_back(&n->pending, &c->link);
-    list_push_back(&n->hellos, &c->out_link);   // the poll tells the host
+    if (!stream_connect(n, c))
+        conn_drop(n, c, true);
 }
 
 void conn_work(struct node *n)
@@ -150,6 +164,11 @@ void conn_work(struct node *n)
 
 void conn_beat(struct node *n)
 {
+    LIST_EACH(&n->pending, link, save) {
+        struct conn *c = CONTAINER(link, struct conn, link);
+        if (c->state == CONN_CONNECTING && c->other_at <= n->now)
+            stream_other_due(n, c);
+    }
     while (!list_empty(&n->pending)) {
         struct conn *c = CONTAINER(n->pending.next, struct conn, link);
         if (c->deadline > n->now)
@@ -327,34 +346,50 @@ void node_closed(struct node *n, nsec now, uint32_t id, enum err e)
 static bool poll_hello(struct node *n, struct buf *tx, struct node_out *out, enum node_kind *kind)
 {
     struct conn *c = CONTAINER(n->hellos.next, struct conn, out_link);
-    list_remove(&c->out_link);
     out->conn = c->id;
     out->addr = c->addr;
-    if (c->state == CONN_CONNECTING) {
-        *kind = NODE_CONNECT;
+    if (c->tcp_cut) {                   // the rest with the next poll
+        c->tcp_cut = false;
+        *kind = NODE_CLOSE;
         return true;
+    }
+    list_remove(&c->out_link);
+    if (c->state == CONN_CONNECTING) {
+        const bool due = c->tcp_due;
+        c->host_knows |= due;
+        c->tcp_due = false;
+        *kind = NODE_CONNECT;
+        return due;
     }
     if (c->state == CONN_PEER || c->state == CONN_METADATA) {
         *kind = NODE_RESUME;
-        return true;
+        return !stream_resume(n, c);
     }
+    const size_t at = tx->n;
     say_hello(n, c, tx, out);
     *kind = NODE_SEND;
-    if (c->shake_n == HANDSHAKE_LEN)
+    const bool ours = stream_send(n, c, out->segs, out->segs_n);
+    if (ours)
+        tx->n = at;
+    if (c->shake_n == HANDSHAKE_LEN && c->state != CONN_DEAD)
         shaken(n, c);                   // theirs came whole before ours went
-    return true;
+    return !ours;
 }
 
 bool conn_poll(struct node *n, struct buf *tx, struct node_out *out, enum node_kind *kind)
 {
-    if (!list_empty(&n->hellos))
-        return poll_hello(n, tx, out, kind);
-    if (list_empty(&n->closes))
-        return false;
-    struct conn *c = CONTAINER(n->closes.next, struct conn, out_link);
-    out->conn = c->id;
-    out->flush = c->flush;
-    conn_free(n, c);
-    *kind = NODE_CLOSE;
-    return true;
+    while (!list_empty(&n->hellos))
+        if (poll_hello(n, tx, out, kind))
+            return true;
+    while (!list_empty(&n->closes)) {
+        struct conn *c = CONTAINER(n->closes.next, struct conn, out_link);
+        const bool tell = c->host_knows || c->tcp_cut;
+        out->conn = c->id;
+        out->flush = c->flush;
+        conn_free(n, c);
+        *kind = NODE_CLOSE;
+        if (tell)
+            return true;
+    }
+    return false;
 }

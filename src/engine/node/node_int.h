@@ -6,6 +6,8 @@
 #include "engine/find/announcer.h"
 #include "engine/find/tracker.h"
 #include "engine/node/node.h"
+#include "engine/node/node_stream.h"
+#include "engine/reach/utp.h"
 #include "engine/swarm/metadata.h"
 #include "engine/swarm/swarm.h"
 
@@ -43,6 +45,12 @@ struct conn {
     uint32_t shake_n;
     bool known;                         // addr is one of the torrent's known addresses
     bool said_hello, starved, flush;
+    bool host_knows;                    // a stream of the host's has this id, or is being connected
+    bool tcp_due, tcp_cut;              // the host is still to be told: connect; forget that
+    bool tcp_tried, utp_tried;
+    uint32_t utp;                       // its uTP connection, 0: none
+    nsec other_at;                      // CONN_CONNECTING: when the other transport is tried, too
+    struct stream out;
 };
 
 struct torrent {
@@ -89,6 +97,14 @@ struct node {
     bool tracker_touched;
     nsec tracker_at, beat_at;
     bool stopping, stopped_told;
+    struct utp *utp;                    // NULL: not wanted
+    bool utp_touched;
+    nsec utp_at;
+    struct list read_waits;             // conns whose files wait for a stream_read
+    struct stream_read reads[STREAM_READS_MAX];
+    uint32_t reads_busy, reads_due;     // with the host; to be given to it
+    struct addr bad[STREAM_BAD_MAX];    // a ring
+    uint32_t bad_n;
     uint8_t rx[NODE_RX_LEN];
     char text[512];
     struct io_seg seg;
@@ -125,7 +141,35 @@ void magnet_handover(struct node *n, struct torrent *t);                // the s
 // node_conn.c
 struct conn *conn_get(const struct node *n, uint32_t id);               // NULL: none, or gone
 struct conn *conn_new(struct node *n, const struct addr *addr);         // NULL: full
+uint32_t conn_accept(struct node *n, enum node_port port, const struct addr *from);    // its id; 0: refused
 void conn_drop(struct node *n, struct conn *c, bool tell_host);         // forgets it; NODE_CLOSE comes if tell_host
 void conn_work(struct node *n);                                         // begins connects
 void conn_beat(struct node *n);                                         // time-outs
 bool conn_poll(struct node *n, struct buf *tx, struct node_out *out, enum node_kind *kind);
+
+// node_stream.c: streams over uTP
+MUST_USE enum err stream_start(struct node *n);
+void stream_stop(struct node *n);
+// Begins to connect by what is likeliest to work. False: there is no way.
+MUST_USE bool stream_connect(struct node *n, struct conn *c);
+// TCP has failed: uTP is tried, or is under way. False: that was the last.
+MUST_USE bool stream_other(struct node *n, struct conn *c, enum err e);
+// The time for the other way has come.
+void stream_other_due(struct node *n, struct conn *c);
+// The host's stream won.
+void stream_lost(struct node *n, struct conn *c);
+// True: c is over uTP and the segments are queued.
+bool stream_send(struct node *n, struct conn *c, const struct io_seg *segs, uint32_t segs_n);
+// True: c is over uTP, and what it has goes to where it belongs.
+bool stream_resume(struct node *n, struct conn *c);
+void stream_done(struct node *n, struct conn *c);                       // c is about to be freed
+bool stream_datagram(struct node *n, const struct addr *from, struct slice data);   // false: not uTP
+void stream_job_done(struct node *n, uint32_t id, enum err e, uint32_t file);
+bool stream_poll(struct node *n, struct buf *tx, struct node_out *out, enum node_kind *kind);
+void stream_fail(struct node *n, struct conn *c);                       // gives it up
+
+// node_stream_out.c
+bool stream_out_add(struct node *n, struct conn *c, const struct io_seg *segs, uint32_t segs_n);    // false: no memory, too much
+void stream_out_done(struct node *n, struct conn *c);
+void stream_push(struct node *n, struct conn *c);                       // what waits goes into the transport, as far as it takes it
+bool stream_read_poll(struct node *n, struct node_out *out);            // true: out->job is a read

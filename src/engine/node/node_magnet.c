@@ -199,6 +199,8 @@ static bool carry(struct node *n, struct torrent *t, enum metadata_kind what, co
         ASSERT(c != NULL);
         c->own_out += mo->bytes.n;      // the swarm need not know of it
         n->seg = (struct io_seg){.kind = SEG_BYTES, .bytes = mo->bytes};
+        if (stream_send(n, c, &n->seg, 1))
+            return false;
         out->conn = mo->conn;
         out->segs = &n->seg;
         out->segs_n = 1;
@@ -227,11 +229,13 @@ bool magnet_poll(struct node *n, struct torrent *t, struct buf *tx, struct node_
 {
     struct metadata_out mo = {0};
     for (;;) {
+        const size_t at = tx->n;
         const enum metadata_kind what = metadata_poll(t->metadata, n->now, tx, &mo);
         if (what == METADATA_IDLE)
             break;
         if (carry(n, t, what, &mo, out, kind))
             return true;
+        tx->n = at;                     // it stayed in the node
     }
     return false;                       // its beat is the node's
 }

@@ -243,6 +243,9 @@ static bool swarm_carry(struct node *n, struct torrent *t, enum swarm_kind what,
     switch (what) {
     case SWARM_IDLE: return false;
     case SWARM_SEND:
+        c = conn_get(n, so->conn);
+        if (c != NULL && stream_send(n, c, so->segs, so->segs_n))
+            return false;
         out->conn = so->conn;
         out->segs = so->segs;
         out->segs_n = so->segs_n;
@@ -256,6 +259,9 @@ static bool swarm_carry(struct node *n, struct torrent *t, enum swarm_kind what,
         conn_drop(n, c, true);
         return conn_poll(n, NULL, out, kind);
     case SWARM_RESUME:
+        c = conn_get(n, so->conn);
+        if (c != NULL && stream_resume(n, c))
+            return false;
         out->conn = so->conn;
         *kind = NODE_RESUME;
         return true;
@@ -343,6 +349,7 @@ bool torrent_poll(struct node *n, struct torrent *t, struct buf *tx, struct node
         return true;
     while (t->swarm != NULL) {
         struct swarm_out so = {0};
+        const size_t at = tx->n;
         const enum swarm_kind what = swarm_poll(t->swarm, n->now, tx, &so);
         if (what == SWARM_IDLE) {
             timer_set(n, &t->swarm_timer, so.deadline);
@@ -350,6 +357,7 @@ bool torrent_poll(struct node *n, struct torrent *t, struct buf *tx, struct node
         }
         if (swarm_carry(n, t, what, &so, out, kind))
             return true;
+        tx->n = at;                     // it stayed in the node
     }
     for (;;) {
         struct announcer_out ao = {0};

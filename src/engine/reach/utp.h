@@ -80,6 +80,8 @@ struct slice utp_peek(const struct utp *u, uint32_t conn);
 void utp_take(struct utp *u, nsec now, uint32_t conn, size_t len);
 // How many bytes utp_write takes now. It follows the congestion window, so that little waits that could be taken back.
 size_t utp_space(const struct utp *u, uint32_t conn);
+// What was written and is in no packet so far.
+uint64_t utp_unsent(const struct utp *u, uint32_t conn);
 // Copies bytes.n <= utp_space bytes. more: the owner has more that did not fit, so a short packet may wait for it.
 void utp_write(struct utp *u, nsec now, uint32_t conn, struct slice bytes, bool more);
 

@@ -79,6 +79,13 @@ size_t utp_space(const struct utp *u, uint32_t conn)
     return (size_t)u64_sub_sat(u64_min(limit, most), used);
 }
 
+uint64_t utp_unsent(const struct utp *u, uint32_t conn)
+{
+    const struct conn *c = utp_conn(u, conn);
+    ASSERT(c != NULL);
+    return c->end_off - c->next_off;
+}
+
 void utp_write(struct utp *u, nsec now, uint32_t conn, struct slice bytes, bool more)
 {
     ASSERT(now >= u->now);

@@ -70,8 +70,10 @@ static void extensions(void **state)
     assert_int_equal(parse_hex("0163" REST "0102" "aaaa" "0004" "01000080" "ff", &p), ERR_OK);  // an unknown one first
     assert_int_equal(p.sack.n, 4);
     assert_int_equal(p.payload.n, 1);
-    assert_int_equal(parse_hex("2101" REST "0003" "010000", &p), ERR_PROTOCOL);                 // no multiple of 4
-    assert_int_equal(parse_hex("2101" REST "0000", &p), ERR_PROTOCOL);
+    assert_int_equal(parse_hex("2101" REST "0006" "020000000000", &p), ERR_OK);                 // as libtorrent does
+    assert_int_equal(p.sack.n, 6);
+    assert_int_equal(parse_hex("2101" REST "0000", &p), ERR_OK);
+    assert_int_equal(p.sack.n, 0);
     assert_int_equal(parse_hex("2101" REST "0004" "010000", &p), ERR_PROTOCOL);                 // past the end
     assert_int_equal(parse_hex("2101" REST "00", &p), ERR_PROTOCOL);
     assert_int_equal(parse_hex("2201" REST "0004" "01000080", &p), ERR_PROTOCOL);               // version 2

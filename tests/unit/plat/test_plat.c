@@ -232,22 +232,23 @@ static void test_udp_batches(void **state)
     struct udp *a = NULL, *b = NULL;
     int fd = -1;
     assert_int_equal(net_udp(&any, NULL, &fd, &a_addr), ERR_OK);
-    assert_int_equal(udp_new(&a, fd), ERR_OK);
+    assert_int_equal(udp_new(&a, fd, false), ERR_OK);
     assert_int_equal(net_udp(&any, NULL, &fd, &b_addr), ERR_OK);
-    assert_int_equal(udp_new(&b, fd), ERR_OK);
+    assert_int_equal(udp_new(&b, fd, false), ERR_OK);
     static uint8_t data[UDP_LEN_MAX + 1];
     for (uint32_t i = 0; i < 100; i++) {
         data[0] = (uint8_t)i;
-        udp_queue(a, &b_addr, slice_of(data, 1 + i * 20));
+        udp_queue(a, &b_addr, slice_of(data, 1 + i * 20), 0);
     }
-    udp_queue(a, &b_addr, slice_of(data, sizeof data));         // too long: dropped
+    udp_queue(a, &b_addr, slice_of(data, sizeof data), 0);         // too long: dropped
     udp_flush(a);
     assert_int_equal(udp_stats(a).tx, 100);
     assert_int_equal(udp_stats(a).tx_calls, 4);
     assert_int_equal(udp_stats(a).tx_dropped, 1);
     struct udp_datagram in[UDP_BATCH];
     uint32_t next = 0;
-    for (uint32_t n = udp_receive(b, in); n > 0; n = udp_receive(b, in)) {
+    bool more = false;
+    for (uint32_t n = udp_receive(b, in, &more); n > 0; n = udp_receive(b, in, &more)) {
         for (uint32_t i = 0; i < n; i++, next++) {
             assert_int_equal(in[i].data.n, 1 + next * 20);
             assert_int_equal(in[i].data.p[0], next);
@@ -258,15 +259,58 @@ static void test_udp_batches(void **state)
     // A port that nobody has any more: the ICMP answer does not stop the next datagram.
     udp_free(b);
     for (int i = 0; i < 4; i++) {
-        udp_queue(a, &b_addr, slice_of(data, 1));
-        udp_queue(a, &a_addr, slice_of(data, 1));
+        udp_queue(a, &b_addr, slice_of(data, 1), 0);
+        udp_queue(a, &a_addr, slice_of(data, 1), 0);
         udp_flush(a);
     }
     uint32_t got = 0;
     for (int i = 0; i < 8; i++)
-        got += udp_receive(a, in);
+        got += udp_receive(a, in, &more);
     assert_true(got >= 3);
     udp_free(a);
+}
+
+// Without this a train arrives as one datagram, or not at all where the kernel knows no trains.
+static void test_udp_trains(void **state)
+{
+    UNUSED_STATE(state);
+    const struct addr any = addr_ipv4((const uint8_t[4]){127, 0, 0, 1}, 0);
+    static uint8_t data[44 * 1400 + 100];
+    for (size_t i = 0; i < sizeof data; i++)
+        data[i] = (uint8_t)(i * 7 + i / 1400);
+    for (int receiver = 0; receiver < 2; receiver++) {
+        struct addr a_addr, b_addr;
+        struct udp *a = NULL, *b = NULL;
+        int fd = -1;
+        assert_int_equal(net_udp(&any, NULL, &fd, &a_addr), ERR_OK);
+        assert_int_equal(udp_new(&a, fd, true), ERR_OK);
+        assert_int_equal(net_udp(&any, NULL, &fd, &b_addr), ERR_OK);
+        assert_int_equal(udp_new(&b, fd, receiver == 1), ERR_OK);
+        udp_queue(a, &b_addr, slice_of("x", 1), 0);
+        udp_queue(a, &b_addr, slice_of(data, sizeof data), 1400);
+        udp_queue(a, &b_addr, slice_of("y", 1), 0);
+        udp_flush(a);
+        assert_int_equal(udp_stats(a).tx, 47);
+        struct udp_datagram in[UDP_BATCH];
+        size_t got = 0, ones = 0;
+        bool more = false;
+        for (uint32_t n = udp_receive(b, in, &more); n > 0; n = udp_receive(b, in, &more)) {
+            for (uint32_t i = 0; i < n; i++) {
+                if (in[i].data.n == 1) {
+                    assert_int_equal(in[i].data.p[0], ones++ == 0 ? 'x' : 'y');
+                    continue;
+                }
+                assert_true(in[i].segment == 0 ? in[i].data.n <= 1400 : in[i].segment == 1400);
+                assert_memory_equal(in[i].data.p, data + got, in[i].data.n);
+                got += in[i].data.n;
+            }
+        }
+        assert_int_equal(got, sizeof data);
+        assert_int_equal(ones, 2);
+        assert_int_equal(udp_stats(b).rx, 47);
+        udp_free(a);
+        udp_free(b);
+    }
 }
 
 static void test_tcp_errors(void **state)
@@ -479,7 +523,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_read_write, make_root, drop_root),
         cmocka_unit_test_setup_teardown(test_descriptor_cache, make_root, drop_root),
         cmocka_unit_test(test_errno_table),
-        cmocka_unit_test(test_udp_batches),
+        cmocka_unit_test(test_udp_batches), cmocka_unit_test(test_udp_trains),
         cmocka_unit_test(test_tcp_errors),
         cmocka_unit_test(test_workers),
         cmocka_unit_test(test_workers_by_two),
