@@ -156,6 +156,7 @@ void disk_job(struct host *h, const struct io_job *io)
         case JOB_WRITE:
         case JOB_READ:
         case JOB_READ_HASH:
+        case JOB_REMOVE:
             ok = name_parts(j);
             break;
         case JOB_PREPARE:

@@ -324,6 +324,15 @@ static enum err work_stat(struct host_job *j)
     return ERR_OK;
 }
 
+static enum err work_remove(struct host_job *j)
+{
+    const struct file_name name = name_of(&j->files[0].io);
+    const uint64_t key = disk_key(j->io.store, j->files[0].index);
+    files_forget(j->h->files, key, key);
+    j->failed = j->files[0].index;
+    return file_remove(&name);
+}
+
 void work_run(struct job *job, uint8_t *(*scratch)(void))
 {
     struct host_job *j = CONTAINER(job, struct host_job, job);
@@ -347,6 +356,9 @@ void work_run(struct job *job, uint8_t *(*scratch)(void))
         break;
     case JOB_SYNC:
         j->err = work_sync(j);
+        break;
+    case JOB_REMOVE:
+        j->err = work_remove(j);
         break;
     case JOB_STAT:
         j->err = work_stat(j);

@@ -36,6 +36,7 @@ enum io_job_kind {
     JOB_READ,           // parts -> spans
     JOB_PREPARE,        // make directories, empty files, symbolic links; reserve space as the store says
     JOB_SYNC,           // fdatasync what was written to the store since the last JOB_SYNC; nothing is durable before
+    JOB_REMOVE,         // parts[0].file: unlinked; fine if it is not there
     JOB_STAT,           // size and mtime of each file of the store -> stats
 };
 

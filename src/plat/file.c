@@ -300,6 +300,25 @@ enum err file_stat_of(const struct file_name *name, struct file_stat *out)
     return ERR_OK;
 }
 
+enum err file_remove(const struct file_name *name)
+{
+    char path[FILE_PATH_MAX];
+    int dir = -1;
+    const char *leaf = NULL;
+    enum err e = parent_of(name, path, false, &dir, &leaf);
+    if (e != ERR_OK)
+        return e == ERR_VANISHED || e == ERR_NOT_FOUND ? ERR_OK : e;
+    struct stat st;
+    if (fstatat(dir, leaf, &st, AT_SYMLINK_NOFOLLOW) != 0)
+        e = errno == ENOENT ? ERR_OK : err_of_errno(errno);
+    else if (!S_ISREG(st.st_mode))
+        e = ERR_ACCESS;
+    else if (unlinkat(dir, leaf, 0) != 0)
+        e = err_of_errno(errno);
+    (void)close(dir);
+    return e;
+}
+
 uint64_t file_root_device(struct slice root)
 {
     int fd = -1;

@@ -46,6 +46,8 @@ MUST_USE enum err file_read_all(int fd, struct iovec *iov, uint32_t n, uint64_t 
 MUST_USE enum err file_write_all(int fd, struct iovec *iov, uint32_t n, uint64_t off);
 // Reads what is in the page cache at once: bytes read, less than n: the rest is cold or beyond the end. Never blocks.
 size_t file_read_warm(int fd, struct span to, uint64_t off);
+// Takes a regular file away; that it is not there is fine. Never follows a symbolic link. ERR_ACCESS: not a regular file.
+MUST_USE enum err file_remove(const struct file_name *name);
 
 // For tests: as on a kernel without openat2.
 void file_walk_steps(bool on);

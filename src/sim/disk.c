@@ -68,6 +68,17 @@ void disk_create(struct disk_file *f, int64_t wall)
     f->mtime = f->mtime_durable = wall;
 }
 
+void disk_remove(struct disk *d, struct disk_file *f)
+{
+    d->used -= extents_bytes(&f->now);
+    extents_clear(&f->now);
+    extents_clear(&f->durable);
+    extents_clear(&f->dirty);
+    extents_clear(&f->syncing);
+    f->exists = false;
+    f->size = f->size_durable = 0;
+}
+
 bool disk_fails(struct disk *d)
 {
     return d->cfg.eio_ppm != 0 && rng_chance(&d->fault, d->cfg.eio_ppm, 1000000);

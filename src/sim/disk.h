@@ -62,6 +62,7 @@ void disk_done(struct disk *d);
 // The file; made known (not existing) on first use. len: its final length.
 struct disk_file *disk_file(struct disk *d, uint32_t store, uint32_t file, uint32_t files_n, uint64_t len);
 void disk_create(struct disk_file *f, int64_t wall);
+void disk_remove(struct disk *d, struct disk_file *f);      // at once durable, as nothing depends on it
 // Writes n fragments to `off` on, as a write that is under way. ERR_NOSPACE: nothing was written.
 MUST_USE enum err disk_write(struct disk *d, struct disk_file *f, uint64_t off, const struct frag *from, uint32_t n);
 // The write of that range has returned to its caller.

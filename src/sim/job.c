@@ -14,7 +14,15 @@ static struct disk_file *file_of(struct world *w, struct host *h, uint32_t store
     uint32_t index;
     const struct metainfo *meta = torrent_of(w, h, store, &index)->meta;
     ASSERT(file < meta->files_n);
-    return disk_file(&h->disk, index, file, meta->files_n, meta->files[file].len);
+    return disk_file(&h->disk, index, file, meta->files_n + 1, file == meta->files_n ? meta->len : meta->files[file].len);
+}
+
+// The `.parts` file, which most torrents never have: no memory for it before something is written.
+static struct disk_file *parts_of(struct world *w, struct host *h, uint32_t store)
+{
+    uint32_t index;
+    const struct metainfo *meta = torrent_of(w, h, store, &index)->meta;
+    return disk_file(&h->disk, index, meta->files_n, meta->files_n + 1, 0);
 }
 
 static int64_t wall(const struct world *w) { return (int64_t)(1700000000 * NSEC_S + w->now); }
@@ -70,8 +78,8 @@ static enum err write_part(struct world *w, struct host *h, uint32_t store, cons
     }
     struct disk_file *f = file_of(w, h, store, part->file);
     uint32_t index;
-    const struct metainfo_file *meta = &torrent_of(w, h, store, &index)->meta->files[part->file];
-    if (part->off + part->len > meta->len)
+    const struct metainfo *meta = torrent_of(w, h, store, &index)->meta;
+    if (part->off + part->len > (part->file == meta->files_n ? meta->len : meta->files[part->file].len))
         world_fail(w, "n%u writes behind the end of file %u", h->index, part->file);
     enum err e = ERR_OK;
     for (uint64_t done = 0; done < part->len;) {
@@ -106,6 +114,7 @@ static void begin_sync(struct world *w, struct host *h, const struct io_job *job
     const struct metainfo *meta = torrent_of(w, h, job->store, &index)->meta;
     for (uint32_t i = 0; i < meta->files_n; i++)
         disk_sync_begin(&h->disk, file_of(w, h, job->store, i));
+    disk_sync_begin(&h->disk, parts_of(w, h, job->store));
 }
 
 // When a job of so many bytes is through: the disk or the hash worker does one after the other.
@@ -344,14 +353,15 @@ static void finish_sync(struct world *w, struct host *h, struct task *t)
         t->err = ERR_IO;
     for (uint32_t i = 0; i < meta->files_n; i++)
         disk_sync_end(&h->disk, file_of(w, h, t->job.store, i), t->err == ERR_OK);
+    disk_sync_end(&h->disk, parts_of(w, h, t->job.store), t->err == ERR_OK);
 }
 
 static void stat_files(struct world *w, struct host *h, const struct task *t)
 {
     uint32_t index;
     const struct metainfo *meta = torrent_of(w, h, t->job.store, &index)->meta;
-    for (uint32_t i = 0; i < meta->files_n; i++) {
-        const struct disk_file *f = file_of(w, h, t->job.store, i);
+    for (uint32_t i = 0; i < node_store_files(h->node, t->job.store); i++) {
+        const struct disk_file *f = i < meta->files_n ? file_of(w, h, t->job.store, i) : parts_of(w, h, t->job.store);
         t->job.stats[i] = (struct io_stat){.exists = f->exists, .size = f->size, .mtime_ns = f->mtime, .device = 1};
     }
 }
@@ -370,6 +380,7 @@ void job_on_timer(struct world *w, uint32_t task)
         case JOB_READ: finish_read(w, h, t); break;
         case JOB_PREPARE: prepare(w, h, t); break;
         case JOB_SYNC: finish_sync(w, h, t); break;
+        case JOB_REMOVE: disk_remove(&h->disk, file_of(w, h, t->job.store, t->job.parts[0].file)); break;
         case JOB_STAT: stat_files(w, h, t); break;
         }
         host_job_done(w, h, t->id, t->err, t->file);
@@ -386,7 +397,8 @@ enum err job_read_for_send(struct world *w, struct host *h, const struct io_seg 
         return ERR_NOT_FOUND;
     if (disk_fails(&h->disk))
         return ERR_IO;
-    const struct extent want = {.len = seg->len, .content = torrent->content, .off = torrent->meta->files[seg->file].offset + seg->off};
+    const uint64_t base = seg->file == torrent->meta->files_n ? 0 : torrent->meta->files[seg->file].offset;
+    const struct extent want = {.len = seg->len, .content = torrent->content, .off = base + seg->off};
     if (!disk_holds(&h->disk, f, seg->off, &want, false))
         world_fail(w, "n%u uploads bytes of file %u at %llu that are not the torrent's", h->index, seg->file,
             (unsigned long long)seg->off);

@@ -23,7 +23,7 @@ static bool on_disk(const struct world *w, struct host *h, uint32_t torrent, uin
         const struct metainfo_file *m = &t->meta->files[file];
         const uint64_t n = u64_min(len, m->offset + m->len - off);
         const struct extent want = {.len = n, .content = t->content, .off = off};
-        const struct disk_file *f = disk_file(&h->disk, torrent, file, t->meta->files_n, m->len);
+        const struct disk_file *f = disk_file(&h->disk, torrent, file, t->meta->files_n + 1, m->len);
         if ((m->flags & FILE_PAD) == 0 && !disk_holds(&h->disk, f, off - m->offset, &want, durable))
             return false;
         off += n;
@@ -61,7 +61,7 @@ static void complete(struct world *w, struct host *h, struct want *want)
     const struct metainfo *meta = w->torrents[want->torrent].meta;
     for (uint32_t i = 0; i < meta->files_n; i++) {
         const struct metainfo_file *m = &meta->files[i];
-        const struct disk_file *f = disk_file(&h->disk, want->torrent, i, meta->files_n, m->len);
+        const struct disk_file *f = disk_file(&h->disk, want->torrent, i, meta->files_n + 1, m->len);
         if ((m->flags & (FILE_PAD | FILE_SYMLINK)) != 0)
             continue;
         if (!f->exists || f->size != m->len)

@@ -157,7 +157,7 @@ static void fill_disk(struct world *w, struct host *h, uint32_t torrent)
     ASSERT(space != NULL);
     for (uint32_t i = 0; i < t->meta->files_n; i++) {
         const struct metainfo_file *m = &t->meta->files[i];
-        struct disk_file *f = disk_file(&h->disk, torrent, i, t->meta->files_n, m->len);
+        struct disk_file *f = disk_file(&h->disk, torrent, i, t->meta->files_n + 1, m->len);
         if ((m->flags & (FILE_PAD | FILE_SYMLINK)) != 0)
             continue;
         disk_create(f, 1);

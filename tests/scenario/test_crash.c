@@ -151,7 +151,7 @@ static void a_check_finds_what_is_there(void **state)
     const struct host_config c = {.dials = 4, .arrive = NSEC_S};
     const uint32_t host = world_host(l.world, &c);
     world_want(l.world, host, run.torrent, WANT_CHECK);
-    struct disk_file *f = disk_file(&l.world->hosts[host]->disk, run.torrent, 0, 1, mb3[0]);
+    struct disk_file *f = disk_file(&l.world->hosts[host]->disk, run.torrent, 0, 2, mb3[0]);
     const struct frag half = {.x = {.len = 2000000, .content = l.world->torrents[run.torrent].content}};
     assert_int_equal(disk_write(&l.world->hosts[host]->disk, f, 0, &half, 1), ERR_OK);
     disk_written(&l.world->hosts[host]->disk, f, 0, 2000000, 1);

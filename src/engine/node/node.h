@@ -175,6 +175,9 @@ MUST_USE enum err node_magnet_add(struct node *n, nsec now, const struct magnet 
 // text. The peers stay. ERR_UNSUPPORTED, ERR_NOMEM: as node_torrent_add, and the torrent is as before. A private torrent keeps
 // only peers that its trackers or the user named (BEP 27).
 MUST_USE enum err node_magnet_begin(struct node *n, nsec now, uint32_t torrent, const struct node_add *add);
+// One priority for each file, 0 skip, 1 … 7; copied, in force at once. ERR_RANGE; ERR_NOT_FOUND: no such torrent; ERR_AGAIN: its
+// metadata is not here yet; ERR_NOMEM.
+MUST_USE enum err node_torrent_priorities(struct node *n, nsec now, uint32_t torrent, const uint8_t *priorities);
 MUST_USE enum err node_peer_add(struct node *n, nsec now, uint32_t torrent, const struct addr *peer);
 // Announces stop, saves state, closes all; NODE_EVENT_STOPPED when done, within NODE_STOP_MAX.
 void node_stop(struct node *n, nsec now);
@@ -187,7 +190,7 @@ void node_tracker_stats(const struct node *n, struct tracker_stats *out);
 // The key under which NODE_SAVE keeps a torrent's resume data: for loading it again. At most 512 bytes.
 void node_resume_key(struct wr *w, const struct metainfo *meta, struct slice root);
 
-// File `file` of a store: for the host, which opens lazily. file < files of the store.
+// File `file` of a store: for the host, which opens lazily. file < files of the store; the last may be `.parts`.
 void node_store_file(const struct node *n, uint32_t store, uint32_t file, struct io_file *out);
 uint32_t node_store_files(const struct node *n, uint32_t store);
 void node_torrent_stats(const struct node *n, uint32_t torrent, struct node_torrent_stats *out);

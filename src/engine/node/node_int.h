@@ -62,7 +62,7 @@ struct torrent {
     uint8_t hash_v1[INFO_HASH_LEN], hash_v2[INFO_HASH_LEN];
     const struct metainfo *meta;
     struct slice root;
-    const uint8_t *priorities;
+    char parts_path[64];                // of its `.parts` file, below root
     struct swarm *swarm;                // NULL: only the metadata is being fetched
     struct metadata *metadata;          // of a magnet link, until the swarm has its peers
     struct metainfo stub;               // and what `meta` is without a swarm: hashes and trackers

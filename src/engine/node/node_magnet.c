@@ -119,7 +119,6 @@ enum err node_magnet_begin(struct node *n, nsec now, uint32_t torrent, const str
         return e;
     t->meta = add->meta;
     t->root = add->root;
-    t->priorities = add->priorities;
     t->reserve = add->reserve;
     if (torrent_hashes_add(n, t) != ERR_OK)     // a hybrid has another one that the link did not say
         log_line(n->env->log, LOG_WARNING, "torrent %u: its other hash is there already", t->number);

@@ -74,6 +74,12 @@ enum err torrent_swarm_make(struct node *n, struct torrent *t, const struct node
         .sequential = add->sequential, .random_order = add->random_order, .trust = add->trust, .check = add->check,
         .check_only = add->check_only, .priorities = add->priorities, .resume = add->resume,
     };
+    struct buf b = {(uint8_t *)t->parts_path, 0, sizeof t->parts_path - 1};
+    struct wr w = wr_make(&b);
+    wr_str(&w, ".");
+    wr_hex(&w, slice_of(add->meta->has_v1 ? add->meta->hash_v1 : add->meta->hash_v2, INFO_HASH_LEN));
+    wr_str(&w, ".parts");
+    t->parts_path[b.n] = 0;
     return swarm_new(&t->swarm, &cfg, n->env, n->now);
 }
 
@@ -119,7 +125,6 @@ enum err node_torrent_add(struct node *n, nsec now, const struct node_add *add, 
     t->meta = add->meta;
     t->trackers = add->meta->trackers;
     t->root = add->root;
-    t->priorities = add->priorities;
     t->reserve = add->reserve;
     e = torrent_hashes_add(n, t);
     if (e == ERR_OK)
@@ -134,6 +139,19 @@ enum err node_torrent_add(struct node *n, nsec now, const struct node_add *add, 
     torrent_touch(n, t);
     *torrent = t->number;
     return ERR_OK;
+}
+
+enum err node_torrent_priorities(struct node *n, nsec now, uint32_t torrent, const uint8_t *priorities)
+{
+    ASSERT(now >= n->now);
+    n->now = now;
+    struct torrent *t = torrent_get(n, torrent);
+    if (t == NULL)
+        return ERR_NOT_FOUND;
+    if (t->swarm == NULL)
+        return ERR_AGAIN;
+    torrent_touch(n, t);
+    return swarm_set_priorities(t->swarm, now, priorities);
 }
 
 enum err node_peer_add(struct node *n, nsec now, uint32_t torrent, const struct addr *peer)
@@ -183,6 +201,11 @@ void torrent_stop(struct node *n, struct torrent *t)
     torrent_touch(n, t);
 }
 
+static struct slice file_path(const struct torrent *t, uint32_t file)
+{
+    return file < t->meta->files_n ? t->meta->files[file].path : slice_str(t->parts_path);
+}
+
 // False: it is nothing to the front ends.
 static bool swarm_event(struct node *n, struct torrent *t, const struct swarm_out *so, struct node_out *out)
 {
@@ -206,7 +229,7 @@ static bool swarm_event(struct node *n, struct torrent *t, const struct swarm_ou
     case SWARM_EVENT_FILE_DONE: out->event.kind = NODE_EVENT_FILE_DONE; break;
     case SWARM_EVENT_ERROR:
         out->event.kind = NODE_EVENT_ERROR;
-        out->event.text = t->meta->files[so->file].path;
+        out->event.text = file_path(t, so->file);
         break;
     case SWARM_EVENT_RECOVERED: out->event.kind = NODE_EVENT_RECOVERED; break;
     case SWARM_EVENT_BANNED: out->event.kind = NODE_EVENT_BANNED; break;
@@ -426,7 +449,7 @@ void node_torrent_stats(const struct node *n, uint32_t torrent, struct node_torr
         .unchoking = s.unchoking, .known = s.known, .hash_failures = s.hash_failures, .banned = s.banned,
     };
     if (s.error != ERR_OK) {
-        const struct slice path = t->meta->files[s.error_file].path;
+        const struct slice path = file_path(t, s.error_file);
         memcpy(out->error_path, path.p, size_min(path.n, sizeof out->error_path - 1));
     }
 }
@@ -442,16 +465,20 @@ uint32_t node_store_files(const struct node *n, uint32_t store)
 {
     const struct torrent *t = torrent_get(n, store);
     ASSERT(t != NULL);
-    return t->meta->files_n;
+    return t->meta->files_n + (swarm_has_parts(t->meta) ? 1 : 0);
 }
 
 void node_store_file(const struct node *n, uint32_t store, uint32_t file, struct io_file *out)
 {
     const struct torrent *t = torrent_get(n, store);
     ASSERT(t != NULL);
-    ASSERT(file < t->meta->files_n);
+    ASSERT(file < node_store_files(n, store));
+    if (file == t->meta->files_n) {
+        *out = (struct io_file){.root = t->root, .path = slice_str(t->parts_path), .unwanted = true};
+        return;
+    }
     const struct metainfo_file *f = &t->meta->files[file];
-    const bool unwanted = t->priorities != NULL && t->priorities[file] == 0;
+    const bool unwanted = t->swarm != NULL && !swarm_file_wanted(t->swarm, file);
     *out = (struct io_file){.root = t->root, .path = f->path, .target = f->target, .len = f->len,
                             .executable = (f->flags & FILE_EXECUTABLE) != 0, .skip = (f->flags & FILE_PAD) != 0,
                             .unwanted = unwanted, .reserve = t->reserve && !unwanted};

@@ -31,7 +31,8 @@ uint32_t piece_parts(const struct swarm *s, uint64_t off, uint64_t len, struct i
             continue;
         const uint64_t at = off + done - file->offset;
         const uint64_t take = u64_min(file->len - at, len - done);
-        parts[n++] = (struct io_part){(file->flags & FILE_PAD) != 0 ? IO_FILE_ZERO : f, at, take};
+        const bool aside = s->in_parts[f];
+        parts[n++] = (struct io_part){(file->flags & FILE_PAD) != 0 ? IO_FILE_ZERO : files_place(s, f), aside ? off + done : at, take};
         done += take;
     }
     *covered = done;

@@ -41,6 +41,18 @@ static void piece_reset(struct swarm *s, struct piece *p)
     picker_set_state(&s->picker, index, PICKER_MISSING);
 }
 
+void piece_abandon(struct swarm *s, struct piece *p)
+{
+    if (p->hashing != 0 || p->writing != 0)
+        return;
+    for (uint32_t b = 0; b < p->blocks_n; b++)
+        if (p->blocks[b].asks != 0)
+            return;
+    for (uint32_t b = 0; b < p->blocks_n; b++)
+        s->stats_now.waste_bytes += p->blocks[b].state == BLOCK_HERE ? block_len(p, b) : 0;
+    piece_reset(s, p);
+}
+
 void pieces_free(struct swarm *s)
 {
     LIST_EACH(&s->partials, link, save)
@@ -146,6 +158,11 @@ static void post_write(struct swarm *s, struct piece *p, uint64_t len)
     j->io.parts_n = piece_parts(s, (uint64_t)p->index * s->meta->piece_len + p->written, len, j->parts, IO_PARTS_MAX, &covered);
     j->from = p->written;
     j->to = p->written + covered;
+    for (uint32_t i = 0; i < j->io.parts_n; i++) {
+        s->parts_used |= j->parts[i].file == s->meta->files_n;
+        if (j->parts[i].file < s->meta->files_n)
+            s->touched[j->parts[i].file] = true;
+    }
     uint32_t n = 0;
     for (uint64_t at = j->from; at < j->to;) {
         const uint32_t b = u32_of(at / BLOCK_LEN), skip = (uint32_t)(at % BLOCK_LEN);
@@ -161,7 +178,7 @@ static void post_write(struct swarm *s, struct piece *p, uint64_t len)
 
 static void write_work(struct swarm *s, struct piece *p)
 {
-    if (p->writing != 0 || p->failed || (s->state == SWARM_STOPPING && !p->verified))
+    if (p->writing != 0 || p->failed || files_moving(s, p->index) || (s->state == SWARM_STOPPING && !p->verified))
         return;
     if (s->error != ERR_OK && !s->probing)
         return;
@@ -213,6 +230,10 @@ void piece_work(struct swarm *s, struct piece *p)
 {
     if (p->failed) {
         failed_work(s, p);
+        return;
+    }
+    if (s->picker.priority[p->index] == 0 && p->here_n < p->blocks_n) {
+        piece_abandon(s, p);            // nobody wants it any more
         return;
     }
     hash_work(s, p);

@@ -19,9 +19,9 @@ static bool is_allowed(const struct swarm_peer *p, uint32_t index)
     return false;
 }
 
-static bool may_ask(const struct swarm_peer *p, uint32_t index)
+static bool may_ask(const struct swarm *s, const struct swarm_peer *p, uint32_t index)
 {
-    return peer_has(p, index) && (!p->peer_choking || is_allowed(p, index));
+    return peer_has(p, index) && s->picker.priority[index] != 0 && (!p->peer_choking || is_allowed(p, index));
 }
 
 static struct asked *asked_nth(const struct swarm_peer *p, uint32_t i)
@@ -177,7 +177,7 @@ static struct piece *pick_partial(const struct swarm *s, const struct swarm_peer
 {
     for (const struct list *l = s->partials.next; l != &s->partials; l = l->next) {
         struct piece *piece = CONTAINER((struct list *)(uintptr_t)l, struct piece, link);
-        if (piece->free_n == 0 || piece->failed || !may_ask(p, piece->index))
+        if (piece->free_n == 0 || piece->failed || !may_ask(s, p, piece->index))
             continue;
         if (piece->owner == NULL || piece->owner == p)
             return piece;
@@ -227,7 +227,7 @@ static bool pick_endgame(const struct swarm *s, const struct swarm_peer *p, stru
             return false;
     for (const struct list *l = s->partials.next; l != &s->partials; l = l->next) {
         struct piece *piece = CONTAINER((struct list *)(uintptr_t)l, struct piece, link);
-        if (piece->here_n == piece->blocks_n || piece->failed || piece->single || !may_ask(p, piece->index))
+        if (piece->here_n == piece->blocks_n || piece->failed || piece->single || !may_ask(s, p, piece->index))
             continue;
         for (uint32_t b = 0; b < piece->blocks_n; b++) {
             const struct block *state = &piece->blocks[b];
@@ -246,7 +246,7 @@ static bool pick_endgame(const struct swarm *s, const struct swarm_peer *p, stru
 static bool pick(struct swarm *s, struct swarm_peer *p, struct piece **out, uint32_t *block)
 {
     struct piece *piece = p->piece;
-    if (piece == NULL || piece->free_n == 0 || piece->failed || !may_ask(p, piece->index)) {
+    if (piece == NULL || piece->free_n == 0 || piece->failed || !may_ask(s, p, piece->index)) {
         // Until a few are whole there is nothing to trade: then all work on the same pieces.
         piece = pick_partial(s, p, s->picker.had_n < PICKER_RANDOM_FIRST);
         if (piece == NULL)

@@ -4,7 +4,9 @@
 
 #include "base/bits.h"
 
-enum { RESUME_VERSION = 1 };
+enum { RESUME_VERSION = 2 };            // 2: with the `.parts` file, the last of `files`
+
+enum { SIZE_NONE = -1, SIZE_ASIDE = -2 };   // in place of a size: there is no such file; its bytes lie in `.parts`
 
 static struct slice info_hash(const struct metainfo *m)
 {
@@ -28,7 +30,7 @@ static void write_str(struct wr *w, struct slice v)
 enum err resume_write(struct swarm *s)
 {
     const size_t bits = bits_bytes(s->meta->pieces_n);
-    const size_t cap = 256 + 2 * bits + (size_t)s->meta->files_n * 48;
+    const size_t cap = 256 + 2 * bits + ((size_t)s->meta->files_n + 1) * 48;
     mem_free(s->mem, s->blob, s->blob_len);
     s->blob_len = 0;
     uint8_t *check = mem_zalloc(s->mem, bits);
@@ -50,8 +52,9 @@ enum err resume_write(struct swarm *s)
     wr_str(&w, "6:device");
     write_int(&w, (int64_t)(s->stats_saved[0].device & INT64_MAX));
     wr_str(&w, "5:filesl");
-    for (uint32_t f = 0; f < s->meta->files_n; f++) {
-        write_int(&w, s->stats_saved[f].exists ? (int64_t)s->stats_saved[f].size : -1);
+    for (uint32_t f = 0; f <= s->meta->files_n; f++) {
+        const bool aside = f < s->meta->files_n && s->in_parts[f];
+        write_int(&w, aside ? SIZE_ASIDE : s->stats_saved[f].exists ? (int64_t)s->stats_saved[f].size : SIZE_NONE);
         write_int(&w, s->stats_saved[f].mtime_ns);
     }
     wr_str(&w, "e4:hash");
@@ -118,11 +121,13 @@ enum err resume_read(struct swarm *s, struct slice blob)
     expect(&r, "6:device");
     const int64_t device = read_int(&r);
     expect(&r, "5:filesl");
-    for (uint32_t f = 0; r.ok && f < s->meta->files_n; f++) {
+    for (uint32_t f = 0; r.ok && f <= s->meta->files_n; f++) {
         const int64_t size = read_int(&r);
         const int64_t mtime_ns = read_int(&r);
         s->stats_saved[f] = (struct io_stat){.exists = size >= 0, .size = size < 0 ? 0 : (uint64_t)size, .mtime_ns = mtime_ns,
                                              .device = (uint64_t)device};
+        if (f < s->meta->files_n)
+            s->was_in_parts[f] = size == SIZE_ASIDE;
     }
     expect(&r, "e4:hash");
     const struct slice hash = read_str(&r);
@@ -133,7 +138,8 @@ enum err resume_read(struct swarm *s, struct slice blob)
     expect(&r, "e");
     if (!r.ok || r.n != 0 || version != RESUME_VERSION || !slice_eq(hash, info_hash(s->meta)) || have.n != bits_bytes(n) ||
         check.n != bits_bytes(n)) {
-        memset(s->stats_saved, 0, s->meta->files_n * sizeof *s->stats_saved);
+        memset(s->stats_saved, 0, (s->meta->files_n + 1) * sizeof *s->stats_saved);
+        memset(s->was_in_parts, 0, s->meta->files_n);
         return ERR_SYNTAX;
     }
     for (uint32_t i = 0; i < n; i++) {

@@ -42,16 +42,6 @@ void check_pieces(struct swarm *s, uint32_t first, uint32_t last)
     }
 }
 
-static bool file_pieces(const struct swarm *s, uint32_t file, uint32_t *first, uint32_t *last)
-{
-    const struct metainfo_file *f = &s->meta->files[file];
-    if (f->len == 0 || (f->flags & (FILE_PAD | FILE_SYMLINK)) != 0)
-        return false;
-    *first = u32_of(f->offset / s->meta->piece_len);
-    *last = u32_of((f->offset + f->len - 1) / s->meta->piece_len);
-    return true;
-}
-
 static void trust_all(struct swarm *s)
 {
     for (uint32_t i = 0; i < s->meta->pieces_n; i++)
@@ -99,7 +89,7 @@ static bool compare_stats(struct swarm *s)
     uint32_t had = 0, gone = 0;
     for (uint32_t f = 0; f < s->meta->files_n; f++) {
         uint32_t first, last;
-        if (file_pieces(s, f, &first, &last) && file_has_any(s, first, last)) {
+        if (file_pieces(s, f, &first, &last) && !s->in_parts[f] && file_has_any(s, first, last)) {
             had++;
             gone += !s->stats[f].exists;
         }
@@ -111,16 +101,18 @@ static bool compare_stats(struct swarm *s)
         uint32_t first, last;
         if (!file_pieces(s, f, &first, &last))
             continue;
-        const struct io_stat *now = &s->stats[f], *then = &s->stats_saved[f];
-        const bool same = now->exists == then->exists && now->size == then->size && now->mtime_ns == then->mtime_ns;
+        const struct io_stat *now = &s->stats[files_place(s, f)], *then = &s->stats_saved[files_place(s, f)];
+        const bool stayed = s->in_parts[f] == s->was_in_parts[f];
+        const bool same = stayed && now->exists == then->exists && now->size == then->size && now->mtime_ns == then->mtime_ns;
         const bool grew = then->exists && now->exists && now->size >= then->size;
-        if (same || !now->exists) {
-            for (uint32_t i = first; !now->exists && i <= last; i++)
+        if (same || !now->exists || (s->in_parts[f] && !s->was_in_parts[f])) {
+            const bool lost = !now->exists || (s->in_parts[f] && !s->was_in_parts[f]);     // gone, or never put there
+            for (uint32_t i = first; lost && i <= last; i++)
                 have_unset(s, i);
             continue;
         }
         // A file that was written after the last sync: what is marked explains the change, or all is looked at again.
-        const bool explained = file_is_suspect(s, first, last) && (grew || !then->exists);
+        const bool explained = stayed && file_is_suspect(s, first, last) && (grew || !then->exists);
         if (!explained)
             check_pieces(s, first, last);
     }
@@ -151,12 +143,16 @@ static void stat_done(struct swarm *s, enum err e, uint32_t file)
         storage_failed(s, e, file);
         return;
     }
+    if (files_find_parts(s) != ERR_OK) {
+        storage_failed(s, ERR_NOMEM, 0);
+        return;
+    }
     if (s->resumed && !compare_stats(s)) {
         storage_failed(s, ERR_VANISHED, 0);
         return;
     }
     memset(s->suspect_bits, 0, bits_bytes(s->meta->pieces_n));
-    memcpy(s->stats_saved, s->stats, s->meta->files_n * sizeof *s->stats);
+    memcpy(s->stats_saved, s->stats, (s->meta->files_n + 1) * sizeof *s->stats);
     if (!s->resumed || s->cfg.check)
         check_existing(s);
     s->checked_n = s->meta->pieces_n - s->check_left;
@@ -378,6 +374,8 @@ static void stop_work(struct swarm *s)
         if (s->save_due)
             return;
     }                                   // no memory to save with: what was saved before still holds
+    if ((s->clean_saved || nothing_new) && s->error == ERR_OK && files_drop_parts(s))
+        return;
     s->state = SWARM_STOPPED;
     event_push(s, &(struct event){.kind = SWARM_EVENT_STOPPED});
 }
@@ -412,6 +410,7 @@ void storage_work(struct swarm *s)
         LIST_EACH(&s->peers, link, save)
             ready_set(s, CONTAINER(link, struct swarm_peer, link));
     }
+    files_work(s);
     if (s->preparing && !s->prepare_busy && s->check_left == 0 && s->checks_busy == 0)
         prepare_begin(s);
     if (s->sync_due && !s->syncing && s->error == ERR_OK)
@@ -448,9 +447,10 @@ void storage_job_done(struct swarm *s, struct job *j, enum err e, uint32_t file)
         break;
     case JOB_READ_HASH: check_done(s, j->check, e); break;
     case JOB_NONE:
-    case JOB_HASH:
+    case JOB_HASH: ASSERT(false); break;
     case JOB_WRITE:
-    case JOB_READ: ASSERT(false); break;
+    case JOB_READ: files_job_done(s, j, e, file); break;
+    case JOB_REMOVE: break;             // it stays behind: no harm
     }
 }
 
@@ -476,9 +476,12 @@ void swarm_read_failed(struct swarm *s, nsec now, uint32_t file)
 {
     ASSERT(now >= s->now);
     s->now = now;
-    uint32_t first, last;
-    if (is_running(s) && file_pieces(s, file, &first, &last))
+    for (uint32_t f = 0; f < s->meta->files_n && is_running(s); f++) {
+        uint32_t first, last;
+        if (files_place(s, f) != file || !file_pieces(s, f, &first, &last))
+            continue;
         for (uint32_t i = first; i <= last; i++)
             if (bits_get(s->have, i))
                 check_pieces(s, i, i);
+    }
 }

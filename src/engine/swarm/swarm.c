@@ -35,28 +35,6 @@ void event_push(struct swarm *s, const struct event *e)
     s->events[(s->events_at + s->events_n++) % EVENTS_MAX] = *e;
 }
 
-static enum err set_priorities(struct swarm *s)
-{
-    const struct metainfo *m = s->meta;
-    if (s->cfg.priorities == NULL)
-        return ERR_OK;
-    for (uint32_t i = 0; i < s->picker.pieces_n; i++)
-        picker_set_priority(&s->picker, i, 0);
-    for (uint32_t f = 0; f < m->files_n; f++) {
-        const struct metainfo_file *file = &m->files[f];
-        const uint8_t priority = s->cfg.priorities[f];
-        if (priority >= PICKER_PRIORITIES)
-            return ERR_RANGE;
-        if (file->len == 0 || (file->flags & FILE_PAD) != 0)
-            continue;
-        const uint32_t last = u32_of((file->offset + file->len - 1) / m->piece_len);
-        for (uint32_t i = u32_of(file->offset / m->piece_len); i <= last; i++)
-            if (priority > s->picker.priority[i])       // a shared piece is as urgent as its most urgent file
-                picker_set_priority(&s->picker, i, priority);
-    }
-    return ERR_OK;
-}
-
 static enum err check_layers(const struct metainfo *m)
 {
     if (m->has_v1)
@@ -79,13 +57,18 @@ static enum err take_memory(struct swarm *s)
     s->partial_at = mem_zarray(s->mem, n, sizeof *s->partial_at);
     s->staging = mem_zalloc(s->mem, STAGING_LEN);
     s->jobs = mem_zarray(s->mem, JOBS_MAX, sizeof *s->jobs);
-    s->stats = mem_zarray(s->mem, s->meta->files_n, sizeof *s->stats);
-    s->stats_saved = mem_zarray(s->mem, s->meta->files_n, sizeof *s->stats_saved);
+    const uint32_t files_n = s->meta->files_n;
+    s->stats = mem_zarray(s->mem, files_n + 1, sizeof *s->stats);       // and `.parts`
+    s->stats_saved = mem_zarray(s->mem, files_n + 1, sizeof *s->stats_saved);
+    s->priorities = mem_zarray(s->mem, files_n, 4);
     s->file_left = mem_zarray(s->mem, s->meta->files_n, sizeof *s->file_left);
     if (s->have == NULL || s->synced == NULL || s->suspect_bits == NULL || s->check_todo == NULL || s->have_log == NULL ||
         s->partial_at == NULL || s->staging == NULL || s->jobs == NULL || s->stats == NULL || s->stats_saved == NULL ||
-        s->file_left == NULL)
+        s->file_left == NULL || s->priorities == NULL)
         return ERR_NOMEM;
+    s->in_parts = s->priorities + files_n;
+    s->was_in_parts = s->in_parts + files_n;
+    s->touched = s->was_in_parts + files_n;
     return picker_init(&s->picker, s->mem, n, s->env->seed);
 }
 
@@ -103,8 +86,9 @@ static void free_memory(struct swarm *s)
     for (uint32_t i = 0; i < s->jobs_n; i++)
         mem_free(s->mem, s->jobs[i], sizeof *s->jobs[i]);
     mem_free(s->mem, s->jobs, JOBS_MAX * sizeof *s->jobs);
-    mem_free(s->mem, s->stats, s->meta->files_n * sizeof *s->stats);
-    mem_free(s->mem, s->stats_saved, s->meta->files_n * sizeof *s->stats_saved);
+    mem_free(s->mem, s->stats, (s->meta->files_n + 1) * sizeof *s->stats);
+    mem_free(s->mem, s->stats_saved, (s->meta->files_n + 1) * sizeof *s->stats_saved);
+    mem_free(s->mem, s->priorities, (size_t)s->meta->files_n * 4);
     mem_free(s->mem, s->file_left, s->meta->files_n * sizeof *s->file_left);
     mem_free(s->mem, s->banned.items, s->banned.cap * sizeof *s->banned.items);
     mem_free(s->mem, s->blob, s->blob_len);
@@ -121,6 +105,19 @@ static void count_file_pieces(struct swarm *s)
         if (file->len != 0 && (file->flags & FILE_PAD) == 0)
             s->file_left[f] = u32_of((file->offset + file->len - 1) / m->piece_len - file->offset / m->piece_len + 1);
     }
+}
+
+static enum err start_priorities(struct swarm *s)
+{
+    const uint8_t *given = s->cfg.priorities;
+    s->all_wanted = given == NULL;
+    for (uint32_t f = 0; f < s->meta->files_n; f++) {
+        if (given != NULL && given[f] >= PICKER_PRIORITIES)
+            return ERR_RANGE;
+        s->priorities[f] = given == NULL ? PICKER_PRIORITIES / 2 : given[f];
+    }
+    s->cfg.priorities = NULL;
+    return files_apply(s);
 }
 
 enum err swarm_new(struct swarm **out, const struct swarm_config *cfg, const struct env *env, nsec now)
@@ -146,13 +143,11 @@ enum err swarm_new(struct swarm **out, const struct swarm_config *cfg, const str
     s->round_at = now + CHOKE_ROUND_S * NSEC_S;
     e = take_memory(s);
     if (e == ERR_OK)
-        e = set_priorities(s);
+        e = start_priorities(s);
     if (e != ERR_OK) {
         swarm_free(s);
         return e;
     }
-    for (uint32_t i = 0; i < s->meta->pieces_n; i++)
-        s->stats_now.wanted_bytes += s->picker.priority[i] == 0 ? 0 : piece_data_len(s, i);
     count_file_pieces(s);
     s->resumed = cfg->resume.n != 0 && resume_read(s, cfg->resume) == ERR_OK;
     s->cfg.resume = (struct slice){0};
@@ -206,6 +201,8 @@ void swarm_free(struct swarm *s)
     LIST_EACH(&s->peers, link, save)
         peer_free(s, CONTAINER(link, struct swarm_peer, link));
     pieces_free(s);
+    if (s->mover.slot != NULL)
+        pool_give(s->cfg.pool, s->mover.slot);
     blame_done(s);
     map_done(&s->blames);
     known_done(&s->known);
@@ -366,7 +363,7 @@ void swarm_known_connected(struct swarm *s, nsec now, const struct addr *a)
 // Ends checking, downloading and seeding as the facts say.
 void state_update(struct swarm *s)
 {
-    const bool complete = s->picker.missing_n == 0;
+    const bool complete = s->picker.missing_n == 0 && s->moves_left == 0;
     switch (s->state) {
     case SWARM_CHECKING:
         if (!s->prepared || s->check_left != 0 || s->checks_busy != 0)
@@ -379,8 +376,11 @@ void state_update(struct swarm *s)
             s->state = SWARM_SEEDING;
         break;
     case SWARM_SEEDING:
-        if (!complete)
-            s->state = SWARM_DOWNLOADING;
+        if (complete)
+            break;
+        s->state = SWARM_DOWNLOADING;
+        LIST_EACH(&s->peers, link, save)
+            interest_update(s, CONTAINER(link, struct swarm_peer, link));
         break;
     case SWARM_ERROR:
     case SWARM_STOPPING:

@@ -36,7 +36,7 @@ struct swarm_config {
     bool no_optimistic;
     bool sequential, random_order;
     bool trust, check, check_only;      // as in node_add
-    const uint8_t *priorities;          // one for each file or NULL
+    const uint8_t *priorities;          // one for each file or NULL; read during swarm_new only
     struct slice resume;                // read during swarm_new only
 };
 
@@ -125,6 +125,14 @@ MUST_USE bool swarm_known_next(struct swarm *s, nsec now, struct addr *out);
 void swarm_known_failed(struct swarm *s, nsec now, const struct addr *a);
 void swarm_known_connected(struct swarm *s, nsec now, const struct addr *a);
 bool swarm_wants_peers(const struct swarm *s);
+
+// One priority for each file, 0 skip, 1 … 7; copied. Takes effect at once: a file that is wanted now gets first what `.parts` has
+// of it; what is skipped now is not asked for any more, and interest follows. ERR_RANGE; ERR_NOMEM: some of it holds.
+MUST_USE enum err swarm_set_priorities(struct swarm *s, nsec now, const uint8_t *priorities);
+// Wanted, and its bytes lie in the file itself.
+bool swarm_file_wanted(const struct swarm *s, uint32_t file);
+// Such a torrent may have a `.parts` file: number files_n of its store.
+bool swarm_has_parts(const struct metainfo *m);
 
 // Finishes writes, syncs, saves; SWARM_EVENT_STOPPED when nothing is left to do.
 void swarm_stop(struct swarm *s, nsec now);

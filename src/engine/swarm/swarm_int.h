@@ -194,6 +194,15 @@ struct check {
     uint8_t (*leaves)[SHA256_LEN];
 };
 
+// A file's bytes on their way from `.parts` to the file, a block at a time.
+struct mover {
+    bool active, busy;                  // busy: a job is under way
+    uint32_t file;
+    uint64_t done;                      // bytes of the file that are over
+    uint64_t off, len;                  // of the job, in piece space
+    uint8_t *slot;
+};
+
 struct event {
     enum swarm_event kind;
     uint32_t file;
@@ -251,6 +260,15 @@ struct swarm {
     uint64_t unsynced_bytes;
     nsec save_at, sync_at, retry_at;
 
+    // Files: arrays of files_n, one piece of memory
+    uint8_t *priorities;
+    uint8_t *in_parts;                  // its bytes lie in `.parts`, not in the file
+    uint8_t *was_in_parts;              // and did when the resume data was saved
+    uint8_t *touched;                   // written to since the start
+    bool all_wanted, parts_used;        // no priorities were given; there is a `.parts` file
+    uint32_t moves_left;                // wanted files in `.parts`
+    struct mover mover;
+
     // Errors of the storage
     enum err error;
     uint32_t error_file;
@@ -280,6 +298,16 @@ bool piece_is_v2(const struct swarm *s, uint32_t index);                // has l
 void have_set(struct swarm *s, uint32_t index);
 void have_unset(struct swarm *s, uint32_t index);
 
+// files.c: which files are wanted, and where they lie.
+bool file_pieces(const struct swarm *s, uint32_t file, uint32_t *first, uint32_t *last);    // false: none
+uint32_t files_place(const struct swarm *s, uint32_t file);             // the file, or files_n: `.parts`
+enum err files_apply(struct swarm *s);                                  // priorities of files to pieces and peers. ERR_NOMEM
+enum err files_find_parts(struct swarm *s);                             // after a stat. ERR_NOMEM
+bool files_moving(const struct swarm *s, uint32_t piece);               // it may not be written now
+void files_work(struct swarm *s);
+bool files_drop_parts(struct swarm *s);                                 // false: `.parts` stays, or there is none
+void files_job_done(struct swarm *s, const struct job *done, enum err e, uint32_t file);
+
 // storage.c: jobs, checks, sync, save; resume.c: the saved form.
 struct job *job_new(struct swarm *s, enum io_job_kind kind);            // NULL: too many, or no memory
 void job_post(struct swarm *s, struct job *j);
@@ -301,6 +329,7 @@ void piece_work(struct swarm *s, struct piece *p);                      // hash 
 void piece_hash_done(struct swarm *s, struct job *j);
 void piece_write_done(struct swarm *s, struct job *j, enum err e, uint32_t file);
 void pieces_free(struct swarm *s);
+void piece_abandon(struct swarm *s, struct piece *p);                   // gives it up unless a block or a worker is at it
 static inline uint32_t block_len(const struct piece *p, uint32_t block)
 {
     return u32_min(BLOCK_LEN, p->len - block * BLOCK_LEN);

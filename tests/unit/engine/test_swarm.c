@@ -21,7 +21,9 @@ struct side {
     struct pool pool;
     struct rate up, down;
     uint8_t id[20];
-    uint8_t *disk;
+    uint8_t *disk, *parts;              // parts: the `.parts` file
+    bool parts_exist;
+    uint32_t removed;
     uint64_t synced;
     bool *exists;
     uint32_t corrupt_every;             // of the blocks it sends, one in so many is wrong
@@ -125,12 +127,15 @@ static void world_v2(struct world *w, bool hybrid)
         sha1_of(slice_of(w->content + (size_t)i * PIECE_LEN, PIECE_LEN), w->hashes + 20 * i);
 }
 
+static const uint8_t *priorities;       // of the sides added from here on
+
 static struct side *side_add(struct world *w, bool seed, struct slice resume)
 {
     struct side *s = &w->sides[w->sides_n++];
     memset(s, 0, sizeof *s);
     snprintf((char *)s->id, sizeof s->id, "-KH0100-side%u", w->sides_n);
     s->disk = calloc(1, w->meta.span);
+    s->parts = calloc(1, w->meta.span);
     s->exists = calloc(w->meta.files_n, 1);
     if (seed) {
         memcpy(s->disk, w->content, w->meta.span);
@@ -138,13 +143,19 @@ static struct side *side_add(struct world *w, bool seed, struct slice resume)
     }
     assert_int_equal(pool_init(&s->pool, &test_env, 8 * MIB), ERR_OK);
     const struct swarm_config cfg = {.meta = &w->meta, .store = 1, .pool = &s->pool, .up = &s->up, .down = &s->down, .peer_id = s->id,
-                                     .peers_max = 50, .trust = seed && resume.n == 0, .resume = resume, .listen_port = 6881};
+                                     .peers_max = 50, .trust = seed && resume.n == 0, .resume = resume, .listen_port = 6881,
+                                     .priorities = priorities};
     for (uint32_t i = 0; i < SIDES_MAX; i++)
         s->in[i].bytes = malloc(WIRE_MAX);
     s->env = test_env;
     s->env.seed = w->sides_n;
     assert_int_equal(swarm_new(&s->swarm, &cfg, &s->env, w->now), ERR_OK);
     return s;
+}
+
+static uint8_t *place(const struct world *w, struct side *s, uint32_t file, uint64_t off)
+{
+    return file == w->meta.files_n ? s->parts + off : s->disk + w->files[file].offset + off;
 }
 
 static void run_hash(struct world *w, struct side *s, const struct io_job *j)
@@ -159,7 +170,7 @@ static void run_hash(struct world *w, struct side *s, const struct io_job *j)
         if (j->parts[i].file == IO_FILE_ZERO)
             memset(all + n, 0, j->parts[i].len);
         else
-            memcpy(all + n, s->disk + w->files[j->parts[i].file].offset + j->parts[i].off, j->parts[i].len);
+            memcpy(all + n, place(w, s, j->parts[i].file, j->parts[i].off), j->parts[i].len);
         n += j->parts[i].len;
     }
     if (j->sha1 != NULL)
@@ -182,8 +193,8 @@ static enum err run_write(struct world *w, struct side *s, const struct io_job *
         for (uint64_t left = j->parts[i].len; left != 0;) {
             const uint64_t n = u64_min(left, j->spans[k].n - in);
             if (j->parts[i].file != IO_FILE_ZERO) {
-                memcpy(s->disk + w->files[j->parts[i].file].offset + j->parts[i].off + (j->parts[i].len - left), j->spans[k].p + in, n);
-                s->exists[j->parts[i].file] = true;
+                memcpy(place(w, s, j->parts[i].file, j->parts[i].off + (j->parts[i].len - left)), j->spans[k].p + in, n);
+                *(j->parts[i].file == w->meta.files_n ? &s->parts_exist : &s->exists[j->parts[i].file]) = true;
             }
             left -= n;
             in += n;
@@ -207,10 +218,22 @@ static void run_job(struct world *w, struct side *s, const struct io_job *j)
     case JOB_STAT:
         for (uint32_t i = 0; i < w->meta.files_n; i++)
             j->stats[i] = (struct io_stat){.exists = s->exists[i], .size = s->exists[i] ? w->files[i].len : 0, .mtime_ns = 1};
+        j->stats[w->meta.files_n] = (struct io_stat){.exists = s->parts_exist, .size = w->meta.span, .mtime_ns = 1};
+        break;
+    case JOB_READ:
+        for (uint32_t i = 0, k = 0; i < j->parts_n; i++, k++) {
+            assert_int_equal(j->parts[i].len, j->spans[k].n);
+            memcpy(j->spans[k].p, place(w, s, j->parts[i].file, j->parts[i].off), j->parts[i].len);
+        }
+        break;
+    case JOB_REMOVE:
+        assert_int_equal(j->parts[0].file, w->meta.files_n);
+        memset(s->parts, 0, w->meta.span);
+        s->parts_exist = false;
+        s->removed++;
         break;
     case JOB_PREPARE:
     case JOB_SYNC:
-    case JOB_READ:
     case JOB_NONE: break;
     }
     assert_true(s->jobs_n < ARRAY_LEN(s->jobs));
@@ -232,7 +255,7 @@ static void run_send(struct world *w, struct side *s, const struct swarm_out *ou
         } else if (g->file == IO_FILE_ZERO) {
             memset(wire->bytes + wire->n, 0, n);
         } else {
-            memcpy(wire->bytes + wire->n, s->disk + w->files[g->file].offset + g->off, n);
+            memcpy(wire->bytes + wire->n, place(w, s, g->file, g->off), n);
             if (s->corrupt_every != 0 && ++s->sent_blocks % s->corrupt_every == 0)
                 wire->bytes[wire->n + n / 2] ^= 1;
         }
@@ -377,6 +400,7 @@ static void side_free(struct side *s)
         swarm_free(s->swarm);
     pool_done(&s->pool);
     free(s->disk);
+    free(s->parts);
     free(s->exists);
     for (uint32_t i = 0; i < SIDES_MAX; i++)
         free(s->in[i].bytes);
@@ -626,6 +650,148 @@ static void limits_hold(void **state)
     world_done(&w);
 }
 
+static bool all_zero(const uint8_t *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (p[i] != 0)
+            return false;
+    return true;
+}
+
+enum { FIRST = 2 * PIECE_LEN + 10000, SKIPPED = 3 * PIECE_LEN + 5000, LAST = PIECE_LEN };
+
+static const uint8_t SKIP_MIDDLE[3] = {4, 0, 4}, WANT_ALL[3] = {4, 4, 4};
+
+static struct side *skipping_leech(struct world *w)
+{
+    world_init(w, FIRST + SKIPPED + LAST);
+    world_files(w, (const uint64_t[]){FIRST, SKIPPED, LAST}, 3);
+    priorities = NULL;
+    side_add(w, true, (struct slice){0});
+    priorities = SKIP_MIDDLE;
+    struct side *s = side_add(w, false, (struct slice){0});
+    priorities = NULL;
+    run(w, 1);
+    join(w, 0, 1, true);
+    run(w, 60);
+    assert_true(s->done);
+    return s;
+}
+
+static void assert_skipped(struct world *w, struct side *s)
+{
+    const uint64_t shared = 3 * PIECE_LEN - FIRST;      // of the skipped file, in the piece it shares with the first
+    assert_false(s->exists[1]);
+    assert_true(all_zero(s->disk + FIRST, SKIPPED));
+    assert_memory_equal(s->disk, w->content, FIRST);
+    assert_memory_equal(s->disk + FIRST + SKIPPED, w->content + FIRST + SKIPPED, LAST);
+    assert_true(s->parts_exist);
+    assert_memory_equal(s->parts + FIRST, w->content + FIRST, shared);
+}
+
+static uint64_t down_bytes(const struct side *s)
+{
+    struct swarm_stats stats;
+    swarm_stats(s->swarm, &stats);
+    assert_int_equal(stats.waste_bytes, 0);
+    return stats.down_bytes;
+}
+
+// Without `.parts` a piece that is shared with a skipped file would make that file; without the move its bytes would be
+// fetched twice when it is wanted after all.
+static void skipped_files_are_not_written(void **state)
+{
+    UNUSED_STATE(state);
+    struct world w;
+    struct side *s = skipping_leech(&w);
+    assert_skipped(&w, s);
+    assert_true(down_bytes(s) < w.meta.span);
+    s->done = false;
+    assert_int_equal(swarm_set_priorities(s->swarm, w.now, WANT_ALL), ERR_OK);
+    run(&w, 1);
+    if (s->peers[0] == NULL)
+        join(&w, 0, 1, true);           // two that had all they want had parted
+    run(&w, 60);
+    assert_whole(&w, s);
+    assert_int_equal(down_bytes(s), w.meta.span);
+    assert_true(s->exists[1]);
+    assert_int_equal(s->removed, 1);
+    assert_false(s->parts_exist);
+    world_done(&w);
+}
+
+// The next start knows what lies in `.parts`: the same selection claims it, another one moves it, a lost one is fetched again.
+static void parts_are_resumed(void **state)
+{
+    UNUSED_STATE(state);
+    enum { SAME, OTHER, LOST };
+    for (int what = SAME; what <= LOST; what++) {
+        struct world w;
+        struct side *s = skipping_leech(&w);
+        side_stop(&w, s);
+        w.sides[0].in[1].open = false;
+        priorities = what == OTHER ? WANT_ALL : SKIP_MIDDLE;
+        struct side *t = side_add(&w, false, slice_of(s->blob, s->blob_n));
+        priorities = NULL;
+        memcpy(t->disk, s->disk, w.meta.span);
+        memcpy(t->parts, s->parts, w.meta.span);
+        memcpy(t->exists, s->exists, 3);
+        t->parts_exist = what != LOST;
+        run(&w, 2);
+        struct swarm_stats stats;
+        swarm_stats(t->swarm, &stats);
+        // The first file's last piece and the last file's first one are shared, and nothing else of the middle is here.
+        assert_int_equal(stats.pieces_have, what == LOST ? 3 : 5);
+        join(&w, 0, 2, true);
+        run(&w, 60);
+        if (what == OTHER)
+            assert_whole(&w, t);
+        else
+            assert_skipped(&w, t);
+        swarm_stats(t->swarm, &stats);
+        assert_int_equal(stats.down_bytes, what == SAME ? 0 : 2 * PIECE_LEN);
+        world_done(&w);
+    }
+}
+
+// Skipping in the middle of a transfer: requests are taken back, interest is exact, what is wanted comes.
+static void selection_changes_while_it_runs(void **state)
+{
+    UNUSED_STATE(state);
+    struct world w;
+    world_init(&w, 40 * PIECE_LEN + 100);
+    world_files(&w, (const uint64_t[]){13 * PIECE_LEN + 5, 13 * PIECE_LEN + 5}, 3);
+    w.chunk = 5000;
+    side_add(&w, true, (struct slice){0});
+    struct side *s = side_add(&w, false, (struct slice){0});
+    run(&w, 1);
+    join(&w, 0, 1, false);
+    static const uint8_t turns[][3] = {{0, 4, 4}, {4, 0, 0}, {0, 0, 7}, {0, 0, 0}, {1, 7, 0}};
+    for (uint32_t i = 0; i < ARRAY_LEN(turns); i++) {
+        for (uint32_t k = 0; k < 60; k++) {
+            drain(&w, &w.sides[0]);
+            drain(&w, s);
+            deliver(&w, &w.sides[0], 1);
+            deliver(&w, s, 0);
+        }
+        s->done = false;
+        assert_int_equal(swarm_set_priorities(s->swarm, w.now, turns[i]), ERR_OK);
+        swarm_check(s->swarm);
+    }
+    assert_int_equal(swarm_set_priorities(s->swarm, w.now, (const uint8_t[]){0, 8, 0}), ERR_RANGE);
+    run(&w, 60);
+    assert_true(s->done);
+    assert_memory_equal(s->disk, w.content, 2 * (13 * PIECE_LEN + 5));
+    s->done = false;
+    assert_int_equal(swarm_set_priorities(s->swarm, w.now, WANT_ALL), ERR_OK);
+    run(&w, 1);
+    if (s->peers[0] == NULL)
+        join(&w, 0, 1, true);           // two that had all they want had parted
+    run(&w, 60);
+    assert_whole(&w, s);
+    world_done(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -635,6 +801,9 @@ int main(void)
         cmocka_unit_test(a_stopped_download_goes_on), cmocka_unit_test(a_full_disk_is_waited_for),
         cmocka_unit_test(trees_decide),             cmocka_unit_test(a_wrong_layer_is_never_satisfied),
         cmocka_unit_test(limits_hold),
+        cmocka_unit_test(skipped_files_are_not_written),
+        cmocka_unit_test(parts_are_resumed),
+        cmocka_unit_test(selection_changes_while_it_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
