@@ -20,6 +20,7 @@ int cmd_verify(struct app *a);
 int cmd_tracker(struct app *a);
 // Becomes the program kith-lab: argv without `kith` goes to it. Returns only if that fails.
 int cmd_lab(struct talk *t, char **argv);
+int cmd_dht(struct app *a);
 
 // Reads and checks a torrent file and says what is wrong with it. On success *out is to be freed.
 MUST_USE int torrent_load(struct app *a, const char *path, struct metainfo *out);

@@ -60,6 +60,13 @@ static const char *const examples[COMMANDS_N][EXAMPLES_N][2] = {
         {"kith lab trace flash.scn --tsv", "what happened, record by record"},
         {"kith lab help", "all of its commands and options"},
     },
+    [CMD_DHT] = {
+        {"kith dht", "a node on UDP port 51413, with a line of statistics now and then"},
+        {"kith dht peers 08ada5a7a6183aae1e09d831df6748d566095a10", "who has this torrent? One address a line"},
+        {"kith dht put 'hello' --key my.key", "store a text that only this key can change; prints the public key"},
+        {"kith dht get 77ff84905a91936367c01360803104f92432fcd904a43511876df5cdf3e7e548", "read it, anywhere"},
+        {"kith dht announce HASH --port 6881 --dht-router 192.0.2.1:6881", "say that a peer is here, in a DHT of your own"},
+    },
     [CMD_HELP] = {
         {"kith help get", "explain `kith get`"},
         {"kith get --help", "the same"},

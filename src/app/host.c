@@ -299,6 +299,10 @@ enum err host_new(struct host **out, const struct host_config *cfg, char why[HOS
         e = net_open(h, why);
     if (e == ERR_OK) {
         h->cfg.node.listen_port = h->port;
+        for (uint32_t i = 0; i < h->udps_n; i++) {
+            h->cfg.node.dht.ipv4 |= h->udps[i].port == NODE_PORT_PEER && h->udps[i].family == ADDR_IPV4;
+            h->cfg.node.dht.ipv6 |= h->udps[i].port == NODE_PORT_PEER && h->udps[i].family == ADDR_IPV6;
+        }
         h->due = NSEC_NEVER;
         e = node_new(&h->node, &h->cfg.node, &h->env, loop_now(h->loop));
     }

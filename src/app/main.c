@@ -92,6 +92,7 @@ static int run(struct app *a)
     case CMD_TRACKER: return cmd_tracker(a);
     case CMD_LAB:
         return talk_fail(&a->talk, FAIL_USAGE, "write `kith lab ...`", "`lab` comes first, its options behind it");
+    case CMD_DHT: return cmd_dht(a);
     case CMD_NONE: case CMD_HELP: case CMD_VERSION: case COMMANDS_N: break;
     }
     return fail_status(FAIL_INTERNAL);

@@ -256,6 +256,7 @@ static enum err check_args(struct parser *p)
     case CMD_GET: case CMD_SHARE: case CMD_CREATE: case CMD_SHOW: least = most = 1; break;
     case CMD_VERIFY: least = most = 2; break;
     case CMD_HELP: most = 1; break;
+    case CMD_DHT: most = 2; break;
     case CMD_NONE: case CMD_TRACKER: case CMD_LAB: case CMD_VERSION: case COMMANDS_N: break;
     }
     if (o->args.n >= least && o->args.n <= most)
@@ -338,5 +339,6 @@ void options_done(struct options *o)
     free(o->trackers.items);
     free(o->web_seeds.items);
     free(o->peers.items);
+    free(o->dht_routers.items);
     *o = (struct options){0};
 }

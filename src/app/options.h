@@ -13,6 +13,7 @@
     X(CMD_VERIFY, "verify", "FILE.torrent DIR", "compare files with their torrent") \
     X(CMD_TRACKER, "tracker", "", "run a tracker, HTTP and UDP") \
     X(CMD_LAB, "lab", "EXPERIMENT | COMMAND", "thousands of nodes in a simulated internet") \
+    X(CMD_DHT, "dht", "[VERB WORD]", "run a DHT node, or ask it: peers, scrape, announce, get, put") \
     X(CMD_HELP, "help", "[COMMAND]", "explain a command") \
     X(CMD_VERSION, "version", "", "print the version")
 
@@ -28,9 +29,10 @@ enum {
     IN_SHOW = 1 << CMD_SHOW,
     IN_VERIFY = 1 << CMD_VERIFY,
     IN_TRACKER = 1 << CMD_TRACKER,
+    IN_DHT = 1 << CMD_DHT,
     IN_MAKE = IN_CREATE | IN_SHARE,
     IN_PEER = IN_GET | IN_SHARE,
-    IN_NET = IN_PEER | IN_TRACKER,
+    IN_NET = IN_PEER | IN_TRACKER | IN_DHT,
     IN_ALL = 0x7fff,
 };
 
@@ -46,7 +48,8 @@ struct options {
     enum command command;
     struct texts args;
     const char *output, *torrent, *comment, *select, *listen, *state, *whitelist, *save_torrent;
-    struct texts trackers, web_seeds, peers;
+    const char *key, *salt, *item_seq;
+    struct texts trackers, web_seeds, peers, dht_routers;
     bool v1, v2, hybrid, is_private, date, force;
     bool seed, sequential, preallocate, check, sha256, metrics;
     bool no_dht, no_lsd, no_utp, no_tcp, json, quiet, no_color, help, version;
@@ -80,7 +83,7 @@ struct options {
     X(FLAG, "preallocate", 0, NULL, preallocate, IN_GET, "take the room on the disk before fetching, not as data comes") \
     X(FLAG, "check", 0, NULL, check, IN_PEER, "hash what is on disk before starting") \
     X(FLAG, "sha256", 0, NULL, sha256, IN_GET, "print the SHA-256 of each file when complete") \
-    X(PORT, "port", 'P', "N", port, IN_PEER, "TCP and UDP port for peers; default: 51413 or one of the next") \
+    X(PORT, "port", 'P', "N", port, IN_PEER | IN_DHT, "TCP and UDP port for peers and the DHT; default: 51413 or one of the next") \
     X(PORT, "http", 0, "PORT", http_port, IN_TRACKER, "serve HTTP announces here; default 6969") \
     X(PORT, "udp", 0, "PORT", udp_port, IN_TRACKER, "serve UDP announces here; default 6969") \
     X(TEXT, "whitelist", 0, "FILE", whitelist, IN_TRACKER, "only these info-hashes, one a line; SIGHUP reads it again") \
@@ -90,12 +93,16 @@ struct options {
     X(RATE, "down", 0, "RATE", down_bps, IN_PEER, "limit of receiving: 500K, 1.5M, 10MB/s, 80Mbit") \
     X(RATE, "up", 0, "RATE", up_bps, IN_PEER, "limit of sending") \
     X(COUNT, "slots", 0, "N", slots, IN_PEER, "peers served at a time; default: follows the uplink") \
-    X(FLAG, "no-dht", 0, NULL, no_dht, IN_NET, "find no peers by the DHT (not in this version anyway)") \
-    X(FLAG, "no-lsd", 0, NULL, no_lsd, IN_NET, "find no peers in the local network (likewise)") \
+    X(FLAG, "no-dht", 0, NULL, no_dht, IN_PEER | IN_TRACKER, "find no peers by the DHT") \
+    X(LIST, "dht-router", 0, "HOST:PORT", dht_routers, IN_PEER | IN_DHT, "begin at this DHT node; default: well-known ones") \
+    X(TEXT, "key", 0, "FILE", key, IN_DHT, "put a mutable item, signed with this secret key; made if it is not there") \
+    X(TEXT, "salt", 0, "TEXT", salt, IN_DHT, "tells several items of one key apart") \
+    X(TEXT, "item-seq", 0, "N", item_seq, IN_DHT, "number of this version of the item; default: one more than what is there") \
+    X(FLAG, "no-lsd", 0, NULL, no_lsd, IN_PEER | IN_TRACKER, "find no peers in the local network (likewise)") \
     X(FLAG, "no-utp", 0, NULL, no_utp, IN_PEER, "reach peers by TCP only") \
     X(FLAG, "no-tcp", 0, NULL, no_tcp, IN_PEER, "reach peers by uTP only") \
-    X(TEXT, "state", 0, "DIR", state, IN_PEER, "where resume data is kept; default: $XDG_STATE_HOME/kith") \
-    X(TIME, "timeout", 0, "DUR", timeout, IN_PEER, "give up fetching after so long without a peer, data or disk: 30s, 5m") \
+    X(TEXT, "state", 0, "DIR", state, IN_PEER | IN_DHT, "where resume data and DHT nodes are kept; default: $XDG_STATE_HOME/kith") \
+    X(TIME, "timeout", 0, "DUR", timeout, IN_PEER | IN_DHT, "give up fetching after so long without a peer, data or disk: 30s, 5m") \
     X(MODE, "progress", 0, "MODE", progress, IN_ALL, "auto, block, line, lines or none") \
     X(FLAG, "json", 0, NULL, json, IN_ALL, "one JSON object a line on stdout") \
     X(FLAG, "no-color", 0, NULL, no_color, IN_ALL, "no colours; also by NO_COLOR or TERM=dumb") \

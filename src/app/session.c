@@ -177,6 +177,7 @@ static void on_event(void *ctx, const struct node_event *e)
         break;
     case NODE_EVENT_TRACKER: talk_warn(&s->a->talk, "tracker: %s", talk_clean(e->text, text)); break;
     case NODE_EVENT_BANNED: talk_note(&s->a->talk, "banned %s: it sent bad data", addr_format(&e->addr, addr)); break;
+    case NODE_EVENT_DHT:
     case NODE_EVENT_STOPPED: break;
     }
 }
@@ -253,6 +254,9 @@ static void fill_host(struct session *s, struct host_config *cfg)
         .log_level = s->a->talk.verbose > 1 ? LOG_DEBUG : LOG_INFO,
         .event = on_event, .tick = on_tick, .save = on_save, .log = on_log, .ctx = s,
     };
+    dht_setup(&s->dht, o, s->state, &cfg->node.dht);
+    if (s->meta != NULL && s->meta->is_private)
+        cfg->node.dht.on = false;                   // BEP 27
     uint8_t random[12] = {0};
     if (getrandom(random, sizeof random, 0) < 0)
         memset(random, 7, sizeof random);           // never fails for so few bytes on a machine that is up
@@ -283,7 +287,7 @@ void session_load_resume(struct session *s, struct buf *resume)
         talk_warn(&s->a->talk, "cannot read resume data: %s; all will be checked", err_text(loaded));
 }
 
-static void load_state(struct session *s, struct buf *resume)
+static void open_state(struct session *s)
 {
     char why[STATE_WHY_MAX];
     const enum err e = state_open(&s->state, s->a->options.state, why);
@@ -291,8 +295,6 @@ static void load_state(struct session *s, struct buf *resume)
         s->state = NULL;
     if (why[0] != 0)
         talk_warn(&s->a->talk, "%s%s", why, e != ERR_OK ? "; resume data is not kept" : "");
-    if (!s->cfg->trust && s->cfg->link == NULL)
-        session_load_resume(s, resume);
 }
 
 struct node_add session_how(const struct session *s, const struct buf *resume)
@@ -379,10 +381,13 @@ int session_run(struct app *a, const struct session_config *cfg)
     session_name(&s);
     progress_init(&s.progress, &a->talk, (enum progress_mode)a->options.progress);
     int status = session_peers(a, &peers);
-    if (status == 0)
-        status = open_host(&s);
     if (status == 0) {
-        load_state(&s, &resume);
+        open_state(&s);
+        status = open_host(&s);
+    }
+    if (status == 0) {
+        if (!cfg->trust && cfg->link == NULL)
+            session_load_resume(&s, &resume);
         s.started = s.alive_at = host_now(s.host);
         status = add_torrent(&s, &resume, &peers);
     }
@@ -400,6 +405,7 @@ int session_run(struct app *a, const struct session_config *cfg)
     }
     host_free(s.host);
     state_close(s.state);
+    dht_setup_done(&s.dht);
     metainfo_free(&s.fetched);
     free(resume.p);
     free(peers.items);

@@ -1,5 +1,6 @@
 // What the files of a session share; nobody else includes it.
 #pragma once
+#include "app/dht_setup.h"
 #include "app/host.h"
 #include "app/link.h"
 #include "app/progress.h"
@@ -17,6 +18,7 @@ struct session {
     const uint8_t *priorities;
     struct host *host;
     struct state *state;
+    struct dht_setup dht;
     struct progress progress;
     uint32_t torrent;
     char id[2 * SHA1_LEN + 1];

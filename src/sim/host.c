@@ -129,6 +129,17 @@ struct want *host_want(struct host *h, uint32_t number)
     return NULL;
 }
 
+static bool is_dht(const struct blob *blob) { return slice_eq_str(slice_of(blob->key, blob->key_n), NODE_DHT_KEY); }
+
+// What the node's DHT saved in an earlier life.
+static struct slice saved_dht(const struct host *h)
+{
+    for (const struct blob *blob = h->blobs; blob != NULL; blob = blob->next)
+        if (is_dht(blob))
+            return slice_of(blob->bytes, blob->n);
+    return (struct slice){0};
+}
+
 // The saved state that belongs to a torrent: its key holds an info-hash, raw or in hexadecimal; or it is the only one.
 static struct slice saved_state(const struct host *h, const struct torrent *t)
 {
@@ -136,14 +147,20 @@ static struct slice saved_state(const struct host *h, const struct torrent *t)
     struct buf b = {hex, 0, sizeof hex};
     struct wr wr = wr_make(&b);
     wr_hex(&wr, slice_of(t->info_hash, sizeof t->info_hash));
+    const struct blob *only = NULL;
     uint32_t n = 0;
-    for (const struct blob *blob = h->blobs; blob != NULL; blob = blob->next, n++)
+    for (const struct blob *blob = h->blobs; blob != NULL; blob = blob->next) {
+        if (is_dht(blob))
+            continue;
+        n++;
+        only = blob;
         for (size_t i = 0; i < blob->key_n; i++) {
             const struct slice at = slice_of(blob->key + i, blob->key_n - i);
             if (slice_eq(slice_sub(at, 0, 20), slice_of(t->info_hash, 20)) || slice_eq(slice_sub(at, 0, 40), slice_of(hex, 40)))
                 return slice_of(blob->bytes, blob->n);
         }
-    return n == 1 && h->wants_n == 1 ? slice_of(h->blobs->bytes, h->blobs->n) : (struct slice){0};
+    }
+    return n == 1 && h->wants_n == 1 ? slice_of(only->bytes, only->n) : (struct slice){0};
 }
 
 static struct node_add how(const struct world *w, const struct host *h, const struct want *want)
@@ -207,6 +224,7 @@ void host_start(struct world *w, struct host *h)
     }
     h->env = (struct env){.mem = &h->face, .payload = &h->payload.face, .log = w->env->log};
     h->env.seed = mix64(w->cfg.seed ^ mix64((uint64_t)h->index << 20 | (uint64_t)h->life << 8 | PURPOSE_NODE));
+    h->cfg.node.dht.saved = saved_dht(h);
     const enum err e = node_new(&h->node, &h->cfg.node, &h->env, host_now(w, h));
     if (e != ERR_OK) {
         world_fail(w, "n%u cannot start: %s", h->index, err_text(e));

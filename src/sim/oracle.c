@@ -121,6 +121,7 @@ void oracle_event(struct world *w, struct host *h, const struct node_event *ev)
         if (peer != NULL && peer->cfg.hostile.kind == HOSTILE_NONE)
             w->totals.honest_bans++;
         break;
+    case NODE_EVENT_DHT:
     case NODE_EVENT_METADATA:
     case NODE_EVENT_FILE_DONE:
     case NODE_EVENT_TRACKER:

@@ -161,8 +161,6 @@ static void probe_stale(struct dht *d, struct dht_side *s)
     }
 }
 
-static bool deaf(const struct dht *d) { return d->now - d->heard > DEAF_NS; }
-
 static void upkeep_side(struct dht *d, struct dht_side *s)
 {
     struct addr lost;
@@ -171,14 +169,17 @@ static void upkeep_side(struct dht *d, struct dht_side *s)
         s->lost_at = d->now + LOST_NS;
         (void)rpc_probe(d, &lost, s->table.own);
     }
-    if ((s->table.n == 0 || deaf(d)) && s->contacts_n == 0 && s->lonely_at <= d->now) {
-        s->lonely_at = d->now + LONELY_NS;
+    if ((s->table.n == 0 || dht_deaf(d)) && s->contacts_n == 0 && s->lonely_at <= d->now) {
+        s->lonely_wait = u64_min(u64_max(2 * s->lonely_wait, LONELY_NS), LONELY_MAX_NS);
+        s->lonely_at = d->now + s->lonely_wait;
         struct dht_event *e = event_add(d, DHT_LONELY, 0);
         if (e != NULL)
             e->out.family = s->family;
     }
     if (s->table.n == 0)
         return;
+    if (!dht_deaf(d))
+        s->lonely_wait = 0;
     if (s->self_due || s->self_at <= d->now) {
         s->self_due = false;
         s->self_at = d->now + SELF_NS;

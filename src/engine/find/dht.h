@@ -48,7 +48,7 @@ struct dht_ask {
     uint16_t port;                      // DHT_ANNOUNCE: of the peer
     bool implied_port;                  // DHT_ANNOUNCE: others shall take the datagram's port instead (right behind a NAT)
     bool seed;                          // DHT_ANNOUNCE: BEP 33
-    bool scrape;                        // DHT_GET_PEERS: count peers, too (BEP 33)
+    bool scrape;                        // DHT_GET_PEERS: count peers (BEP 33); many nodes send no peers then
     bool is_mutable, has_cas;           // DHT_GET, DHT_PUT; cas: only if the stored seq is this
     struct dht_item item;               // DHT_PUT: whole and signed; mutable DHT_GET: key and salt. Copied
     int64_t cas;

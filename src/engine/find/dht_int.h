@@ -33,8 +33,10 @@ enum {
 #define SELF_NS (10 * 60 * NSEC_S)      // our own neighbourhood more often
 #define CALM_NS (1 * NSEC_S)            // least time between steps of upkeep
 #define LOST_NS (10 * NSEC_S)           // between questions to nodes that went
-#define DEAF_NS (30 * NSEC_S)           // without any answer: it is our line that is down, not everybody else
-#define LONELY_NS (30 * NSEC_S)
+#define DEAF_NS (30 * NSEC_S)           // for so long, and
+enum { DEAF_QUESTIONS = 3 };            // to so many questions, no answer: it is our line that is down, not everybody else
+#define LONELY_NS (5 * NSEC_S)          // between calls for help, then twice as long each time
+#define LONELY_MAX_NS (60 * NSEC_S)
 #define WAIT_NODES_NS (20 * NSEC_S)     // an op waits so long for the first nodes
 #define RENAME_NS (300 * NSEC_S)        // between changes of our id
 
@@ -124,7 +126,7 @@ struct dht_side {
     struct addr external;
     struct dht_vote votes[VOTES_MAX];
     uint32_t votes_n, votes_at;
-    nsec renamed, self_at, bucket_at, lost_at, lonely_at, probe_at;
+    nsec renamed, self_at, bucket_at, lost_at, lonely_at, lonely_wait;
     uint64_t mean_distance;             // of the eighth node from a target, in 2^-64 of all ids: tells the size of the DHT
     struct addr *contacts;              // a ring
     uint32_t contacts_n, contacts_at;
@@ -147,8 +149,11 @@ struct dht {
     struct dht_event *told;
     nsec upkeep_at, sweep_at;
     nsec heard;                         // any answer
+    uint32_t silent;                    // questions without one since then
     struct dht_stats stats;
 };
+
+static inline bool dht_deaf(const struct dht *d) { return d->silent >= DEAF_QUESTIONS && d->now - d->heard > DEAF_NS; }
 
 static inline struct dht_side *side_of(struct dht *d, enum addr_family f) { return &d->sides[f == ADDR_IPV6]; }
 

@@ -74,7 +74,7 @@ static enum err outcome(const struct dht_op *op)
         return ERR_UNREACHABLE;
     switch (op->ask.kind) {
     case DHT_FIND: return op->found != 0 ? ERR_OK : ERR_NOT_FOUND;
-    case DHT_SAMPLE: case DHT_GET_PEERS: return op->found != 0 ? ERR_OK : ERR_NOT_FOUND;
+    case DHT_SAMPLE: case DHT_GET_PEERS: return op->found != 0 || op->scraped ? ERR_OK : ERR_NOT_FOUND;
     case DHT_GET: return op->has_item ? ERR_OK : ERR_NOT_FOUND;
     case DHT_ANNOUNCE: case DHT_PUT: return op->stored != 0 ? ERR_OK : ERR_REFUSED;
     }
@@ -117,6 +117,7 @@ static void take_peers(struct dht *d, struct dht_op *op, const struct dht_cand *
         bloom_merge(op->blooms[0], m->bloom_seeds.p);
         bloom_merge(op->blooms[1], m->bloom_peers.p);
         op->scraped = true;
+        found_some(d, op, c);
     }
     if (m->values.n == 0)
         return;

@@ -226,6 +226,7 @@ static void answered(struct dht *d, struct dht_rpc *r, const struct krpc *m)
     struct dht_side *s = side_of(d, r->to.family);
     const nsec took = d->now - r->sent;
     d->heard = d->now;
+    d->silent = 0;
     learn_delay(s, took);
     vote(d, s, &r->to, &m->ip);
     if (m->kind == KRPC_REPLY && memcmp(m->id, s->table.own, NODE_ID_LEN) != 0 &&
@@ -295,7 +296,8 @@ void rpc_tick(struct dht *d)
             continue;
         }
         d->stats.timeouts++;
-        if (d->now - d->heard < DEAF_NS)
+        d->silent++;
+        if (!dht_deaf(d))
             (void)table_failed(&side_of(d, r->to.family)->table, &r->to);
         if (r->purpose == RPC_LOOKUP)
             lookup_failed(d, r);

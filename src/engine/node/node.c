@@ -33,6 +33,8 @@ enum err node_new(struct node **out, const struct node_config *cfg, const struct
     }
     if (e == ERR_OK)
         e = stream_start(n);
+    if (e == ERR_OK)
+        e = node_dht_new(n);
     if (e != ERR_OK) {
         node_free(n);
         return e;
@@ -54,6 +56,7 @@ void node_free(struct node *n)
     for (uint32_t i = 0; i < n->torrents_n; i++)
         torrent_free(n, n->torrents[i]);
     tracker_free(n->tracker);
+    node_dht_free(n);
     if (n->pool.slabs != NULL)
         pool_done(&n->pool);
     map_done(&n->hashes);
@@ -68,6 +71,7 @@ static void beat(struct node *n)
     conn_beat(n);
     for (uint32_t i = 0; i < n->torrents_n; i++)
         torrent_beat(n, n->torrents[i]);
+    node_dht_beat(n);
     conn_work(n);
 }
 
@@ -92,6 +96,7 @@ void node_tick(struct node *n, nsec now)
         utp_tick(n->utp, now);
         n->utp_touched = true;
     }
+    node_dht_tick(n);
     if (n->beat_at <= now && n->torrents_n != 0)
         beat(n);
 }
@@ -135,6 +140,8 @@ static bool stop_done(struct node *n)
     for (uint32_t i = 0; i < n->torrents_n; i++)
         if (!n->torrents[i]->swarm_stopped || !n->torrents[i]->announcer_stopped)
             return false;
+    if (!node_dht_stopped(n))
+        return false;
     n->stopped_told = true;
     return true;
 }
@@ -147,6 +154,8 @@ static nsec deadline(const struct node *n)
         at = u64_min(at, n->tracker_at);
     if (n->utp != NULL)
         at = u64_min(at, n->utp_at);
+    if (n->dht.dht != NULL)
+        at = u64_min(at, node_dht_deadline(n));
     if (n->torrents_n != 0 && !n->stopped_told)
         at = u64_min(at, n->beat_at);
     return at;
@@ -163,6 +172,8 @@ enum node_kind node_poll(struct node *n, nsec now, struct buf *tx, struct node_o
         if (conn_poll(n, tx, out, &kind))
             return kind;
         if (n->tracker_touched && tracker_carry(n, tx, out, &kind))
+            return kind;
+        if (n->dht.touched && node_dht_poll(n, tx, out, &kind))
             return kind;
         if (list_empty(&n->touched)) {
             conn_work(n);
@@ -196,6 +207,8 @@ void node_datagram(struct node *n, nsec now, enum node_port port, const struct a
         n->tracker_touched = true;
         return;
     }
+    if (node_dht_datagram(n, from, data))
+        return;
     if (port == NODE_PORT_PEER && stream_datagram(n, from, data))
         return;
     for (uint32_t i = 0; i < n->torrents_n; i++) {
@@ -239,6 +252,10 @@ void node_resolved(struct node *n, nsec now, uint32_t id, enum err e, const stru
     struct pending p;
     if (!request_end(n, id, &p))
         return;
+    if (p.torrent == 0) {
+        node_dht_resolved(n, p.local, addrs, e == ERR_OK ? n_addrs : 0);
+        return;
+    }
     struct torrent *t = torrent_get(n, p.torrent);
     announcer_resolved(t->announcer, now, p.local, e, addrs, n_addrs);
     torrent_touch(n, t);
@@ -248,6 +265,10 @@ void node_saved(struct node *n, nsec now, uint32_t id, enum err e)
 {
     ASSERT(now >= n->now);
     n->now = now;
+    if (id == 0) {
+        node_dht_saved(n);
+        return;
+    }
     struct torrent *t = torrent_get(n, id);
     ASSERT(t != NULL);
     swarm_saved(t->swarm, now, e);
@@ -272,6 +293,7 @@ void node_stop(struct node *n, nsec now)
     if (n->stopping)
         return;
     n->stopping = true;
+    node_dht_stop(n);
     for (uint32_t i = 0; i < n->conns_high; i++) {
         struct conn *c = n->conns[i];
         if (c == NULL || c->state == CONN_PEER || c->state == CONN_TRACKER || c->state == CONN_DEAD)
@@ -315,5 +337,6 @@ void node_check(const struct node *n)
     }
     if (n->tracker != NULL)
         tracker_check(n->tracker);
+    node_dht_check(n);
     ASSERT(n->pool.reserved + n->pool.taken <= n->pool.slots_max);
 }

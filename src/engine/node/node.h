@@ -10,6 +10,9 @@
 
 struct node;
 struct tracker_stats;                   // engine/find/tracker.h
+struct dht_ask;                         // engine/find/dht.h, as the next two
+struct dht_out;
+struct dht_stats;
 
 // Where a stream or datagram arrived, or leaves from.
 enum node_port { NODE_PORT_PEER, NODE_PORT_TRACKER };
@@ -26,6 +29,18 @@ enum node_choke {
     NODE_CHOKE_BLIND,                   // rotation, whatever peers give: no tit-for-tat
 };
 
+#define NODE_DHT_KEY "dht/nodes"        // of NODE_SAVE: what node_dht_config.saved wants back
+
+// Taking part in the DHT, on NODE_PORT_PEER.
+struct node_dht_config {
+    bool on;
+    bool read_only;                     // BEP 43: asks, but answers nobody
+    bool ipv4, ipv6;                    // families that have a socket; neither: both
+    const struct slice *routers;        // "HOST:PORT" to begin with; outlive the node
+    uint32_t routers_n;
+    struct slice saved;                 // of the last run; read by node_new only
+};
+
 struct node_config {
     uint8_t peer_id[20];                // BEP 20; -KHxxxx- and random characters
     uint16_t listen_port;               // announced to trackers and peers
@@ -40,6 +55,7 @@ struct node_config {
     bool tracker_metrics;               // its HTTP side serves /metrics
     uint32_t tracker_interval_s;        // 0: default
     bool no_utp, no_tcp;                // peers: not over this transport, in neither direction
+    struct node_dht_config dht;
 };
 
 // How a torrent is to be run.
@@ -85,6 +101,7 @@ enum node_event_kind {
     NODE_EVENT_RECOVERED,
     NODE_EVENT_TRACKER,                 // a tracker's warning or failure; text
     NODE_EVENT_BANNED,                  // addr sent bad data
+    NODE_EVENT_DHT,                     // dht_kind, dht: an answer to node_dht_ask
     NODE_EVENT_STOPPED,                 // node_stop has finished: saved and announced
 };
 
@@ -95,6 +112,8 @@ struct node_event {
     enum err err;
     struct addr addr;
     struct slice text;
+    uint32_t dht_kind;                  // enum dht_kind
+    const struct dht_out *dht;
 };
 
 enum node_kind {
@@ -187,6 +206,12 @@ MUST_USE enum err node_tracker_admit(struct node *n, const uint8_t hash[20]);
 MUST_USE enum err node_tracker_revoke(struct node *n, const uint8_t hash[20]);
 // Only with cfg.tracker.
 void node_tracker_stats(const struct node *n, struct tracker_stats *out);
+// A question to the DHT; answers come by NODE_EVENT_DHT. ERR_UNSUPPORTED: no DHT; else as dht_ask.
+MUST_USE enum err node_dht_ask(struct node *n, nsec now, const struct dht_ask *ask, uint32_t *op);
+// An address where a DHT node may be.
+void node_dht_add(struct node *n, nsec now, const struct addr *a);
+// False: there is no DHT.
+bool node_dht_stats(const struct node *n, struct dht_stats *out);
 // The key under which NODE_SAVE keeps a torrent's resume data: for loading it again. At most 512 bytes.
 void node_resume_key(struct wr *w, const struct metainfo *meta, struct slice root);
 

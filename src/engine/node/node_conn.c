@@ -190,7 +190,8 @@ static bool is_hash_of(const struct torrent *t, const uint8_t hash[INFO_HASH_LEN
 
 static void say_hello(struct node *n, struct conn *c, struct buf *tx, struct node_out *out)
 {
-    struct handshake h = {.has_fast = true, .has_extended = true, .has_v2 = c->torrent->meta->has_v2};
+    struct handshake h = {.has_dht = n->dht.dht != NULL && !c->torrent->meta->is_private,
+                          .has_fast = true, .has_extended = true, .has_v2 = c->torrent->meta->has_v2};
     memcpy(h.info_hash, c->state == CONN_SHAKING_IN ? c->shake + 28 : our_hash(c->torrent), INFO_HASH_LEN);
     memcpy(h.peer_id, n->cfg.peer_id, PEER_ID_LEN);
     struct wr w = wr_make(tx);

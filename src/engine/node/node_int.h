@@ -4,6 +4,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "engine/find/announcer.h"
+#include "engine/find/dht.h"
 #include "engine/find/tracker.h"
 #include "engine/node/node.h"
 #include "engine/node/node_stream.h"
@@ -53,6 +54,14 @@ struct conn {
     struct stream out;
 };
 
+// A torrent's part in the DHT: for its v1 hash, then its v2 hash.
+struct torrent_dht {
+    uint32_t op[2];                     // under way; 0: none
+    nsec due[2];
+    uint32_t rounds;                    // without enough peers
+    bool begun;
+};
+
 struct torrent {
     uint32_t number;                    // 1 + index in node.torrents
     struct list touched;
@@ -68,11 +77,21 @@ struct torrent {
     struct metainfo stub;               // and what `meta` is without a swarm: hashes and trackers
     const struct metainfo_url *trackers;        // by the announcer's numbers
     struct announcer *announcer;
+    struct torrent_dht dht;
     bool reserve, announcing, swarm_stopped, announcer_stopped;
 };
 
 struct pending {
-    uint32_t torrent, local, id;        // id 0: free
+    uint32_t torrent, local, id;        // id 0: free; torrent 0: of the DHT
+};
+
+struct node_dht {
+    struct dht *dht;                    // NULL: off
+    bool touched, save_due, saving;
+    nsec at, save_at;
+    uint32_t routers_asked;             // of cfg.dht.routers, in this round
+    uint32_t left;                      // announces of this second
+    struct dht_out out;                 // the last one
 };
 
 struct node {
@@ -93,6 +112,7 @@ struct node {
     struct list pending, hellos, closes;
     struct pending requests[NODE_PENDING_MAX];
     uint32_t requests_n, request_serial;
+    struct node_dht dht;
     struct tracker *tracker;
     bool tracker_touched;
     nsec tracker_at, beat_at;
@@ -137,6 +157,23 @@ bool magnet_poll(struct node *n, struct torrent *t, struct buf *tx, struct node_
 void magnet_beat(struct node *n, struct torrent *t);
 void magnet_stats(const struct torrent *t, struct node_torrent_stats *out);
 void magnet_handover(struct node *n, struct torrent *t);                // the swarm takes its peers
+
+// node_dht.c: the DHT, if it is on.
+enum err node_dht_new(struct node *n);
+void node_dht_free(struct node *n);
+void node_dht_tick(struct node *n);
+nsec node_dht_deadline(const struct node *n);
+void node_dht_beat(struct node *n);
+void node_dht_work(struct node *n);                                     // announces what is due, as far as it may
+bool node_dht_datagram(struct node *n, const struct addr *from, struct slice data);     // true: it was one
+bool node_dht_poll(struct node *n, struct buf *tx, struct node_out *out, enum node_kind *kind);
+void node_dht_resolved(struct node *n, uint32_t router, const struct addr *addrs, uint32_t addrs_n);
+void node_dht_saved(struct node *n);
+void node_dht_stop(struct node *n);
+bool node_dht_stopped(const struct node *n);
+void node_dht_peer(struct node *n, const struct addr *a);               // a peer's PORT message
+void node_dht_torrent_gone(struct node *n, const struct torrent *t);
+void node_dht_check(const struct node *n);
 
 // node_conn.c
 struct conn *conn_get(const struct node *n, uint32_t id);               // NULL: none, or gone

@@ -69,7 +69,8 @@ enum err torrent_swarm_make(struct node *n, struct torrent *t, const struct node
 {
     const struct swarm_config cfg = {
         .meta = add->meta, .store = t->number, .pool = &n->pool, .up = &n->up, .down = &n->down, .peer_id = n->cfg.peer_id,
-        .listen_port = n->cfg.listen_port, .slots = n->cfg.slots_max, .peers_max = u32_min(SWARM_PEERS_MAX, n->cfg.peers_max),
+        .listen_port = n->cfg.listen_port, .dht = n->dht.dht != NULL && !add->meta->is_private,
+        .slots = n->cfg.slots_max, .peers_max = u32_min(SWARM_PEERS_MAX, n->cfg.peers_max),
         .choke = (enum swarm_choke)n->cfg.choke, .no_optimistic = n->cfg.no_optimistic,
         .sequential = add->sequential, .random_order = add->random_order, .trust = add->trust, .check = add->check,
         .check_only = add->check_only, .priorities = add->priorities, .resume = add->resume,
@@ -89,6 +90,7 @@ void torrent_free(struct node *n, struct torrent *t)
         map_remove(&n->hashes, &t->by_v1);
     if (t->in_v2)
         map_remove(&n->hashes, &t->by_v2);
+    node_dht_torrent_gone(n, t);
     swarm_free(t->swarm);
     metadata_free(t->metadata);
     announcer_free(t->announcer);
@@ -218,6 +220,7 @@ static bool swarm_event(struct node *n, struct torrent *t, const struct swarm_ou
         out->event.kind = NODE_EVENT_CHECKED;
         t->announcing = true;
         announcer_start(t->announcer, n->now);
+        node_dht_work(n);
         if (t->metadata != NULL)
             magnet_handover(n, t);
         break;
@@ -232,6 +235,7 @@ static bool swarm_event(struct node *n, struct torrent *t, const struct swarm_ou
         out->event.text = file_path(t, so->file);
         break;
     case SWARM_EVENT_RECOVERED: out->event.kind = NODE_EVENT_RECOVERED; break;
+    case SWARM_EVENT_DHT_NODE: node_dht_peer(n, &so->addr); return false;
     case SWARM_EVENT_BANNED: out->event.kind = NODE_EVENT_BANNED; break;
     case SWARM_EVENT_STOPPED: t->swarm_stopped = true; return false;   // the node's last word is said once for all torrents
     }

@@ -144,6 +144,17 @@ static void on_fast_only(struct swarm *s, struct swarm_peer *p, const struct pee
         p->depth -= p->depth / 8;       // it keeps fewer than we thought
 }
 
+// BEP 5: the peer has a DHT node, at its address. Once is enough.
+static void on_port(struct swarm *s, struct swarm_peer *p, uint16_t port)
+{
+    struct addr a = p->addr;
+    a.port = port;
+    if (!s->cfg.dht || port == 0 || p->said_port)
+        return;
+    p->said_port = true;
+    event_push(s, &(struct event){.kind = SWARM_EVENT_DHT_NODE, .addr = a});
+}
+
 void msg_handle(struct swarm *s, struct swarm_peer *p, const struct peer_msg *m)
 {
     const struct wanted w = wanted_of(m);
@@ -161,6 +172,7 @@ void msg_handle(struct swarm *s, struct swarm_peer *p, const struct peer_msg *m)
     case MSG_HAVE_NONE:
     case MSG_REJECT:
     case MSG_ALLOWED_FAST: on_fast_only(s, p, m); break;
+    case MSG_PORT: on_port(s, p, m->port); break;
     case MSG_EXTENDED: ext_handle(s, p, m->extended_id, m->payload); break;
     default: break;                     // keep-alive, port, hashes, what we do not know: skipped (trap 3)
     }

@@ -52,6 +52,8 @@ static void compose_first(struct composer *c, struct swarm_peer *p)
     p->have_pos = s->have_log_n;
     p->ext.lost_pos = s->lost.n;
     p->sent_first = true;
+    if (s->cfg.dht && p->dht)
+        peer_msg_write(&c->w, &(struct peer_msg){.id = MSG_PORT, .port = s->cfg.listen_port});      // BEP 5
     if (p->extended)
         ext_write_handshake(s, p, &c->w);
     serve_allowed_fast(s, p);

@@ -279,7 +279,7 @@ enum err swarm_peer_add(struct swarm *s, nsec now, const struct swarm_peer_new *
     struct swarm_peer *p = mem_zalloc(s->mem, sizeof *p);
     if (p == NULL)
         return ERR_NOMEM;
-    *p = (struct swarm_peer){.conn = in->conn, .addr = in->addr, .incoming = in->incoming, .fast = in->theirs.has_fast,
+    *p = (struct swarm_peer){.conn = in->conn, .addr = in->addr, .incoming = in->incoming, .fast = in->theirs.has_fast, .dht = in->theirs.has_dht,
                              .extended = in->theirs.has_extended, .am_choking = true, .peer_choking = true, .choke_sent = true,
                              .reqq = REQQ_DEFAULT, .out_high = OUT_START, .depth = DEPTH_MIN, .slow_start = true, .joined_at = now,
                              .choked_changed_at = now, .rx_at = now, .tx_at = now, .block_at = now};

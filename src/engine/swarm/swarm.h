@@ -30,6 +30,7 @@ struct swarm_config {
     struct rate *up, *down;             // shared, outlive the swarm
     const uint8_t *peer_id;             // ours; 20 bytes, outlive the swarm
     uint16_t listen_port;
+    bool dht;                           // we have a DHT node at that port: say so, and listen to peers that do
     uint32_t slots;                     // regular unchoke slots, 0: by the uplink
     uint32_t peers_max;                 // 1 … SWARM_PEERS_MAX
     enum swarm_choke choke;
@@ -65,6 +66,7 @@ enum swarm_event {
     SWARM_EVENT_DONE,                   // and on stable storage
     SWARM_EVENT_FILE_DONE, SWARM_EVENT_ERROR, SWARM_EVENT_RECOVERED,
     SWARM_EVENT_BANNED, SWARM_EVENT_STOPPED,
+    SWARM_EVENT_DHT_NODE,               // addr: a peer says that it has a DHT node there
 };
 
 struct swarm_out {

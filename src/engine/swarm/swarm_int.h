@@ -102,7 +102,8 @@ struct swarm_peer {
     uint32_t conn, serial;
     uint8_t peer_id[PEER_ID_LEN];
     struct addr addr;
-    bool incoming, fast, extended, closing, got_first, pointless;
+    bool incoming, fast, extended, dht, closing, got_first, pointless;
+    bool said_port;                     // of its DHT node
     enum err close_err;
 
     // What it has and wants

@@ -1,0 +1,178 @@
+"""A DHT of our own in the namespace: kith and libtorrent find each other's peers and items; transfers without any tracker."""
+import os
+import shutil
+
+import clients
+import payload
+from lab import Skipped, need
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+PORT = 21001
+HASH = "08ada5a7a6183aae1e09d831df6748d566095a10"
+
+
+def kith_node(lab, n, router=1):
+    """A long-running `kith dht` at address n."""
+    return lab.start("node%d" % n, [lab.options.kith, "dht", "--listen", lab.ip(n), "--port", PORT, "--dht-router",
+                                    "%s:%d" % (lab.ip(router), PORT), "--state", lab.path("node%d" % n), "--json"])
+
+
+def network(lab, count=4):
+    """Nodes 1 … count; they know each other through the first."""
+    nodes = [kith_node(lab, n) for n in range(1, count + 1)]
+    lab.until("the nodes know each other", lambda: all(clients_known(p) for p in nodes[1:]), 30)
+    return nodes
+
+
+def clients_known(proc):
+    need(proc.alive(), "kith dht ended: %s" % proc.errors()[-300:])
+    return '"port"' in proc.output()
+
+
+def kith_ask(lab, n, *words, ok=True, seconds=30):
+    proc = lab.run("ask", [lab.options.kith, "dht", *words, "--listen", lab.ip(n), "--dht-router", "%s:%d" % (lab.ip(1), PORT),
+                           "--state", lab.path("ask%d" % n)], seconds)
+    need((proc.code == 0) == ok, "kith dht %s: %d %s" % (" ".join(words), proc.code, proc.errors()[-300:]))
+    return proc.output().split("\n")[0]
+
+
+def lt(lab, name, n, *words, run=True):
+    if not clients.installed("lt"):
+        raise Skipped("libtorrent is not installed")
+    command = [clients.PYTHON, os.path.join(HERE, "lt_dht.py"), lab.ip(n), PORT, "%s:%d" % (lab.ip(1), PORT), *words]
+    if not run:
+        return lab.start(name, command)
+    return lab.run(name, command, 60).output().strip()
+
+
+def alone(lab):
+    """Only kith: all four questions, exit codes, and a second start from saved nodes with the router gone."""
+    nodes = network(lab)
+    kith_ask(lab, 9, "announce", HASH, "--port", "5555")
+    need(kith_ask(lab, 10, "peers", HASH) == "%s:5555" % lab.ip(9), "the announced peer is not found")
+    need(kith_ask(lab, 10, "scrape", HASH) == "seeds 0 leeches 1", "the scrape does not count the peer")
+    target = kith_ask(lab, 9, "put", "a text for everybody")
+    need(kith_ask(lab, 10, "get", target) == "a text for everybody", "an immutable item is not found")
+    key = kith_ask(lab, 9, "put", "first", "--key", lab.path("key"), "--salt", "s")
+    need(kith_ask(lab, 9, "put", "second", "--key", lab.path("key"), "--salt", "s") == key, "another key")
+    need(kith_ask(lab, 10, "get", key, "--salt", "s") == "second", "the newest version of a mutable item is not found")
+    kith_ask(lab, 9, "put", "back", "--key", lab.path("key"), "--salt", "s", "--item-seq", "1", ok=False)
+    kith_ask(lab, 10, "get", "00" * 20, ok=False)
+    nodes[0].stop()
+    nodes[3].stop()
+    again = kith_node(lab, 4)
+    lab.until("a restarted node answers", lambda: clients_known(again), 20)
+    need(kith_ask(lab, 10, "get", key, "--salt", "s") == "second", "not found after the router left")
+
+
+def peers_both_ways(lab):
+    network(lab)
+    other = lt(lab, "lt-serve", 20, "serve", run=False)
+    lab.until("libtorrent has found nodes", lambda: "nodes 3" in other.output() or "nodes 4" in other.output(), 30)
+    kith_ask(lab, 9, "announce", HASH, "--port", "5555")
+    need("%s:5555" % lab.ip(9) in lt(lab, "lt-peers", 21, "peers", HASH), "libtorrent does not find what kith announced")
+    lt(lab, "lt-announce", 22, "announce", "11" * 20, run=False)
+    lab.until("kith finds what libtorrent announced", lambda: found_by_kith(lab, "11" * 20, "%s:%d" % (lab.ip(22), PORT)), 40)
+
+
+def found_by_kith(lab, info_hash, peer):
+    proc = lab.run("ask", [lab.options.kith, "dht", "peers", info_hash, "--listen", lab.ip(10), "--dht-router",
+                           "%s:%d" % (lab.ip(1), PORT), "--state", lab.path("ask10")], 30)
+    return peer in proc.output()
+
+
+def items_both_ways(lab):
+    network(lab)
+    target = kith_ask(lab, 9, "put", "from kith")
+    need("from kith" in lt(lab, "lt-get", 20, "get", target), "libtorrent does not find kith's immutable item")
+    key = kith_ask(lab, 9, "put", "signed by kith", "--key", lab.path("key"), "--salt", "x")
+    need("signed by kith" in lt(lab, "lt-getm", 21, "getm", key, "x"), "libtorrent does not find kith's mutable item")
+    target = lt(lab, "lt-put", 22, "put", "from libtorrent")
+    need(kith_ask(lab, 10, "get", target) == "from libtorrent", "kith does not find libtorrent's immutable item")
+    key = lt(lab, "lt-putm", 23, "putm", "signed by libtorrent", "y")
+    need(kith_ask(lab, 10, "get", key, "--salt", "y") == "signed by libtorrent", "kith does not find libtorrent's mutable item")
+
+
+def through_libtorrent_only(lab):
+    """The network is libtorrent's: kith joins it, stores and finds there."""
+    first = lt_first(lab)
+    lab.until("libtorrent runs", lambda: "nodes" in first.output(), 20)
+    others = [lt(lab, "lt-%d" % n, n, "serve", run=False) for n in range(2, 6)]
+    lab.until("they know each other", lambda: all("nodes 3" in p.output() or "nodes 4" in p.output() for p in others), 40)
+    kith_ask(lab, 9, "announce", HASH, "--port", "5555")
+    need(kith_ask(lab, 10, "peers", HASH) == "%s:5555" % lab.ip(9), "not found in a network of libtorrent's")
+    key = kith_ask(lab, 9, "put", "kept by libtorrent", "--key", lab.path("key"))
+    need(kith_ask(lab, 10, "get", key) == "kept by libtorrent", "libtorrent does not keep kith's item")
+
+
+def lt_first(lab):
+    if not clients.installed("lt"):
+        raise Skipped("libtorrent is not installed")
+    return lab.start("lt-1", [clients.PYTHON, os.path.join(HERE, "lt_dht.py"), lab.ip(1), PORT, "-", "serve"])
+
+
+class DhtKith(clients.Kith):
+    """share and get that find each other only by the DHT."""
+
+    def common(self):
+        state = self.lab.path("kith-state-%d" % self.port)
+        return ["--listen", self.ip, "--port", self.port, "--no-lsd", "--state", state, "--dht-router", "%s:%d" % (self.lab.ip(1), PORT)]
+
+
+def transfer(version):
+    def run(lab):
+        network(lab)
+        target, out = payload.path_of(lab.root, "single"), lab.path("out")
+        torrent = payload.with_trackers(payload.torrent_of(lab.root, "single", version, 256 * 1024), lab.path("t.torrent"), [])
+        os.makedirs(out)
+        seeder = DhtKith(lab, "seed", torrent, target, lab.ip(30), 20001)
+        seeder.start()
+        lab.until("kith share is ready", seeder.done)
+        leecher = DhtKith(lab, "leech", torrent, out, lab.ip(31), 20002, stay=False)
+        leecher.start()
+        lab.until("kith get is complete", leecher.done)
+        wrong = payload.differences(target, os.path.join(out, os.path.basename(target)))
+        need(not wrong, "; ".join(wrong[:5]))
+        leecher.finish()
+        seeder.finish()
+        shutil.rmtree(out)
+    return run
+
+
+def bittorrent_dht(lab):
+    """npm's bittorrent-dht, where it is at hand: BITTORRENT_DHT names the folder that has node_modules/bittorrent-dht."""
+    folder = os.environ.get("BITTORRENT_DHT", "")
+    if not shutil.which("node") or not os.path.isdir(os.path.join(folder, "node_modules/bittorrent-dht")):
+        raise Skipped("bittorrent-dht is not at hand")
+    network(lab)
+    script = lab.path("ask.mjs")
+    with open(script, "w", encoding="ascii") as f:
+        f.write("""
+import { createRequire } from 'module'
+const require = createRequire(process.argv[2] + '/')
+const mod = await import(require.resolve('bittorrent-dht'))
+const DHT = mod.Client || mod.default
+const dht = new DHT({ bootstrap: [process.argv[3]], host: process.argv[4] })
+dht.listen(21001, process.argv[4], () => {})
+dht.on('ready', () => {
+  dht.put({ v: Buffer.from('from node') }, (err, hash) => {
+    console.log(err ? 'failed' : hash.toString('hex'))
+    dht.on('peer', (peer) => console.log('peer ' + peer.host + ':' + peer.port))
+    dht.lookup(process.argv[5], () => { dht.get(process.argv[6], (e, res) => { console.log(e || !res ? 'nothing' : 'value ' + res.v.toString()); process.exit(0) }) })
+  })
+})
+""")
+    kith_ask(lab, 9, "announce", HASH, "--port", "5555")
+    mine = kith_ask(lab, 9, "put", "from kith")
+    told = lab.run("node", ["node", script, folder, "%s:%d" % (lab.ip(1), PORT), lab.ip(40), HASH, mine], 40).output().split("\n")
+    need("peer %s:5555" % lab.ip(9) in told, "bittorrent-dht does not find kith's peer: %s" % told)
+    need("value from kith" in told, "bittorrent-dht does not find kith's item: %s" % told)
+    need(kith_ask(lab, 10, "get", told[0]) == "from node", "kith does not find bittorrent-dht's item")
+
+
+def cases():
+    return [
+        ("dht/kith-alone", alone, 90), ("dht/peers-lt-both-ways", peers_both_ways, 120), ("dht/items-lt-both-ways", items_both_ways, 180),
+        ("dht/in-a-network-of-lt", through_libtorrent_only, 120), ("dht/transfer-v1", transfer("v1"), 90),
+        ("dht/transfer-hybrid", transfer("hybrid"), 90), ("dht/bittorrent-dht", bittorrent_dht, 90),
+    ]
