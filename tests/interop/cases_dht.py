@@ -1,9 +1,13 @@
 """A DHT of our own in the namespace: kith and libtorrent find each other's peers and items; transfers without any tracker."""
 import os
 import shutil
+import socket
+import struct
+import time
 
 import clients
 import payload
+import peer as wire
 from lab import Skipped, need
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -139,6 +143,50 @@ def transfer(version):
     return run
 
 
+def port_messages(lab):
+    """A peer that speaks of its DHT node is asked there; kith speaks of its own. Nobody does in a private torrent."""
+    target = payload.path_of(lab.root, "single")
+    plain = payload.torrent_of(lab.root, "single", "v1", 256 * 1024)
+    for private in (False, True):
+        torrent, n = lab.path("p%d.torrent" % private), 2 + private
+        with open(plain, "rb") as f:
+            raw = f.read()
+        with open(torrent, "wb") as f:
+            at = raw.index(b"6:pieces")
+            end = raw.index(b":", at + 8) + 1
+            end += int(raw[at + 8:end - 1])
+            f.write(raw[:end] + (b"7:privatei1e" if private else b"") + raw[end:])
+        content = wire.Content(torrent)
+        seeder = lab.start("share%d" % private, [lab.options.kith, "share", target, "--torrent", torrent, "--listen", lab.ip(n), "--port", PORT,
+                                                 "--no-lsd", "--dht-router", "%s:9" % lab.ip(99), "--state", lab.path("s%d" % private)])
+        lab.until("kith share seeds", lambda: not seeder.alive() or "seeding on port" in seeder.errors(), 30)
+        node = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        node.bind((lab.ip(50), 7777))
+        node.settimeout(3)
+        p = wire.Peer((lab.ip(n), PORT), content.hash, lab.ip(50), fast=True, dht=True)
+        reserved, _, _ = p.shake()
+        need(bool(reserved[7] & 1) != private, "the DHT bit is wrong, private %s" % private)
+        p.send(9, struct.pack(">H", 7777))
+        ports, end = [], time.monotonic() + 1.5
+        while time.monotonic() < end:
+            p.s.settimeout(max(0.01, end - time.monotonic()))
+            try:
+                kind, body = p.receive()
+            except socket.timeout:
+                break
+            if kind == 9:
+                ports.append(struct.unpack(">H", body)[0])
+        need(ports == ([] if private else [PORT]), "PORT messages %s, private %s" % (ports, private))
+        try:
+            asked = b"find_node" in node.recv(2000)
+        except socket.timeout:
+            asked = False
+        need(asked != private, "the peer's DHT node was %sasked, private %s" % ("" if asked else "not ", private))
+        p.close()
+        node.close()
+        seeder.stop()
+
+
 def bittorrent_dht(lab):
     """npm's bittorrent-dht, where it is at hand: BITTORRENT_DHT names the folder that has node_modules/bittorrent-dht."""
     folder = os.environ.get("BITTORRENT_DHT", "")
@@ -174,5 +222,5 @@ def cases():
     return [
         ("dht/kith-alone", alone, 90), ("dht/peers-lt-both-ways", peers_both_ways, 120), ("dht/items-lt-both-ways", items_both_ways, 180),
         ("dht/in-a-network-of-lt", through_libtorrent_only, 120), ("dht/transfer-v1", transfer("v1"), 90),
-        ("dht/transfer-hybrid", transfer("hybrid"), 90), ("dht/bittorrent-dht", bittorrent_dht, 90),
+        ("dht/transfer-hybrid", transfer("hybrid"), 90), ("dht/port-messages", port_messages, 60), ("dht/bittorrent-dht", bittorrent_dht, 90),
     ]

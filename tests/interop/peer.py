@@ -15,13 +15,13 @@ BLOCK = 16384
 
 
 class Peer:
-    def __init__(self, address, info_hash, source=None, fast=False, timeout=10):
+    def __init__(self, address, info_hash, source=None, fast=False, timeout=10, dht=False):
         self.s = socket.create_connection(address, timeout, (source, 0) if source else None)
         self.s.settimeout(timeout)
         self.rest = b""
         self.have = {}                  # piece -> when it was told
         self.choked = True
-        reserved = bytes(7) + (b"\x04" if fast else b"\x00")
+        reserved = bytes(7) + bytes([(4 if fast else 0) | (1 if dht else 0)])
         self.peer_id = b"-XX0000-" + random.randbytes(6).hex().encode()
         self.s.sendall(b"\x13BitTorrent protocol" + reserved + info_hash + self.peer_id)
 
