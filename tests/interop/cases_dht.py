@@ -196,9 +196,7 @@ def bittorrent_dht(lab):
     script = lab.path("ask.mjs")
     with open(script, "w", encoding="ascii") as f:
         f.write("""
-import { createRequire } from 'module'
-const require = createRequire(process.argv[2] + '/')
-const mod = await import(require.resolve('bittorrent-dht'))
+const mod = await import(process.argv[2] + '/node_modules/bittorrent-dht/index.js')
 const DHT = mod.Client || mod.default
 const dht = new DHT({ bootstrap: [process.argv[3]], host: process.argv[4] })
 dht.listen(21001, process.argv[4], () => {})
