@@ -238,9 +238,13 @@ static bool complete(const struct reading *r, struct slice kind)
     switch (kind.p[0]) {
     case 'q': m->kind = KRPC_QUERY; break;
     case 'r': m->kind = KRPC_REPLY; break;
-    case 'e': m->kind = KRPC_ERROR; return true;
+    case 'e': m->kind = KRPC_ERROR; break;
     default: return false;
     }
+    if (m->kind != KRPC_QUERY)
+        m->method = KRPC_UNKNOWN;
+    if (m->kind == KRPC_ERROR)
+        return true;
     if (!m->has_id || r->bad_id)
         return false;
     if (m->kind == KRPC_REPLY)

@@ -160,7 +160,7 @@ static void endless_chains_end(void **state)
             dht_plant(l->hosts[i].dht, l->now, l->hosts[k].id, &l->hosts[k].addr);
     assert_in_range(find(l, 200, 10, &slow), 198, 200);
     for (uint32_t i = l->ops_n - 200; i < l->ops_n; i++)
-        assert_in_range(l->ops[i].out.asked, 1, 80);
+        assert_in_range(l->ops[i].out.asked, 1, 56);
     dhtlab_free(l);
 }
 
