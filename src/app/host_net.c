@@ -190,7 +190,7 @@ static enum err open_peer(struct host *h, char why[HOST_WHY_MAX])
     enum err e = ERR_OK;
     for (uint32_t i = 0; first == 0 ? i < ANY_TRIES : i <= (uint32_t)(last - first); i++) {
         h->port = (uint16_t)(first == 0 ? 0 : first + i);
-        e = open_families(h, NODE_PORT_PEER, OPEN_TCP | OPEN_UDP, &h->port);
+        e = open_families(h, NODE_PORT_PEER, (h->cfg.node.no_tcp ? 0u : OPEN_TCP) | OPEN_UDP, &h->port);
         if (e != ERR_EXISTS)
             break;
     }

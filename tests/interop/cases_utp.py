@@ -8,7 +8,7 @@ from cases_transfer import LEECH_PORT, SEED_PORT, compare, data_folder
 from lab import Skipped
 
 
-def transfer(lab, seed, leech, shape, dial="leech"):
+def transfer(lab, seed, leech, shape, dial="leech", kith_tcp=False):
     """Both sides are kept from TCP where they can be (transmission cannot: there it is kith that has none)."""
     for kind in (seed, leech):
         if kind != "kith" and not clients.installed(kind):
@@ -24,7 +24,7 @@ def transfer(lab, seed, leech, shape, dial="leech"):
     leecher = clients.KINDS[leech](lab, "leech", torrent, out, *ends[1], peers=to_seed if dial == "leech" else (), mode="utp",
                                    stay=leech != "kith")
     for who in (seeder, leecher):
-        if isinstance(who, clients.Kith):
+        if isinstance(who, clients.Kith) and not kith_tcp:
             who.extra = ("--no-tcp",)
     seeder.start()
     if seed == "kith" or dial == "leech":
@@ -43,6 +43,8 @@ def cases():
         for shape in ("single", "multi"):
             out.append(("utp/%s-to-%s/%s" % (seed, leech, shape),
                         lambda lab, a=seed, b=leech, c=shape: transfer(lab, a, b, c), 120))
+    # kith tries TCP first on such addresses, is refused, and must find the other way by itself
+    out.append(("utp/lt-to-kith/found-by-itself", lambda lab: transfer(lab, "lt", "kith", "single", kith_tcp=True), 60))
     out.append(("utp/kith-to-lt/seed-dials", lambda lab: transfer(lab, "kith", "lt", "single", "seed"), 120))
     out.append(("utp/kith-to-tr/seed-dials", lambda lab: transfer(lab, "kith", "tr", "single", "seed"), 150))
     out.append(("utp/tr-to-kith/single", lambda lab: transfer(lab, "tr", "kith", "single"), 150))

@@ -168,6 +168,11 @@ class Rtorrent(Peer):
 class Kith(Peer):
     extra = ()
 
+    def ready(self):
+        if "--no-tcp" in self.extra:
+            return "seeding on port" in self.proc.errors()
+        return super().ready()
+
     def common(self):
         state = self.lab.path("kith-state-%d" % self.port)
         return ["--listen", self.ip, "--port", self.port, "--no-dht", "--no-lsd", "--state", state,

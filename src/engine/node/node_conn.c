@@ -340,6 +340,8 @@ void node_closed(struct node *n, nsec now, uint32_t id, enum err e)
     } else if (c->state == CONN_TRACKER) {
         tracker_closed(n->tracker, now, id);
         n->tracker_touched = true;
+    } else if (c->state == CONN_SHAKING_OUT && c->shake_n == 0) {
+        stream_unheard(n, c);
     }
     conn_drop(n, c, false);
 }

@@ -123,8 +123,8 @@ struct node {
     struct list read_waits;             // conns whose files wait for a stream_read
     struct stream_read reads[STREAM_READS_MAX];
     uint32_t reads_busy, reads_due;     // with the host; to be given to it
-    struct addr bad[STREAM_BAD_MAX];    // a ring
-    uint32_t bad_n;
+    struct addr swapped[STREAM_SWAPPED_MAX];    // a ring
+    uint32_t swapped_i;
     uint8_t rx[NODE_RX_LEN];
     char text[512];
     struct io_seg seg;
@@ -195,6 +195,8 @@ MUST_USE bool stream_other(struct node *n, struct conn *c, enum err e);
 void stream_other_due(struct node *n, struct conn *c);
 // The host's stream won.
 void stream_lost(struct node *n, struct conn *c);
+// c has ended in its handshake, without a byte from the other side.
+void stream_unheard(struct node *n, struct conn *c);
 // True: c is over uTP and the segments are queued.
 bool stream_send(struct node *n, struct conn *c, const struct io_seg *segs, uint32_t segs_n);
 // True: c is over uTP, and what it has goes to where it belongs.

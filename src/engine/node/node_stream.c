@@ -25,18 +25,29 @@ void stream_stop(struct node *n)
 
 // ---- which way
 
-static bool is_bad(const struct node *n, const struct addr *a)
+// Where the way that goes first by rule has failed: it goes second.
+static struct addr *find_swapped(struct node *n, const struct addr *a)
 {
-    for (uint32_t i = 0; i < u32_min(n->bad_n, STREAM_BAD_MAX); i++)
-        if (addr_eq(&n->bad[i], a))
-            return true;
-    return false;
+    for (uint32_t i = 0; i < STREAM_SWAPPED_MAX; i++)
+        if (addr_eq(&n->swapped[i], a))
+            return &n->swapped[i];
+    return NULL;
 }
 
-static void set_bad(struct node *n, const struct addr *a)
+static bool utp_is_first(struct node *n, const struct addr *a)
 {
-    if (!is_bad(n, a))
-        n->bad[n->bad_n++ % STREAM_BAD_MAX] = *a;
+    return addr_is_local(a) == (find_swapped(n, a) != NULL);
+}
+
+static void prefer(struct node *n, const struct addr *a, bool utp)
+{
+    if (utp_is_first(n, a) == utp)
+        return;
+    struct addr *at = find_swapped(n, a);
+    if (at != NULL)
+        *at = (struct addr){0};
+    else
+        n->swapped[n->swapped_i++ % STREAM_SWAPPED_MAX] = *a;
 }
 
 static bool try_utp(struct node *n, struct conn *c)
@@ -59,9 +70,8 @@ static bool try_tcp(struct node *n, struct conn *c)
 
 bool stream_connect(struct node *n, struct conn *c)
 {
-    const bool utp_first = n->utp != NULL && !addr_is_local(&c->addr) && !is_bad(n, &c->addr);
     c->other_at = n->now + STREAM_OTHER_S * NSEC_S;
-    return utp_first ? try_utp(n, c) || try_tcp(n, c) : try_tcp(n, c) || try_utp(n, c);
+    return utp_is_first(n, &c->addr) ? try_utp(n, c) || try_tcp(n, c) : try_tcp(n, c) || try_utp(n, c);
 }
 
 void stream_other_due(struct node *n, struct conn *c)
@@ -75,19 +85,29 @@ bool stream_other(struct node *n, struct conn *c, enum err e)
 {
     if (c->utp != 0)
         return true;
-    // A machine that refuses is there, and most of those that listen to uTP listen to TCP.
-    return (e != ERR_REFUSED || !addr_is_local(&c->addr)) && try_utp(n, c);
+    if (e != ERR_REFUSED || !addr_is_local(&c->addr) || n->utp == NULL)
+        return try_utp(n, c);
+    // Nobody listens, most likely for nothing at all: whoever waits for it is told at once. The next time uTP goes first.
+    prefer(n, &c->addr, true);
+    return false;
 }
 
 void stream_lost(struct node *n, struct conn *c)
 {
     if (c->utp == 0)
         return;
-    if (c->other_at == NSEC_NEVER && !addr_is_local(&c->addr))
-        set_bad(n, &c->addr);           // it had the first two seconds
+    if (c->other_at == NSEC_NEVER)
+        prefer(n, &c->addr, false);     // uTP had the first two seconds, or came too late
     utp_close(n->utp, n->now, c->utp, false);
     c->utp = 0;
     n->utp_touched = true;
+}
+
+// The host's stream ended before a word came: somebody is there who wants no TCP.
+void stream_unheard(struct node *n, struct conn *c)
+{
+    if (n->utp != NULL && c->host_knows)
+        prefer(n, &c->addr, true);
 }
 
 // ---- a conn
@@ -201,6 +221,8 @@ static void on_connected(struct node *n, struct conn *c)
     ASSERT(c->state == CONN_CONNECTING);
     n->half_open--;
     c->state = CONN_SHAKING_OUT;
+    if (!addr_is_local(&c->addr))
+        prefer(n, &c->addr, true);
     c->tcp_cut = c->host_knows;
     c->tcp_due = c->host_knows = false;
     list_remove(&c->out_link);
@@ -215,10 +237,12 @@ static void on_closed(struct node *n, struct conn *c, enum err e)
     if (c->state == CONN_DEAD)
         return;
     if (c->state != CONN_CONNECTING) {
+        if (c->state == CONN_SHAKING_OUT && c->shake_n == 0)
+            prefer(n, &c->addr, false);
         node_closed(n, n->now, c->id, e);
         return;
     }
-    set_bad(n, &c->addr);
+    prefer(n, &c->addr, false);
     if (!c->host_knows && !c->tcp_due && !try_tcp(n, c))
         conn_drop(n, c, false);
 }

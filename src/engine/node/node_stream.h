@@ -9,7 +9,7 @@ enum {
     STREAM_READ_PARTS = IO_PARTS_MAX,
     STREAM_QUEUE_MAX = 1 << 16,         // pieces of what waits on one conn; the swarm stops long before
     STREAM_BYTES_MAX = 8 << 20,         // and bytes that are no part of a file
-    STREAM_BAD_MAX = 256,               // addresses remembered because uTP did not reach them
+    STREAM_SWAPPED_MAX = 256,           // addresses remembered because the way that goes first did not reach them
     STREAM_OTHER_S = 2,                 // until the other transport is tried, too
     STREAM_UTP_MEMORY = 64 << 20,       // each way
     STREAM_SYNS_MAX = 256,

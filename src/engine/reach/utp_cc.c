@@ -60,6 +60,7 @@ void utp_cc_delay(struct conn *c, nsec now, uint32_t diff_us)
     c->delay_known = true;
 }
 
+// One packet less while the queue is too long was tried: four of us on 50 kB/s then made 202 ms of it in place of 121.
 static uint32_t cwnd_min(const struct conn *c) { return CWND_MIN_PACKETS * c->mss; }
 
 // RFC 6817 section 2.4.2; the loss-free start is that of TCP until a queue builds up.
