@@ -13,6 +13,7 @@ const struct experiment experiments[] = {
     {"churn", "peers that crash and come back: what it costs", exp_churn},
     {"superlinear", "capacity grows with the crowd; when a swarm whose peers leave at once is stable (Hajek-Zhu)", exp_superlinear},
     {"trackerdeath", "the only tracker dies: who is in stays in, who comes later stays out", exp_trackerdeath},
+    {"dht", "how quickly peers are found without any server, as the DHT grows; and with liars around the target", exp_dht},
 };
 const uint32_t experiments_n = ARRAY_LEN(experiments);
 

@@ -38,4 +38,5 @@ int exp_order(const struct lab_options *o);
 int exp_flashcrowd(const struct lab_options *o);
 int exp_churn(const struct lab_options *o);
 int exp_superlinear(const struct lab_options *o);
+int exp_dht(const struct lab_options *o);
 int exp_trackerdeath(const struct lab_options *o);

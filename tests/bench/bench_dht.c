@@ -1,6 +1,6 @@
 // How quickly the DHT finds: lookups in thousands of simulated nodes, beside what others have published.
 //   bench_dht [NODES=10000] [LOOKUPS=1000] [DEAD_PCT=20] [NAT_PCT=30]
-#include "../scenario/dhtlab.h"
+#include "lab/dhtnet.h"
 
 #include <stdlib.h>
 #include <time.h>

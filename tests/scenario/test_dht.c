@@ -1,5 +1,5 @@
 // Thousands of DHT nodes: what we promise of finding, in a network that is old, lossy, full of NATs and liars.
-#include "dhtlab.h"
+#include "lab/dhtnet.h"
 
 #include "test.h"
 

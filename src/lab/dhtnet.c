@@ -1,14 +1,24 @@
-// See dhtlab.h.
-#include "dhtlab.h"
+// See dhtnet.h.
+#include "lab/dhtnet.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "codec/krpc.h"
 #include "engine/find/dht_table.h"
-#include "test.h"
 
-enum { EV_WAKE, EV_PACKET, CITIES = 40, PORT = 6881, PLANET_US = 420000, CITY_SPREAD = 300, SQUARE = 10000 };
+enum { DHTLAB_WAKE, DHTLAB_PACKET, CITIES = 40, PORT = 6881, PLANET_US = 420000, CITY_SPREAD = 300, SQUARE = 10000 };
+
+static void *heap_resize(void *ctx, void *p, size_t old_n, size_t new_n)
+{
+    (void)ctx;
+    (void)old_n;
+    if (new_n > 0)
+        return realloc(p, new_n);
+    free(p);
+    return NULL;
+}
+
+static const struct mem heap = {.resize = heap_resize};
 
 static void *counted(void *ctx, void *p, size_t old_n, size_t new_n)
 {
@@ -16,7 +26,7 @@ static void *counted(void *ctx, void *p, size_t old_n, size_t new_n)
     h->mem += new_n;
     h->mem -= old_n;
     h->mem_peak = u64_max(h->mem_peak, h->mem);
-    return test_resize(NULL, p, old_n, new_n);
+    return heap_resize(NULL, p, old_n, new_n);
 }
 
 static const struct log quiet = {.level = LOG_ERROR};
@@ -24,15 +34,15 @@ static const struct log quiet = {.level = LOG_ERROR};
 struct dhtlab *dhtlab_new(const struct dhtlab_config *cfg)
 {
     struct dhtlab *l = calloc(1, sizeof *l);
-    assert_non_null(l);
+    ASSERT(l != NULL);
     l->cfg = *cfg;
     l->now = NSEC_S;
     l->rng = rng_make(cfg->seed, 1);
-    queue_init(&l->queue, &test_mem);
+    queue_init(&l->queue, &heap);
     l->cfg.max = u32_max(cfg->max, cfg->n);
     l->hosts = calloc(l->cfg.max, sizeof *l->hosts);
     l->ops = calloc(DHTLAB_OPS_MAX, sizeof *l->ops);
-    assert_non_null(l->hosts);
+    ASSERT(l->hosts != NULL);
     for (uint32_t i = 0; i < cfg->n; i++)
         dhtlab_start(l, dhtlab_host(l, DHTLAB_NODE, 0));
     return l;
@@ -69,7 +79,7 @@ static uint32_t host_of(const struct dhtlab *l, const struct addr *a)
 
 uint32_t dhtlab_host(struct dhtlab *l, enum dhtlab_kind kind, uint32_t net)
 {
-    assert_true(l->n < l->cfg.max);
+    ASSERT(l->n < l->cfg.max);
     const uint32_t i = l->n++;
     struct dhtlab_host *h = &l->hosts[i];
     struct rng r = rng_make(l->cfg.seed, 1000 + i);
@@ -138,7 +148,7 @@ static void queue_packet(struct dhtlab *l, uint32_t from, const struct addr *to,
     memcpy(p->bytes, bytes.p, bytes.n);
     l->packets[slot] = p;
     const nsec jitter = rng_below(&l->rng, 4) * rng_below(&l->rng, 4) * NSEC_MS;
-    queue_push(&l->queue, l->now + dhtlab_rtt(l, from, at) / 2 + jitter, EV_PACKET, slot, 0);
+    queue_push(&l->queue, l->now + dhtlab_rtt(l, from, at) / 2 + jitter, DHTLAB_PACKET, slot, 0);
 }
 
 static struct dhtlab_op *op_of(struct dhtlab *l, uint32_t host, uint32_t op)
@@ -189,7 +199,7 @@ static void drain(struct dhtlab *l, uint32_t i)
         const nsec due = u64_max(out.deadline, l->now + 1);
         if (due != NSEC_NEVER && (h->due <= l->now || due < h->due)) {
             h->due = due;
-            queue_push(&l->queue, due, EV_WAKE, i, 0);
+            queue_push(&l->queue, due, DHTLAB_WAKE, i, 0);
         }
         return;
     }
@@ -198,7 +208,7 @@ static void drain(struct dhtlab *l, uint32_t i)
 void dhtlab_start(struct dhtlab *l, uint32_t i)
 {
     struct dhtlab_host *h = &l->hosts[i];
-    assert_null(h->dht);
+    ASSERT(h->dht == NULL);
     h->started = l->now;
     h->due = 0;
     h->side = 0;
@@ -206,7 +216,8 @@ void dhtlab_start(struct dhtlab *l, uint32_t i)
         return;
     const struct dht_config cfg = {.ipv4 = true, .read_only = h->nat};
     h->env = (struct env){.mem = &h->face, .log = &quiet, .seed = mix64(l->cfg.seed ^ mix64(i)) + l->now};
-    assert_int_equal(dht_new(&h->dht, &cfg, &h->env, l->now), ERR_OK);
+    const enum err made = dht_new(&h->dht, &cfg, &h->env, l->now);
+    ASSERT(made == ERR_OK);
     struct rng r = rng_make(l->cfg.seed, 77 + i);
     if (rng_below(&r, 100) >= l->cfg.local_pct)
         dht_external(h->dht, l->now, &h->addr);
@@ -279,7 +290,7 @@ void dhtlab_run(struct dhtlab *l, nsec until)
         const struct ev e = queue_pop(&l->queue);
         l->now = e.t;
         struct dhtlab_host *h = &l->hosts[e.a];
-        if (e.kind == EV_PACKET) {
+        if (e.kind == DHTLAB_PACKET) {
             deliver(l, e.a);
         } else if (h->dht != NULL && h->due == e.t) {
             dht_tick(h->dht, l->now);
@@ -291,10 +302,11 @@ void dhtlab_run(struct dhtlab *l, nsec until)
 
 uint32_t dhtlab_ask(struct dhtlab *l, uint32_t host, const struct dht_ask *ask)
 {
-    assert_true(l->ops_n < DHTLAB_OPS_MAX);
+    ASSERT(l->ops_n < DHTLAB_OPS_MAX);
     struct dhtlab_op *o = &l->ops[l->ops_n];
     *o = (struct dhtlab_op){.host = host};
-    assert_int_equal(dht_ask(l->hosts[host].dht, l->now, ask, &o->op), ERR_OK);
+    const enum err e = dht_ask(l->hosts[host].dht, l->now, ask, &o->op);
+    ASSERT(e == ERR_OK);
     l->ops_n++;
     drain(l, host);
     return l->ops_n - 1;
