@@ -15,8 +15,8 @@ enum {
     STORE_TIMES_SHORT = 3,              // short times that storing may take
 
     LOOKUP_K = 8,                       // nodes that a lookup ends with
-    LOOKUP_ALPHA = 6,                   // questions at a time
-    LOOKUP_ALPHA_SOURCE = 3,            // of them to what one node alone has named
+    LOOKUP_ALPHA = 8,                   // questions at a time
+    LOOKUP_ALPHA_SOURCE = 4,            // of them to what one node alone has named
     LOOKUP_CANDS_MAX = 72,
     LOOKUP_ASKED_MAX = 56,              // questions of one lookup: no chain of ever nearer nodes is endless
     LOOKUP_TAKEN_MAX = 16,              // nodes taken from one answer
