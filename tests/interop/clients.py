@@ -23,6 +23,10 @@ def installed(kind):
     return shutil.which({"ar": "aria2c", "tr": "transmission-daemon", "rt": "rtorrent", "ot": "opentracker"}.get(kind, kind)) is not None
 
 
+def is_link(torrent):
+    return torrent.startswith("magnet:")
+
+
 class Peer:
     """One program with one torrent. `done()` is true once it says that it has everything."""
 
@@ -62,7 +66,7 @@ class Aria2(Peer):
                    "--summary-interval=0", "--console-log-level=notice", "--bt-max-peers=0", "--follow-torrent=mem",
                    "-d", self.folder]
         # Its UDP tracker client lives on the socket of its DHT; without entry points that stays silent.
-        if b"udp://" in open(self.torrent, "rb").read():
+        if not is_link(self.torrent) and b"udp://" in open(self.torrent, "rb").read():
             command += ["--enable-dht=true", "--dht-listen-port=%d" % self.port, "--dht-file-path=" + self.lab.path("ar-%d.dht" % self.port)]
         else:
             command += ["--enable-dht=false"]
@@ -104,8 +108,11 @@ class Transmission(Peer):
         with open(os.path.join(config, "settings.json"), "w", encoding="ascii") as f:
             json.dump(settings, f)
         self.proc = self.lab.start("tr-" + self.role, ["transmission-daemon", "-f", "-g", config])
-        metainfo = base64.b64encode(open(self.torrent, "rb").read()).decode()
-        self.rpc("torrent-add", metainfo=metainfo, paused=self.role == "seed")
+        if is_link(self.torrent):
+            self.rpc("torrent-add", filename=self.torrent)
+        else:
+            metainfo = base64.b64encode(open(self.torrent, "rb").read()).decode()
+            self.rpc("torrent-add", metainfo=metainfo, paused=self.role == "seed")
         if self.role == "seed":             # a full check first, or it hashes every piece when it is asked for it
             self.rpc("torrent-verify", ids=[1])
             time.sleep(0.1)

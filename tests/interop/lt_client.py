@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""lt_client.py seed|leech|check TORRENT FOLDER IP PORT tcp|utp|mse|both [PEER_IP:PORT...]: a libtorrent peer.
+"""lt_client.py seed|leech|check TORRENT|MAGNET FOLDER IP PORT tcp|utp|mse|both [PEER_IP:PORT...]: a libtorrent peer.
 seed and leech stay until they are ended; leech prints 'done' when it is complete; check prints 'recheck_s SECONDS' and ends.
 LT_SETTINGS: a JSON object of further settings."""
 import json
@@ -41,8 +41,11 @@ def tell(session, started):
 def main(role, torrent, folder, ip, port, mode="tcp", *peers):
     session = lt.session(settings(ip, port, mode))
     started = time.time()
-    params = lt.add_torrent_params()
-    params.ti = lt.torrent_info(torrent)
+    if torrent.startswith("magnet:"):
+        params = lt.parse_magnet_uri(torrent)
+    else:
+        params = lt.add_torrent_params()
+        params.ti = lt.torrent_info(torrent)
     params.save_path = folder
     params.flags &= ~lt.torrent_flags.auto_managed & ~lt.torrent_flags.paused
     handle = session.add_torrent(params)

@@ -128,8 +128,9 @@ void tracker_announce(struct tracker *t, const struct addr *from, const struct a
     if (sa.stopped)
         return;
     const uint32_t want = a->numwant == ANNOUNCE_UNKNOWN ? TRACKER_NUMWANT_DEFAULT : u32_min(a->numwant, TRACKER_NUMWANT_MAX);
-    // Who has everything it wants needs nobody who has the same: seeds and partial seeds get leeches only.
-    const uint32_t classes = sa.class == CLASS_LEECH ? CLASSES_N : 1;
+    // Who has everything it wants needs nobody who has the same: seeds and partial seeds get leeches only. But for the first
+    // time: aria2 says that nothing is left when it has a magnet link and does not know yet what there is to fetch.
+    const uint32_t classes = sa.class == CLASS_LEECH || a->event == ANNOUNCE_STARTED ? CLASSES_N : 1;
     out->n = store_sample(&out->swarm->pools[ipv6], classes, self, u32_min(want, max), &t->rng, out->places);
 }
 
