@@ -167,6 +167,7 @@ static void on_event(void *ctx, const struct node_event *e)
     char text[TALK_NAME_MAX], addr[ADDR_TEXT_MAX];
     switch (e->kind) {
     case NODE_EVENT_METADATA: session_metadata(s, e->text); break;
+    case NODE_EVENT_LAYERS: session_layers(s); break;
     case NODE_EVENT_CHECKED: on_checked(s); break;
     case NODE_EVENT_DONE: on_done(s); break;
     case NODE_EVENT_FILE_DONE: on_file_done(s, e->file); break;
@@ -306,8 +307,6 @@ struct node_add session_how(const struct session *s, const struct buf *resume)
 
 int session_cannot_start(struct session *s, enum err e)
 {
-    if (e == ERR_UNSUPPORTED)
-        return talk_fail(&s->a->talk, FAIL_BAD_TORRENT, "get a torrent file that has them", "%s: the piece layers are missing", s->name);
     return talk_fail(&s->a->talk, FAIL_INTERNAL, NULL, "cannot start %s: %s", s->name, err_text(e));
 }
 

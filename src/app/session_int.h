@@ -44,3 +44,5 @@ int session_cannot_start(struct session *s, enum err e);
 
 // session_magnet.c: a magnet link's metadata is here: read, kept, and the download begins.
 void session_metadata(struct session *s, struct slice info);
+// The piece layers that its metadata cannot have are here, too: kept.
+void session_layers(struct session *s);

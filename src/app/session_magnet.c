@@ -45,11 +45,11 @@ static void keep(struct session *s, struct buf *file)
     free(file->p);
 }
 
-static int save_torrent(struct session *s, struct slice file)
+static int save_torrent(struct session *s, struct slice file, bool overwrite)
 {
     const char *const path = s->a->options.save_torrent;
     char name[TALK_NAME_MAX];
-    const int e = path != NULL ? fileio_write(path, file, s->a->options.force) : 0;
+    const int e = path != NULL ? fileio_write(path, file, overwrite) : 0;
     if (e == 0)
         return 0;
     return talk_fail(&s->a->talk, fail_of_errno(e), e == EEXIST ? "choose another name, or --force" : NULL, "cannot write %s: %s",
@@ -92,10 +92,31 @@ void session_metadata(struct session *s, struct slice info)
     json_t *event = session_event(s, "metadata");
     torrent_describe(s->meta, event);
     talk_emit(&s->a->talk, event);
-    int status = save_torrent(s, buf_slice(&file));
+    int status = save_torrent(s, buf_slice(&file), s->a->options.force);
     keep(s, &file);
     if (status == 0)
         status = begin(s);
+    if (status != 0)
+        session_stop(s, status);
+}
+
+void session_layers(struct session *s)
+{
+    struct buf file = {0};
+    if (s->cfg->link == NULL || s->meta != &s->fetched)
+        return;                         // a torrent file without layers: the user's, it stays as it is
+    struct metainfo m = s->fetched;
+    m.files = calloc((size_t)m.files_n + 1, sizeof *m.files);
+    for (uint32_t i = 0; m.files != NULL && i < m.files_n; i++) {
+        m.files[i] = s->fetched.files[i];
+        m.files[i].layer = node_torrent_layer(host_node(s->host), s->torrent, i);
+    }
+    const enum err e = m.files == NULL ? ERR_NOMEM : link_wrap(s->cfg->link, m.info, &m, &file);
+    free(m.files);
+    if (e != ERR_OK)
+        return;                         // they are fetched again next time
+    const int status = save_torrent(s, buf_slice(&file), true);
+    keep(s, &file);
     if (status != 0)
         session_stop(s, status);
 }

@@ -123,6 +123,7 @@ void oracle_event(struct world *w, struct host *h, const struct node_event *ev)
         break;
     case NODE_EVENT_DHT:
     case NODE_EVENT_METADATA:
+    case NODE_EVENT_LAYERS:
     case NODE_EVENT_FILE_DONE:
     case NODE_EVENT_TRACKER:
     case NODE_EVENT_STOPPED: break;

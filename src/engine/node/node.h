@@ -94,6 +94,7 @@ struct node_torrent_stats {
 
 enum node_event_kind {
     NODE_EVENT_METADATA,                // of a magnet link: text is the info dictionary; answer with node_magnet_begin
+    NODE_EVENT_LAYERS,                  // the piece layers that a v2 torrent lacked came from peers: node_torrent_layer
     NODE_EVENT_CHECKED,                 // check finished
     NODE_EVENT_DONE,                    // all wanted files complete and on stable storage
     NODE_EVENT_FILE_DONE,               // file: complete and written, not yet synced
@@ -183,16 +184,16 @@ void node_saved(struct node *n, nsec now, uint32_t id, enum err e);
 void node_read_failed(struct node *n, nsec now, uint32_t store, uint32_t file, enum err e);
 
 // Commands.
-// torrent: its number, never 0; also the number of its store. ERR_EXISTS: the same hash is there. ERR_UNSUPPORTED: v2
-// without piece layers. ERR_NOMEM, ERR_FULL.
+// torrent: its number, never 0; also the number of its store. ERR_EXISTS: the same hash is there. ERR_NOMEM,
+// ERR_FULL. A v2 torrent without piece layers asks its peers for them.
 MUST_USE enum err node_torrent_add(struct node *n, nsec now, const struct node_add *add, uint32_t *torrent);
 // A torrent of which only a magnet link is known: fetches the metadata (TORRENT_METADATA), says NODE_EVENT_METADATA once and
 // keeps its peers until node_magnet_begin. Of the link the hashes, trackers, peers and name count; it is copied, but its
 // texts outlive the torrent. ERR_EXISTS, ERR_NOMEM, ERR_FULL as node_torrent_add.
 MUST_USE enum err node_magnet_add(struct node *n, nsec now, const struct magnet *link, uint32_t *torrent);
 // Goes on with the metadata, after NODE_EVENT_METADATA (also inside of its delivery): add->meta is what was parsed from its
-// text. The peers stay. ERR_UNSUPPORTED, ERR_NOMEM: as node_torrent_add, and the torrent is as before. A private torrent keeps
-// only peers that its trackers or the user named (BEP 27).
+// text. The peers stay. ERR_NOMEM: the torrent is as before. A private torrent keeps only peers that its
+// trackers or the user named (BEP 27).
 MUST_USE enum err node_magnet_begin(struct node *n, nsec now, uint32_t torrent, const struct node_add *add);
 // One priority for each file, 0 skip, 1 … 7; copied, in force at once. ERR_RANGE; ERR_NOT_FOUND: no such torrent; ERR_AGAIN: its
 // metadata is not here yet; ERR_NOMEM.
@@ -219,6 +220,9 @@ void node_resume_key(struct wr *w, const struct metainfo *meta, struct slice roo
 void node_store_file(const struct node *n, uint32_t store, uint32_t file, struct io_file *out);
 uint32_t node_store_files(const struct node *n, uint32_t store);
 void node_torrent_stats(const struct node *n, uint32_t torrent, struct node_torrent_stats *out);
+// The piece layer of a file (BEP 52): 32 bytes for each of its pieces, while the torrent lives; NULL: it has none, or it is not
+// known.
+const uint8_t *node_torrent_layer(const struct node *n, uint32_t torrent, uint32_t file);
 // The verified pieces as a BEP 3 bitfield, borrowed until the next call.
 struct slice node_torrent_have(const struct node *n, uint32_t torrent);
 void node_check(const struct node *n);

@@ -228,6 +228,7 @@ static bool swarm_event(struct node *n, struct torrent *t, const struct swarm_ou
         if (s.down_bytes != 0)
             announcer_completed(t->announcer, n->now);
         return false;
+    case SWARM_EVENT_LAYERS: out->event.kind = NODE_EVENT_LAYERS; break;
     case SWARM_EVENT_DONE: out->event.kind = NODE_EVENT_DONE; break;
     case SWARM_EVENT_FILE_DONE: out->event.kind = NODE_EVENT_FILE_DONE; break;
     case SWARM_EVENT_ERROR:
@@ -463,6 +464,14 @@ struct slice node_torrent_have(const struct node *n, uint32_t torrent)
     const struct torrent *t = torrent_get(n, torrent);
     ASSERT(t != NULL);
     return t->swarm == NULL ? (struct slice){0} : swarm_have(t->swarm);
+}
+
+const uint8_t *node_torrent_layer(const struct node *n, uint32_t torrent, uint32_t file)
+{
+    const struct torrent *t = torrent_get(n, torrent);
+    ASSERT(t != NULL);
+    ASSERT(file < t->meta->files_n);
+    return t->swarm == NULL ? NULL : swarm_layer(t->swarm, file);
 }
 
 uint32_t node_store_files(const struct node *n, uint32_t store)

@@ -75,6 +75,34 @@ void blame_settle(struct swarm *s, const struct piece *p)
     drop(s, b);
 }
 
+static uint32_t with_digests(const struct swarm *s, struct map_node *n)
+{
+    for (; n != NULL; n = map_next(&s->blames, n))
+        if (CONTAINER(n, struct blame, node)->digests != NULL)
+            return CONTAINER(n, struct blame, node)->index;
+    return UINT32_MAX;
+}
+
+uint32_t blame_first(const struct swarm *s) { return with_digests(s, map_first(&s->blames)); }
+
+uint32_t blame_next(const struct swarm *s, uint32_t index)
+{
+    struct blame *b = find(s, index);
+    return b == NULL ? UINT32_MAX : with_digests(s, map_next(&s->blames, &b->node));
+}
+
+// The true digests are proved, before another copy is: who sent other blocks is known now.
+void blame_leaves(struct swarm *s, uint32_t index, struct slice leaves)
+{
+    struct blame *b = find(s, index);
+    if (b == NULL || b->digests == NULL || leaves.n < (size_t)b->blocks_n * SHA256_LEN)
+        return;
+    for (uint32_t i = 0; i < b->blocks_n; i++)
+        if (memcmp(b->digests[i], leaves.p + (size_t)i * SHA256_LEN, SHA256_LEN) != 0)
+            ban(s, b->sources[i]);
+    drop(s, b);
+}
+
 void blame_done(struct swarm *s)
 {
     for (struct map_node *n = map_first(&s->blames); n != NULL; n = map_first(&s->blames))

@@ -50,7 +50,8 @@ bool piece_is_v2(const struct swarm *s, uint32_t index)
 static bool verify_v2(const struct swarm *s, uint32_t index, uint8_t (*leaves)[SHA256_LEN])
 {
     const struct metainfo *m = s->meta;
-    const struct metainfo_file *f = &m->files[metainfo_file_at(m, (uint64_t)index * m->piece_len)];
+    const uint32_t file = metainfo_file_at(m, (uint64_t)index * m->piece_len);
+    const struct metainfo_file *f = &m->files[file];
     const uint32_t k = u32_of(((uint64_t)index * m->piece_len - f->offset) / m->piece_len);
     const uint64_t n = u64_div_up(piece_data_len(s, index), BLOCK_LEN);
     const bool small = f->len <= m->piece_len;
@@ -58,9 +59,9 @@ static bool verify_v2(const struct swarm *s, uint32_t index, uint8_t (*leaves)[S
     if (small)                          // a small file's tree is only as wide as it must be
         for (width = 1; width < n;)
             width *= 2;
-    else if (f->layer == NULL)
+    const uint8_t *want = small ? f->root : layer_node(s, file, k);
+    if (want == NULL)
         return m->has_v1;               // hybrid without layers: the v1 hash alone decides
-    const uint8_t *want = small ? f->root : f->layer + (size_t)k * SHA256_LEN;
     uint8_t zero[SHA256_LEN] = {0}, root[SHA256_LEN];
     uint8_t(*nodes)[SHA256_LEN] = mem_zarray(s->mem, (size_t)n, SHA256_LEN);
     if (nodes == NULL)

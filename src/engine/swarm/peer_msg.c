@@ -173,8 +173,11 @@ void msg_handle(struct swarm *s, struct swarm_peer *p, const struct peer_msg *m)
     case MSG_REJECT:
     case MSG_ALLOWED_FAST: on_fast_only(s, p, m); break;
     case MSG_PORT: on_port(s, p, m->port); break;
+    case MSG_HASH_REQUEST:
+    case MSG_HASHES:
+    case MSG_HASH_REJECT: hashes_handle(s, p, m); break;
     case MSG_EXTENDED: ext_handle(s, p, m->extended_id, m->payload); break;
-    default: break;                     // keep-alive, port, hashes, what we do not know: skipped (trap 3)
+    default: break;                     // keep-alive, port, what we do not know: skipped (trap 3)
     }
     if (!p->closing && (request_due(s, p) || tx_pending(s, p)))
         ready_set(s, p);

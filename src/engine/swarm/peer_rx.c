@@ -226,7 +226,7 @@ static bool is_skipped(uint8_t id, uint32_t len)
     switch (id) {
     case MSG_CHOKE: case MSG_UNCHOKE: case MSG_INTERESTED: case MSG_NOT_INTERESTED: case MSG_HAVE: case MSG_BITFIELD:
     case MSG_REQUEST: case MSG_CANCEL: case MSG_PORT: case MSG_SUGGEST: case MSG_HAVE_ALL: case MSG_HAVE_NONE:
-    case MSG_REJECT: case MSG_ALLOWED_FAST:
+    case MSG_REJECT: case MSG_ALLOWED_FAST: case MSG_HASH_REQUEST: case MSG_HASHES: case MSG_HASH_REJECT:
         return false;
     case MSG_EXTENDED:
         return len > EXTENDED_KEPT_MAX;

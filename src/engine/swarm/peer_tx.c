@@ -101,7 +101,7 @@ bool tx_pending(const struct swarm *s, const struct swarm_peer *p)
 {
     return !p->sent_first || p->am_choking != p->choke_sent || p->am_interested != p->interested_sent ||
            p->have_pos < s->have_log_n || p->rejects.n != 0 || p->cancels.n != 0 || p->allowed_out_sent < p->allowed_out_n ||
-           ext_pending(s, p);
+           ext_pending(s, p) || hashes_pending(s, p);
 }
 
 bool tx_compose(struct swarm *s, struct swarm_peer *p, struct buf *tx, struct swarm_out *out)
@@ -117,6 +117,8 @@ bool tx_compose(struct swarm *s, struct swarm_peer *p, struct buf *tx, struct sw
         compose_first(&c, p);
     compose_state(&c, p);
     ext_compose(s, p, &c.w);
+    hashes_request(s, p, &c.w);
+    hashes_compose_rejects(p, &c.w);
     compose_rejects(&c, p);
     compose_haves(&c, p);
     request_compose(s, p, &c.w);
@@ -124,6 +126,7 @@ bool tx_compose(struct swarm *s, struct swarm_peer *p, struct buf *tx, struct sw
         write_simple(&c, MSG_KEEP_ALIVE);
     flush_bytes(&c);
     c.n = ext_compose_metadata(s, p, &c.w, c.n, &c.bytes);
+    c.n = hashes_compose(s, p, c.n, &c.bytes);
     if (serve_is_low(p))
         c.n = serve_compose(s, p, &c.w, c.n, &c.bytes);
     ASSERT(c.w.ok);

@@ -20,8 +20,8 @@ struct picker {
     uint8_t *priority;
     uint8_t *state;                     // enum picker_state
     uint32_t seeds;                     // peers that have everything
-    uint32_t missing_n;                 // wanted and not had, also the open ones
-    uint32_t closed_n;                  // wanted, missing and not open
+    uint32_t missing_n;                 // wanted and not had, also the open and held ones
+    uint32_t closed_n;                  // wanted, missing and neither open nor held
     uint32_t had_n;
     uint32_t sequential_at;             // no piece below it can be picked in sequential mode
     struct rng rng;
@@ -31,6 +31,7 @@ enum picker_state {
     PICKER_MISSING,
     PICKER_OPEN,                        // being fetched
     PICKER_HAD,
+    PICKER_HELD,                        // missing, and not to be fetched yet
 };
 
 // All pieces missing with priority 4. ERR_NOMEM.

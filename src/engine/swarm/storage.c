@@ -445,7 +445,12 @@ void storage_job_done(struct swarm *s, struct job *j, enum err e, uint32_t file)
         else
             sync_failed(s, e, file);
         break;
-    case JOB_READ_HASH: check_done(s, j->check, e); break;
+    case JOB_READ_HASH:
+        if (j->check != NULL)
+            check_done(s, j->check, e);
+        else
+            hashes_leaves_read(s, e);
+        break;
     case JOB_NONE:
     case JOB_HASH: ASSERT(false); break;
     case JOB_WRITE:

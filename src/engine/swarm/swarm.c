@@ -35,16 +35,6 @@ void event_push(struct swarm *s, const struct event *e)
     s->events[(s->events_at + s->events_n++) % EVENTS_MAX] = *e;
 }
 
-static enum err check_layers(const struct metainfo *m)
-{
-    if (m->has_v1)
-        return ERR_OK;
-    for (uint32_t i = 0; i < m->files_n; i++)
-        if (m->files[i].len > m->piece_len && m->files[i].layer == NULL)
-            return ERR_UNSUPPORTED;
-    return ERR_OK;
-}
-
 static enum err take_memory(struct swarm *s)
 {
     const uint32_t n = s->meta->pieces_n;
@@ -76,6 +66,7 @@ static void free_memory(struct swarm *s)
 {
     const uint32_t n = s->meta->pieces_n;
     const size_t bytes = bits_bytes(n) + 8;
+    hashes_done(s);
     mem_free(s->mem, s->have, bytes);
     mem_free(s->mem, s->synced, bytes);
     mem_free(s->mem, s->suspect_bits, bytes);
@@ -124,9 +115,6 @@ enum err swarm_new(struct swarm **out, const struct swarm_config *cfg, const str
 {
     ASSERT(cfg->peers_max != 0);
     ASSERT(cfg->peers_max <= SWARM_PEERS_MAX);
-    enum err e = check_layers(cfg->meta);
-    if (e != ERR_OK)
-        return e;
     struct swarm *s = mem_zalloc(env->mem, sizeof *s);
     if (s == NULL)
         return ERR_NOMEM;
@@ -141,9 +129,11 @@ enum err swarm_new(struct swarm **out, const struct swarm_config *cfg, const str
     s->slots = CHOKE_SLOTS_MIN;
     s->beat_at = now + NSEC_S;
     s->round_at = now + CHOKE_ROUND_S * NSEC_S;
-    e = take_memory(s);
+    enum err e = take_memory(s);
     if (e == ERR_OK)
         e = start_priorities(s);
+    if (e == ERR_OK)
+        e = hashes_init(s);
     if (e != ERR_OK) {
         swarm_free(s);
         return e;
@@ -161,6 +151,7 @@ static void peer_free(struct swarm *s, struct swarm_peer *p)
     rx_abort_block(s, p);
     request_drop_all(s, p, false);
     rx_give_ahead(s, p);
+    hashes_forget(s, p);
     if (p->has_all)
         s->picker.seeds--;
     for (uint32_t i = 0; !p->has_all && p->has != NULL && i < s->meta->pieces_n; i++)
@@ -284,6 +275,7 @@ enum err swarm_peer_add(struct swarm *s, nsec now, const struct swarm_peer_new *
                              .reqq = REQQ_DEFAULT, .out_high = OUT_START, .depth = DEPTH_MIN, .slow_start = true, .joined_at = now,
                              .choked_changed_at = now, .rx_at = now, .tx_at = now, .block_at = now};
     memcpy(p->peer_id, in->theirs.peer_id, PEER_ID_LEN);
+    p->v2 = s->meta->has_v2 && memcmp(in->theirs.info_hash, s->meta->hash_v2, INFO_HASH_LEN) == 0;     // BEP 52; libtorrent sets no bit for v2 alone
     p->serial = ++s->serial;
     list_init(&p->link);
     list_init(&p->ready);
@@ -316,7 +308,7 @@ void swarm_sent(struct swarm *s, nsec now, struct swarm_peer *p, uint64_t len)
     const bool was_full = !serve_is_low(p), was_stuck = tx_is_stuck(p);
     p->out_pending -= len;
     p->sent_bytes += len;
-    if ((was_stuck && !tx_is_stuck(p)) || p->ext.parts_n != 0)
+    if ((was_stuck && !tx_is_stuck(p)) || p->ext.parts_n != 0 || p->hash.wanted_n != 0)
         ready_set(s, p);
     if (!was_full || !serve_is_low(p))
         return;
@@ -407,6 +399,7 @@ static void peer_beat(struct swarm *s, struct swarm_peer *p)
     p->down_bps = (3 * p->down_bps + (p->down_bytes - p->down_last)) / 4;
     p->up_bps = (3 * p->up_bps + (p->up_bytes - p->up_last)) / 4;
     request_beat(s, p);
+    hashes_beat(s, p);
     if (p->sent_bytes - p->sent_last < p->out_high && p->out_pending != 0)      // it takes less in a second than waits for it
         p->out_high = u32_max((uint32_t)(p->sent_bytes - p->sent_last), OUT_MIN);
     p->sent_last = p->sent_bytes;

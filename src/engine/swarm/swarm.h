@@ -67,6 +67,7 @@ enum swarm_event {
     SWARM_EVENT_FILE_DONE, SWARM_EVENT_ERROR, SWARM_EVENT_RECOVERED,
     SWARM_EVENT_BANNED, SWARM_EVENT_STOPPED,
     SWARM_EVENT_DHT_NODE,               // addr: a peer says that it has a DHT node there
+    SWARM_EVENT_LAYERS,                 // all piece layers that the torrent lacked are there
 };
 
 struct swarm_out {
@@ -96,7 +97,7 @@ struct swarm_stats {
     uint64_t rx_moved;                  // bytes copied because room was guessed wrong
 };
 
-// ERR_UNSUPPORTED: v2 without the piece layers of a file; ERR_NOMEM.
+// A v2 torrent without piece layers fetches them from its peers first. ERR_NOMEM.
 MUST_USE enum err swarm_new(struct swarm **out, const struct swarm_config *cfg, const struct env *env, nsec now);
 // No job may be under way.
 void swarm_free(struct swarm *s);
@@ -139,6 +140,8 @@ bool swarm_has_parts(const struct metainfo *m);
 // Finishes writes, syncs, saves; SWARM_EVENT_STOPPED when nothing is left to do.
 void swarm_stop(struct swarm *s, nsec now);
 void swarm_stats(const struct swarm *s, struct swarm_stats *out);
+// The piece layer of a file, of the torrent or from peers; NULL: it has none, or not (all of it) is known. Borrowed.
+const uint8_t *swarm_layer(const struct swarm *s, uint32_t file);
 // Verified and written pieces, borrowed.
 struct slice swarm_have(const struct swarm *s);
 void swarm_check(const struct swarm *s);

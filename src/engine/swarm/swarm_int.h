@@ -3,6 +3,7 @@
 #include "base/bits.h"
 #include "base/list.h"
 #include "codec/extended.h"
+#include "codec/hash_request.h"
 #include "engine/swarm/choker.h"
 #include "engine/swarm/known.h"
 #include "engine/swarm/picker.h"
@@ -39,6 +40,15 @@ enum {
     REJECT_QUEUE_MAX = 4096,
     METADATA_QUEUE_MAX = 16,            // parts of the info dictionary that one peer may wait for; more are refused
     METADATA_SHARE_S = 60,              // and in so long it gets twice the whole at most
+    HASH_ASKS_MAX = 4,                  // hash requests of ours at one peer, and at all
+    HASH_ASKS_ALL_MAX = 64,
+    HASH_ANSWER_S = 20, HASH_PAUSE_S = 30,      // an answer takes longer, or is a refusal: the peer is not asked for so long
+    HASH_QUEUE_MAX = 16,                // requests of one peer that wait
+    HASH_SHARE_S = 60, HASH_ANSWERS_MAX = 4096, HASH_READS_MAX = 32,    // in a minute a peer gets so many, and of those from disk
+    HASH_LEAVES_MAX = 1024,             // read for one answer: 16 MiB
+    HASH_TREES_MAX = 8,                 // files whose trees are in memory
+    HASH_OUT_LEN = 64 + HASHES_MAX * SHA256_LEN,
+    LEAF_KEPT_S = 10,
     LOST_MAX = 4096,                    // pieces taken back (BEP 54)
     CANCEL_LOOKS_MAX = 1 << 17,         // queued requests looked at for one peer's cancels in a second
 };
@@ -94,6 +104,16 @@ struct peer_ext {
     uint32_t lost_pos;                  // of swarm.lost: told up to here
 };
 
+// What one peer asks of trees, and whether it may be asked.
+struct peer_hash {
+    struct hash_request wanted[HASH_QUEUE_MAX], refused[HASH_QUEUE_MAX];
+    uint32_t wanted_n, refused_n;
+    uint32_t answers_left, reads_left;  // until share_at
+    nsec share_at, paused_until;
+    uint32_t asks_n;                    // of swarm.hash_asks, its own
+    bool waits, no_leaves;              // waits: for leaves from the disk; no_leaves: it has refused some
+};
+
 enum rx_state { RX_HEAD, RX_BODY, RX_BLOCK, RX_SKIP };
 
 struct swarm_peer {
@@ -102,7 +122,7 @@ struct swarm_peer {
     uint32_t conn, serial;
     uint8_t peer_id[PEER_ID_LEN];
     struct addr addr;
-    bool incoming, fast, extended, dht, closing, got_first, pointless;
+    bool incoming, fast, extended, dht, v2, closing, got_first, pointless;
     bool said_port;                     // of its DHT node
     enum err close_err;
 
@@ -158,6 +178,7 @@ struct swarm_peer {
     bool sent_first, sent_extended, read_paused;
 
     struct peer_ext ext;
+    struct peer_hash hash;
 
     // Figures
     nsec joined_at, choked_changed_at, rx_at, tx_at;
@@ -204,6 +225,39 @@ struct mover {
     uint8_t *slot;
 };
 
+// A hash request of ours.
+struct hash_ask {
+    uint32_t serial;                    // of the peer
+    uint32_t file, piece;               // piece UINT32_MAX: a part of the file's piece layer; else the leaves of one that failed
+    struct hash_request r;
+    nsec at;
+};
+
+// A piece layer that the torrent did not bring.
+struct layer {
+    uint8_t *nodes;                     // SHA256_LEN for each piece
+    uint8_t *got;                       // bits: which requests' parts are there
+    uint32_t got_n;
+};
+
+struct hash_tree {
+    uint32_t file;
+    uint8_t (*nodes)[SHA256_LEN];       // layers above the piece layer, from the bottom; NULL: free
+    size_t n;
+    nsec used;
+};
+
+// Leaves being read from the disk for one answer.
+struct leaf_read {
+    enum { LEAF_NONE, LEAF_READING, LEAF_READY, LEAF_FAILED } state;
+    uint32_t serial, file, pieces;
+    struct hash_request r;
+    uint64_t first;                     // leaf of the file
+    uint8_t (*leaves)[SHA256_LEN];
+    size_t leaves_n;
+    nsec at;
+};
+
 struct event {
     enum swarm_event kind;
     uint32_t file;
@@ -244,6 +298,15 @@ struct swarm {
     uint16_t *partial_at;               // piece -> 1 + index in partial_slots, 0: none
     bool endgame;
     struct map blames;                  // struct blame: failed pieces whose culprit is unknown
+
+    // Trees of v2
+    struct layer *layers;               // for each file; NULL: the torrent brought all
+    uint32_t layers_missing, layer_at;  // parts that are not there; no file below it lacks any
+    struct hash_ask hash_asks[HASH_ASKS_ALL_MAX];
+    uint32_t hash_asks_n, hash_layer_asks, hash_blame_asks;
+    struct hash_tree trees[HASH_TREES_MAX];
+    struct leaf_read leaf;
+    uint8_t *hash_out;
 
     // Jobs
     struct job **jobs;                  // all that were ever needed at once; JOBS_MAX
@@ -341,6 +404,9 @@ bool blame_single_source(const struct piece *p);
 bool blame_known(const struct swarm *s, uint32_t index);                // failed before, culprit unknown
 void blame_record(struct swarm *s, const struct piece *p);              // p failed and its leaves are complete
 void blame_settle(struct swarm *s, const struct piece *p);              // p is right: bans who sent other blocks
+uint32_t blame_first(const struct swarm *s);                            // pieces with digests of a bad copy; UINT32_MAX: no more
+uint32_t blame_next(const struct swarm *s, uint32_t index);
+void blame_leaves(struct swarm *s, uint32_t index, struct slice leaves);        // what the blocks should have been
 void blame_done(struct swarm *s);
 void blame_source(struct swarm *s, struct swarm_peer *p);               // it gave a block: its address is remembered
 void ban(struct swarm *s, uint32_t serial);
@@ -375,6 +441,23 @@ void ext_lost(struct swarm *s, uint32_t index);                         // we ha
 bool ext_pending(const struct swarm *s, const struct swarm_peer *p);
 void ext_compose(struct swarm *s, struct swarm_peer *p, struct wr *w);
 uint32_t ext_compose_metadata(struct swarm *s, struct swarm_peer *p, struct wr *w, uint32_t segs_n, uint64_t *bytes);
+
+// hashes.c: piece layers from peers; hash_serve.c: for peers.
+enum err hashes_init(struct swarm *s);
+void hashes_done(struct swarm *s);
+void hash_trees_done(struct swarm *s);
+const uint8_t *layer_node(const struct swarm *s, uint32_t file, uint32_t k);    // of its piece k; NULL: not known
+const uint8_t *layer_whole(const struct swarm *s, uint32_t file);               // NULL: not (all of it) known
+void hashes_handle(struct swarm *s, struct swarm_peer *p, const struct peer_msg *m);
+void hashes_wanted(struct swarm *s, struct swarm_peer *p, const struct hash_request *r);
+bool hashes_due(const struct swarm *s, const struct swarm_peer *p);             // may be asked something
+bool hashes_pending(const struct swarm *s, const struct swarm_peer *p);
+void hashes_request(struct swarm *s, struct swarm_peer *p, struct wr *w);
+void hashes_compose_rejects(struct swarm_peer *p, struct wr *w);
+uint32_t hashes_compose(struct swarm *s, struct swarm_peer *p, uint32_t segs_n, uint64_t *bytes);
+void hashes_forget(struct swarm *s, struct swarm_peer *p);
+void hashes_beat(struct swarm *s, struct swarm_peer *p);
+void hashes_leaves_read(struct swarm *s, enum err e);
 
 // peer_tx.c: bytes out.
 bool tx_compose(struct swarm *s, struct swarm_peer *p, struct buf *tx, struct swarm_out *out);

@@ -30,7 +30,7 @@ struct side {
     uint32_t sent_blocks;
     enum err write_error;
     bool done, stopped;
-    uint32_t banned, errors, recovered, file_done;
+    uint32_t banned, errors, recovered, file_done, layers;
     uint8_t blob[4096];
     size_t blob_n;
     uint32_t jobs[64], jobs_n;
@@ -39,8 +39,9 @@ struct side {
 };
 
 struct world {
-    struct metainfo meta;
-    struct metainfo_file files[8];
+    struct metainfo meta, bare;         // bare: without piece layers
+    struct metainfo_file files[8], bare_files[8];
+    bool next_is_bare;                  // sides added now know only that
     uint8_t *content;
     uint8_t hashes[64 * 20];
     struct side sides[SIDES_MAX];
@@ -142,7 +143,13 @@ static struct side *side_add(struct world *w, bool seed, struct slice resume)
         memset(s->exists, 1, w->meta.files_n);
     }
     assert_int_equal(pool_init(&s->pool, &test_env, 8 * MIB), ERR_OK);
-    const struct swarm_config cfg = {.meta = &w->meta, .store = 1, .pool = &s->pool, .up = &s->up, .down = &s->down, .peer_id = s->id,
+    w->bare = w->meta;
+    w->bare.files = w->bare_files;
+    for (uint32_t i = 0; i < w->meta.files_n; i++) {
+        w->bare_files[i] = w->files[i];
+        w->bare_files[i].layer = NULL;
+    }
+    const struct swarm_config cfg = {.meta = w->next_is_bare ? &w->bare : &w->meta, .store = 1, .pool = &s->pool, .up = &s->up, .down = &s->down, .peer_id = s->id,
                                      .peers_max = 50, .trust = seed && resume.n == 0, .resume = resume, .listen_port = 6881,
                                      .priorities = priorities};
     for (uint32_t i = 0; i < SIDES_MAX; i++)
@@ -273,6 +280,7 @@ static void run_event(struct side *s, const struct swarm_out *out)
     s->errors += out->event == SWARM_EVENT_ERROR;
     s->recovered += out->event == SWARM_EVENT_RECOVERED;
     s->file_done += out->event == SWARM_EVENT_FILE_DONE;
+    s->layers += out->event == SWARM_EVENT_LAYERS;
 }
 
 static bool drain(struct world *w, struct side *s)
@@ -379,6 +387,8 @@ static void join(struct world *w, uint32_t a, uint32_t b, bool fast)
         const uint8_t ip[4] = {10, 0, 0, (uint8_t)(it + 1)};
         in.addr = addr_ipv4(ip, 6881);
         memcpy(in.theirs.peer_id, w->sides[it].id, 20);
+        in.theirs.has_v2 = w->meta.has_v2;
+        memcpy(in.theirs.info_hash, w->meta.has_v2 ? w->meta.hash_v2 : w->meta.hash_v1, INFO_HASH_LEN);
         assert_int_equal(swarm_peer_add(w->sides[me].swarm, w->now, &in, &w->sides[me].peers[it]), ERR_OK);
         w->sides[me].in[it].open = true;
         w->sides[me].in[it].n = 0;
@@ -633,6 +643,58 @@ static void a_wrong_layer_is_never_satisfied(void **state)
     world_done(&w);
 }
 
+// A magnet link's metadata has no piece layers: they are fetched and proved, then everything else goes as with them. A second
+// one like that gets them from the first.
+static void layers_come_from_peers(void **state)
+{
+    UNUSED_STATE(state);
+    for (int hybrid = 0; hybrid < 2; hybrid++) {
+        struct world w;
+        world_v2(&w, hybrid);
+        side_add(&w, true, (struct slice){0});
+        w.next_is_bare = true;
+        struct side *first = side_add(&w, false, (struct slice){0}), *second = side_add(&w, false, (struct slice){0});
+        run(&w, 1);
+        join(&w, 0, 1, true);
+        run(&w, 20);
+        assert_whole(&w, first);
+        assert_int_equal(first->layers, 1);
+        assert_memory_equal(swarm_layer(first->swarm, 0), w.files[0].layer, 6 * SHA256_LEN);
+        join(&w, 1, 2, true);
+        run(&w, 20);
+        assert_whole(&w, second);
+        assert_int_equal(second->layers, 1);
+        world_done(&w);
+    }
+}
+
+// A layer whose proof does not lead to the root is not believed, and who sent it is banned; from the next the true one comes.
+static void a_false_layer_is_not_believed(void **state)
+{
+    UNUSED_STATE(state);
+    struct world w;
+    world_v2(&w, false);
+    side_add(&w, true, (struct slice){0});
+    w.next_is_bare = true;
+    struct side *leech = side_add(&w, false, (struct slice){0});
+    w.next_is_bare = false;
+    run(&w, 1);
+    uint8_t *layer = (uint8_t *)(uintptr_t)w.files[0].layer;
+    layer[5 * SHA256_LEN] ^= 1;
+    join(&w, 0, 1, true);
+    run(&w, 5);
+    assert_int_equal(leech->layers, 0);
+    assert_int_equal(leech->banned, 1);
+    assert_null(leech->peers[0]);
+    layer[5 * SHA256_LEN] ^= 1;
+    side_add(&w, true, (struct slice){0});
+    run(&w, 1);
+    join(&w, 2, 1, true);
+    run(&w, 20);
+    assert_whole(&w, leech);
+    world_done(&w);
+}
+
 static void limits_hold(void **state)
 {
     UNUSED_STATE(state);
@@ -800,6 +862,7 @@ int main(void)
         cmocka_unit_test(a_lone_poisoner_is_banned_at_once), cmocka_unit_test(among_several_the_poisoner_is_found),
         cmocka_unit_test(a_stopped_download_goes_on), cmocka_unit_test(a_full_disk_is_waited_for),
         cmocka_unit_test(trees_decide),             cmocka_unit_test(a_wrong_layer_is_never_satisfied),
+        cmocka_unit_test(layers_come_from_peers),   cmocka_unit_test(a_false_layer_is_not_believed),
         cmocka_unit_test(limits_hold),
         cmocka_unit_test(skipped_files_are_not_written),
         cmocka_unit_test(parts_are_resumed),
