@@ -109,20 +109,20 @@ enum err metainfo_add_parts(struct metainfo_reader *r, struct buf *into, struct 
     struct bencode b;
     bencode_init(&b, raw_list, BENCODE_LENIENT);
     if (bencode_peek(&b) != BENCODE_LIST || !bencode_list(&b))
-        return metainfo_refuse(r, ERR_SYNTAX, "file %u has no path", file);
+        return metainfo_refuse(r, ERR_SYNTAX, "file %u has no path", file + 1);
     struct wr w = wr_make(into);
     uint32_t parts = 0;
     bool any = false;
     for (; bencode_more(&b); parts++) {
         struct slice part = {0};
         if (!bencode_str(&b, &part))
-            return metainfo_refuse(r, ERR_SYNTAX, "the path of file %u has a part that is not a string", file);
+            return metainfo_refuse(r, ERR_SYNTAX, "the path of file %u has a part that is not a string", file + 1);
         if (parts == PATH_PARTS_MAX - 1)
-            return metainfo_refuse(r, ERR_TOO_LONG, "the path of file %u has more than %d parts", file, PATH_PARTS_MAX);
+            return metainfo_refuse(r, ERR_TOO_LONG, "the path of file %u has more than %d parts", file + 1, PATH_PARTS_MAX);
         any |= path_add(&w, part, dots);
     }
     if (parts == 0)
-        return metainfo_refuse(r, ERR_SYNTAX, "file %u has no path", file);
+        return metainfo_refuse(r, ERR_SYNTAX, "file %u has no path", file + 1);
     if (!any)
         (void)path_add(&w, (struct slice){0}, dots);
     ASSERT(w.ok);                       // PATH_BYTES_MAX holds PATH_PARTS_MAX parts

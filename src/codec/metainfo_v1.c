@@ -59,14 +59,14 @@ static enum err read_file(struct metainfo_reader *r, struct slice raw)
     struct bencode_field fields[FILE_KEYS];
     memcpy(fields, file_keys, sizeof fields);
     if (!bencode_fields(raw, fields, FILE_KEYS))
-        return metainfo_refuse(r, ERR_SYNTAX, "file %u is not a dictionary", index);
+        return metainfo_refuse(r, ERR_SYNTAX, "file %u is not a dictionary", index + 1);
     struct metainfo_file f = {.flags = metainfo_flags(fields[FILE_ATTR].raw)};
     int64_t len = 0;
     if ((f.flags & FILE_SYMLINK) == 0) {
         if (!bencode_raw_int(fields[FILE_LENGTH].raw, &len))
-            return metainfo_refuse(r, ERR_SYNTAX, "file %u has no length", index);
+            return metainfo_refuse(r, ERR_SYNTAX, "file %u has no length", index + 1);
         if (len < 0)
-            return metainfo_refuse(r, ERR_SYNTAX, "the length of file %u is negative", index);
+            return metainfo_refuse(r, ERR_SYNTAX, "the length of file %u is negative", index + 1);
     }
     f.len = (uint64_t)len;
     enum err e = make_path(r, fields, &f);

@@ -33,16 +33,16 @@ static enum err read_leaf(struct metainfo_reader *r, struct tree *t, struct slic
     struct bencode_field fields[LEAF_KEYS];
     memcpy(fields, leaf_keys, sizeof fields);
     if (!bencode_fields(raw, fields, LEAF_KEYS))
-        return metainfo_refuse(r, ERR_SYNTAX, "file %u of the file tree is not a dictionary", t->n);
+        return metainfo_refuse(r, ERR_SYNTAX, "file %u of the file tree is not a dictionary", t->n + 1);
     struct metainfo_file f = {.flags = metainfo_flags(fields[LEAF_ATTR].raw)};
     if ((f.flags & FILE_PAD) != 0)
-        return metainfo_refuse(r, ERR_SYNTAX, "file %u of the file tree is a pad file", t->n);
+        return metainfo_refuse(r, ERR_SYNTAX, "file %u of the file tree is a pad file", t->n + 1);
     int64_t len = 0;
     const bool has_len = bencode_raw_int(fields[LEAF_LENGTH].raw, &len);
     if ((f.flags & FILE_SYMLINK) != 0)
         len = 0;
     else if (!has_len || len < 0)
-        return metainfo_refuse(r, ERR_SYNTAX, "file %u of the file tree has no length", t->n);
+        return metainfo_refuse(r, ERR_SYNTAX, "file %u of the file tree has no length", t->n + 1);
     f.len = (uint64_t)len;
     enum err e = f.len > 0 ? read_root(r, fields[LEAF_ROOT].raw, &f.root) : ERR_OK;
     if (e == ERR_OK)
@@ -180,9 +180,9 @@ static enum err match_v1(struct metainfo_reader *r, const struct tree *t)
         const struct metainfo_file *v2 = &t->files[k++];
         const bool same_kind = ((f->flags ^ v2->flags) & FILE_SYMLINK) == 0;
         if (!slice_eq(f->path, v2->path) || f->len != v2->len || !same_kind)
-            return metainfo_refuse(r, ERR_SYNTAX, "file %u differs between the v1 and v2 parts", i);
+            return metainfo_refuse(r, ERR_SYNTAX, "file %u differs between the v1 and v2 parts", i + 1);
         if (f->len > 0 && f->offset != v2->offset)
-            return metainfo_refuse(r, ERR_SYNTAX, "file %u of the v1 part does not begin where the v2 part has it", i);
+            return metainfo_refuse(r, ERR_SYNTAX, "file %u of the v1 part does not begin where the v2 part has it", i + 1);
         f->root = v2->root;
         f->flags |= v2->flags;
     }
@@ -261,13 +261,13 @@ static enum err take_layer(struct metainfo_reader *r, const struct by_root *s, s
     for (; i < s->n && memcmp(m->files[s->index[i]].root, key.p, SHA256_LEN) == 0; i++) {
         struct metainfo_file *f = &m->files[s->index[i]];
         if (layer.n != u64_div_up(f->len, m->piece_len) * SHA256_LEN)
-            return metainfo_refuse(r, ERR_SYNTAX, "the piece layer of file %u has a wrong length", s->index[i]);
+            return metainfo_refuse(r, ERR_SYNTAX, "the piece layer of file %u has a wrong length", s->index[i] + 1);
         f->layer = layer.p;
     }
     uint8_t root[SHA256_LEN];
     merkle_layer_root(layer.p, layer.n / SHA256_LEN, m->piece_len, root);
     if (memcmp(root, key.p, SHA256_LEN) != 0)
-        return metainfo_refuse(r, ERR_SYNTAX, "the piece layer of file %u does not match its root", s->index[i - 1]);
+        return metainfo_refuse(r, ERR_SYNTAX, "the piece layer of file %u does not match its root", s->index[i - 1] + 1);
     return ERR_OK;
 }
 

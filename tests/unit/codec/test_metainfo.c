@@ -544,10 +544,22 @@ static void out_of_memory(void **state)
     free(bytes);
 }
 
+// Without this a message would speak of another file than the one with that number in `kith show`.
+static void messages_count_files_from_one(void **state)
+{
+    UNUSED_STATE(state);
+    static const char torrent[] = "d4:infod5:filesld6:lengthi1e4:pathl1:aeed4:pathl1:beee4:name1:n12:piece lengthi16384e"
+                                  "6:pieces20:aaaaaaaaaaaaaaaaaaaaee";
+    struct metainfo m;
+    char why[160];
+    assert_int_equal(parse(&m, slice_str(torrent), why), ERR_SYNTAX);
+    assert_string_equal(why, "file 2 has no length");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(libtorrent_files),
+        cmocka_unit_test(messages_count_files_from_one), cmocka_unit_test(libtorrent_files),
         cmocka_unit_test(official),
         cmocka_unit_test(duplicates),
         cmocka_unit_test(symlinks),
