@@ -93,12 +93,12 @@ struct options {
     X(RATE, "down", 0, "RATE", down_bps, IN_PEER, "limit of receiving: 500K, 1.5M, 10MB/s, 80Mbit") \
     X(RATE, "up", 0, "RATE", up_bps, IN_PEER, "limit of sending") \
     X(COUNT, "slots", 0, "N", slots, IN_PEER, "peers served at a time; default: follows the uplink") \
-    X(FLAG, "no-dht", 0, NULL, no_dht, IN_PEER | IN_TRACKER, "find no peers by the DHT") \
+    X(FLAG, "no-dht", 0, NULL, no_dht, IN_PEER, "find no peers by the DHT") \
     X(LIST, "dht-router", 0, "HOST:PORT", dht_routers, IN_PEER | IN_DHT, "begin at this DHT node; default: well-known ones") \
     X(TEXT, "key", 0, "FILE", key, IN_DHT, "put a mutable item, signed with this secret key; made if it is not there") \
     X(TEXT, "salt", 0, "TEXT", salt, IN_DHT, "tells several items of one key apart") \
     X(TEXT, "item-seq", 0, "N", item_seq, IN_DHT, "number of this version of the item; default: one more than what is there") \
-    X(FLAG, "no-lsd", 0, NULL, no_lsd, IN_PEER | IN_TRACKER, "find no peers in the local network (likewise)") \
+    X(FLAG, "no-lsd", 0, NULL, no_lsd, IN_PEER, "find no peers in the local network (likewise)") \
     X(FLAG, "no-utp", 0, NULL, no_utp, IN_PEER, "reach peers by TCP only") \
     X(FLAG, "no-tcp", 0, NULL, no_tcp, IN_PEER, "reach peers by uTP only") \
     X(TEXT, "state", 0, "DIR", state, IN_PEER | IN_DHT, "where resume data and DHT nodes are kept; default: $XDG_STATE_HOME/kith") \
