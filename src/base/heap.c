@@ -64,6 +64,8 @@ enum err heap_set(struct heap *h, struct heap_node *n, nsec at)
         sift_up(h, h->n++, n);
         return ERR_OK;
     }
+    if (at == n->at)
+        return ERR_OK;
     const bool earlier = at < n->at;
     n->at = at;
     if (earlier)

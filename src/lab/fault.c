@@ -28,21 +28,20 @@ const uint32_t fault_kinds_n = ARRAY_LEN(fault_kinds);
 bool fault_undo(const struct fault_kind *k, uint32_t host, const struct host_config *home, const struct world_config *world, struct action *out)
 {
     *out = (struct action){.kind = k->action, .host = host};
-    switch (k->action) {
-    case ACTION_START:
-    case ACTION_LEAVE:
-    case ACTION_PAUSE: return false;
-    case ACTION_CRASH: out->kind = ACTION_START; return true;
-    case ACTION_SIDE: return true;
-    case ACTION_SPACE: out->a = home->disk.space_bytes; return true;
-    case ACTION_EIO: out->a = home->disk.eio_ppm; return true;
-    case ACTION_LOSS: out->a = world->loss_ppm; return true;
-    case ACTION_RATE:
+    // Only kinds of the table above come here; the world itself ends what has a duration in its action.
+    if (k->action == ACTION_CRASH)
+        out->kind = ACTION_START;
+    else if (k->action == ACTION_SPACE)
+        out->a = home->disk.space_bytes;
+    else if (k->action == ACTION_EIO)
+        out->a = home->disk.eio_ppm;
+    else if (k->action == ACTION_LOSS)
+        out->a = world->loss_ppm;
+    if (k->action == ACTION_RATE) {
         out->a = home->up_bps;
         out->b = home->down_bps;
-        return true;
     }
-    return false;
+    return k->action != ACTION_START && k->action != ACTION_LEAVE && k->action != ACTION_PAUSE;
 }
 
 uint32_t fault_heal(uint32_t host, const struct host_config *home, struct action out[FAULT_HEALS_MAX])

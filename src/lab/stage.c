@@ -10,7 +10,7 @@
 
 enum { PAGE = 4096 };
 
-static const size_t ARENA_LEN = (size_t)64 << 30;       // address space only
+static const size_t ARENA_LEN = (size_t)128 << 30, ARENA_LEN_MIN = (size_t)1 << 30;      // address space only
 
 static void *heap_resize(void *ctx, void *p, size_t old_n, size_t new_n)
 {
@@ -47,11 +47,13 @@ enum err stage_open(struct stage *s, const struct world_config *cfg)
     s->env = (struct env){.mem = &s->mem, .payload = &s->pages, .seed = cfg->seed};
     struct world_config c = *cfg;
     if (c.payload == PAYLOAD_REF) {
-        void *space = mmap(NULL, ARENA_LEN, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        void *space = MAP_FAILED;       // valgrind and some containers grant less
+        for (s->arena_len = ARENA_LEN; space == MAP_FAILED && s->arena_len >= ARENA_LEN_MIN; s->arena_len /= 2)
+            space = mmap(NULL, s->arena_len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        s->arena_len *= 2;
         if (space == MAP_FAILED)
             return ERR_NOMEM;
         s->arena = space;
-        s->arena_len = ARENA_LEN;
         c.arena = (struct span){s->arena, s->arena_len};
     }
     const enum err e = world_new(&s->world, &c, &s->env);

@@ -46,10 +46,19 @@ void content_done(struct content *c)
     *c = (struct content){0};
 }
 
-static void put_word(uint8_t *out, uint64_t word)
+// The same as mix64, where the compiler sees it: this is the lab's innermost loop.
+static inline uint64_t mix(uint64_t v)
 {
-    for (int i = 0; i < 8; i++)
-        out[i] = (uint8_t)(word >> 8 * i);
+    v = (v ^ v >> 30) * 0xbf58476d1ce4e5b9;
+    v = (v ^ v >> 27) * 0x94d049bb133111eb;
+    return v ^ v >> 31;
+}
+
+static inline void put_word(uint8_t *out, uint64_t word)
+{
+    const uint8_t bytes[8] = {(uint8_t)word, (uint8_t)(word >> 8), (uint8_t)(word >> 16), (uint8_t)(word >> 24), (uint8_t)(word >> 32),
+        (uint8_t)(word >> 40), (uint8_t)(word >> 48), (uint8_t)(word >> 56)};
+    memcpy(out, bytes, sizeof bytes);
 }
 
 void content_bytes(const struct content *c, const struct extent *e, uint8_t *out)
@@ -62,7 +71,7 @@ void content_bytes(const struct content *c, const struct extent *e, uint8_t *out
     const uint64_t mask = e->taint == 0 ? 0 : mix64(e->taint) | EVERY_BYTE;
     uint64_t off = e->off, left = e->len;
     while (left > 0) {
-        const uint64_t word = mix64(key + GOLDEN * (off / 8)) ^ mask;
+        const uint64_t word = mix(key + GOLDEN * (off / 8)) ^ mask;
         if (off % 8 == 0 && left >= 8) {
             put_word(out, word);
             out += 8;

@@ -4,6 +4,14 @@
 void disk_init(struct disk *d, const struct disk_config *cfg, const struct content *content, const struct mem *mem, bool by_bytes)
 {
     *d = (struct disk){.cfg = *cfg, .content = content, .mem = mem, .by_bytes = by_bytes};
+    disk_speed(d, cfg);
+}
+
+void disk_speed(struct disk *d, const struct disk_config *cfg)
+{
+    d->cfg.latency = cfg->latency;
+    d->cfg.bps = cfg->bps;
+    d->cfg.hash_bps = cfg->hash_bps;
     if (d->cfg.latency == 0)
         d->cfg.latency = 100 * NSEC_US;
     if (d->cfg.bps == 0)
@@ -81,6 +89,10 @@ void disk_remove(struct disk *d, struct disk_file *f)
 
 bool disk_fails(struct disk *d)
 {
+    if (d->fail_next) {
+        d->fail_next = false;
+        return true;
+    }
     return d->cfg.eio_ppm != 0 && rng_chance(&d->fault, d->cfg.eio_ppm, 1000000);
 }
 
@@ -205,6 +217,49 @@ static void spoil(struct disk *d, struct disk_file *f, uint64_t off, uint64_t le
         extents_put(&f->durable, d->mem, &e);
     }
     f->size_durable = u64_max(f->size_durable, off + len);
+}
+
+static uint64_t stored_bytes(const struct disk *d)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < d->stores_n; i++)
+        for (uint32_t k = 0; k < d->stores[i].files_n; k++)
+            sum += extents_bytes(&d->stores[i].files[k].now);
+    return sum;
+}
+
+// Both what is read and what would survive a crash are gone.
+static void rot_range(struct disk *d, struct disk_file *f, uint64_t off, uint64_t len)
+{
+    struct extent e = {.pos = off, .len = len, .content = CONTENT_LITERAL, .taint = (uint32_t)rng_u64(&d->fault) | 1};
+    for (int durable = 0; durable < 2; durable++) {
+        if (d->by_bytes) {
+            content_bytes(d->content, &e, (durable ? f->bytes_durable : f->bytes_now) + off);
+            continue;
+        }
+        if (!durable || extents_at(&f->durable, off, len).content != CONTENT_NONE)
+            extents_put(durable ? &f->durable : &f->now, d->mem, &e);
+    }
+}
+
+void disk_rot(struct disk *d, uint64_t len)
+{
+    const uint64_t all = stored_bytes(d);
+    if (all == 0)
+        return;
+    uint64_t at = rng_below(&d->fault, all);
+    for (uint32_t i = 0; i < d->stores_n; i++)
+        for (uint32_t k = 0; k < d->stores[i].files_n; k++) {
+            struct disk_file *f = &d->stores[i].files[k];
+            for (uint32_t x = 0; x < f->now.n; x++) {
+                const struct extent e = f->now.items[x];
+                if (at < e.len) {
+                    rot_range(d, f, e.pos + at, u64_min(len, e.len - at));
+                    return;
+                }
+                at -= e.len;
+            }
+        }
 }
 
 // A crash meets a page that was not synced.

@@ -52,6 +52,7 @@ struct disk {
     uint64_t used;                      // bytes of all files
     nsec busy_until, hash_busy_until;
     struct rng fault;
+    bool fail_next, misdirect_next, short_next;     // armed faults, each for one operation
     bool by_bytes;
     const struct content *content;
     const struct mem *mem;
@@ -76,5 +77,9 @@ struct frag disk_read(const struct disk *d, const struct disk_file *f, uint64_t 
 void disk_crash(struct disk *d, enum crash_fate fate, struct trace *trace, uint32_t node, nsec now);
 // The bytes off … off+len of f are exactly content's from content_off on. durable: on what a crash would leave.
 bool disk_holds(const struct disk *d, const struct disk_file *f, uint64_t off, const struct extent *want, bool durable);
+// Speeds as configured, with defaults filled in.
+void disk_speed(struct disk *d, const struct disk_config *cfg);
+// Bit rot: len bytes somewhere in what is stored become something else, for good.
+void disk_rot(struct disk *d, uint64_t len);
 // One draw of the fault stream.
 bool disk_fails(struct disk *d);

@@ -8,15 +8,17 @@
 struct fetch {
     struct task task;
     bool done, canned;
+    enum web_fault fault;
     const struct world_answer *answer;
     struct conn *conn;
+    struct addr to;
     uint8_t request[FETCH_URL_MAX + 256];
     size_t request_n;
     uint8_t *body;                      // head and body as they came
     size_t n, cap;
 };
 
-enum { RESOLVE_MS = 30, UNREACHABLE_MS = 100 };
+enum { SLOW_S = 20, RESOLVE_MS = 30, UNREACHABLE_MS = 100 };
 
 void fetch_free(struct world *w, void *task)
 {
@@ -57,39 +59,65 @@ static bool lookup(const struct world *w, struct slice name, struct addr *out)
     return false;
 }
 
+static void request(struct fetch *f, const struct url *u)
+{
+    struct buf b = {f->request, 0, sizeof f->request};
+    struct wr wr = wr_make(&b);
+    wr_str(&wr, "GET ");
+    if (u->path.n == 0 || u->path.p[0] != '/')
+        wr_u8(&wr, '/');
+    wr_bytes(&wr, u->path);
+    wr_str(&wr, " HTTP/1.1\r\nHost: ");
+    wr_bytes(&wr, u->host);
+    wr_str(&wr, "\r\nConnection: close\r\n\r\n");
+    ASSERT(wr.ok);
+    f->request_n = b.n;
+}
+
+// Where the URL's server is, and the request for it. False: nowhere.
+static bool prepare(struct world *w, struct fetch *f, struct slice url)
+{
+    struct url u;
+    if (url.n > FETCH_URL_MAX || url_parse(url, &u) != ERR_OK)
+        return false;
+    if (addr_parse(u.host, u.port, &f->to) != ERR_OK && (w->faults.dns_dead || !lookup(w, u.host, &f->to)))
+        return false;
+    f->to.port = u.port;
+    request(f, &u);
+    return true;
+}
+
+static void begin(struct world *w, struct host *h, struct fetch *f)
+{
+    f->conn = net_connect(w, h, END_FETCH, f->task.index, &f->to);
+    world_at(w, w->now + FETCH_TIMEOUT, EV_FETCH, f->task.index, 0);
+}
+
 void fetch_start(struct world *w, struct host *h, uint32_t id, struct slice url)
 {
     struct fetch *f = (struct fetch *)(void *)task_new(w, h, TASK_FETCH, id, sizeof *f);
     world_trace(w, h, TRACE_FETCH, 0, id, url.n);
     f->answer = canned(w, url);
-    if (f->answer != NULL) {
-        f->canned = true;
-        world_at(w, w->now + f->answer->delay, EV_FETCH, f->task.index, 0);
-        return;
-    }
-    struct url u;
-    struct addr to;
+    f->fault = (enum web_fault)w->faults.web;
     f->task.err = ERR_UNREACHABLE;
-    if (url.n > FETCH_URL_MAX || url_parse(url, &u) != ERR_OK ||
-        (addr_parse(u.host, u.port, &to) != ERR_OK && !lookup(w, u.host, &to))) {
-        f->canned = true;
-        world_at(w, w->now + UNREACHABLE_MS * NSEC_MS, EV_FETCH, f->task.index, 0);
+    const bool known = f->answer != NULL || prepare(w, f, url);
+    if (known && f->answer == NULL && f->fault == WEB_FINE && net_host(w, &f->to) != NULL)
+        f->fault = (enum web_fault)net_host(w, &f->to)->faults.web;
+    if (known && f->answer == NULL && f->fault == WEB_FINE) {
+        begin(w, h, f);
         return;
     }
-    to.port = u.port;
-    struct buf b = {f->request, 0, sizeof f->request};
-    struct wr wr = wr_make(&b);
-    wr_str(&wr, "GET ");
-    if (u.path.n == 0 || u.path.p[0] != '/')
-        wr_u8(&wr, '/');
-    wr_bytes(&wr, u.path);
-    wr_str(&wr, " HTTP/1.1\r\nHost: ");
-    wr_bytes(&wr, u.host);
-    wr_str(&wr, "\r\nConnection: close\r\n\r\n");
-    ASSERT(wr.ok);
-    f->request_n = b.n;
-    f->conn = net_connect(w, h, END_FETCH, f->task.index, &to);
-    world_at(w, w->now + FETCH_TIMEOUT, EV_FETCH, f->task.index, 0);
+    f->canned = true;
+    nsec t = UNREACHABLE_MS * NSEC_MS;
+    if (f->fault == WEB_DEAD)
+        t = FETCH_TIMEOUT;
+    else if (f->fault == WEB_SLOW)
+        t = SLOW_S * NSEC_S;
+    else if (f->answer != NULL && f->fault == WEB_FINE)
+        t = f->answer->delay;
+    if (!known)
+        f->fault = WEB_FINE;
+    world_at(w, w->now + t, EV_FETCH, f->task.index, 0);
 }
 
 void fetch_connected(struct world *w, struct conn *c, enum err e)
@@ -206,11 +234,36 @@ void fetch_dropped(struct world *w, uint32_t id)
     f->done = true;
 }
 
+// What a broken server says in place of its answer.
+static void finish_faulty(struct world *w, struct fetch *f)
+{
+    uint8_t junk[600];
+    struct rng r = rng_make(w->cfg.seed ^ w->now, f->task.index);
+    rng_bytes(&r, junk, sizeof junk);
+    switch (f->fault) {
+    case WEB_FINE:
+    case WEB_SLOW: break;
+    case WEB_DEAD: finish(w, f, ERR_TIMEOUT, 0, (struct slice){0}); break;
+    case WEB_GARBAGE: finish(w, f, ERR_OK, 200, slice_of(junk, sizeof junk)); break;
+    case WEB_ERRORS: finish(w, f, ERR_OK, 503, SLICE_LIT("overloaded")); break;
+    case WEB_CUT: finish(w, f, ERR_CLOSED, 200, SLICE_LIT("d8:intervali1800e5:peers")); break;
+    }
+}
+
 void fetch_on_timer(struct world *w, uint32_t id)
 {
     struct fetch *f = slots_get(&w->tasks, id);
     ASSERT(f != NULL);
-    if (f->answer != NULL)
+    struct host *h = task_host(w, &f->task);
+    if (f->fault == WEB_SLOW && f->answer == NULL && h != NULL) {
+        f->fault = WEB_FINE;
+        f->canned = false;
+        begin(w, h, f);
+        return;
+    }
+    if (f->fault != WEB_FINE && f->fault != WEB_SLOW)
+        finish_faulty(w, f);
+    else if (f->answer != NULL)
         finish(w, f, f->answer->err, f->answer->status, f->answer->body);
     else
         finish(w, f, f->canned ? f->task.err : ERR_TIMEOUT, 0, (struct slice){0});
@@ -223,7 +276,9 @@ void resolve_start(struct world *w, struct host *h, uint32_t id, struct slice na
     struct task *t = task_new(w, h, TASK_RESOLVE, id, sizeof *t);
     world_trace(w, h, TRACE_RESOLVE, 0, id, name.n);
     t->err = ERR_OK;
-    if (addr_parse(name, 0, &t->addr) != ERR_OK && !lookup(w, name, &t->addr))
+    if (w->faults.dns_dead)
+        t->err = ERR_AGAIN;
+    else if (addr_parse(name, 0, &t->addr) != ERR_OK && !lookup(w, name, &t->addr))
         t->err = ERR_NOT_FOUND;
     world_at(w, w->now + RESOLVE_MS * NSEC_MS, EV_RESOLVED, t->index, 0);
 }

@@ -17,6 +17,11 @@ static void *host_resize(void *ctx, void *old, size_t old_n, size_t new_n)
     struct host *h = ctx;
     const struct mem *mem = h->world->env->mem;
     struct block *b = NULL;
+    if (h->faults.nomem && new_n > old_n) {
+        if (h->faults.allocations_left == 0)
+            return NULL;
+        h->faults.allocations_left--;
+    }
     if (old != NULL) {
         b = (struct block *)(void *)((uint8_t *)old - sizeof *b);
         if (b->n != old_n)
@@ -65,6 +70,8 @@ struct host *host_new(struct world *w, uint32_t index, const struct host_config 
     if (h->cfg.node.listen_port == 0)
         h->cfg.node.listen_port = LISTEN_PORT;
     link_init(&h->link, cfg->up_bps, cfg->down_bps, cfg->latency);
+    h->link.fifo = cfg->fifo;
+    h->link.queue_bytes = cfg->queue_bytes;
     h->link.loss = world_rng(w, index, PURPOSE_LINK);
     disk_init(&h->disk, &cfg->disk, &w->content, w->env->mem, w->cfg.payload == PAYLOAD_BYTES);
     h->disk.fault = world_rng(w, index, PURPOSE_DISK);
@@ -111,14 +118,49 @@ void host_free(struct host *h)
     mem_free(w->env->mem, h, sizeof *h);
 }
 
-nsec host_now(const struct world *w, const struct host *h)
+// A number scaled by 1 + ppm/10^6, without overflow.
+static nsec scaled(nsec t, int64_t ppm)
 {
-    return w->now + 1000 * NSEC_S + h->index;
+    const int64_t more = (int64_t)(t / 1000000) * ppm + (int64_t)(t % 1000000) * ppm / 1000000;
+    return t + (nsec)more;
 }
 
-bool host_asleep(const struct world *w, const struct host *h)
+nsec host_now(const struct world *w, const struct host *h)
 {
-    return h->paused_until > w->now;
+    const struct host_faults *f = &h->faults;
+    if (f->skew_base == 0)
+        return w->now + 1000 * NSEC_S + h->index;
+    return f->skew_base + scaled(w->now - f->skew_from, f->skew_ppm);
+}
+
+int64_t host_wall(const struct world *w, const struct host *h)
+{
+    return (int64_t)(1700000000 * NSEC_S + host_now(w, h) - 1000 * NSEC_S - h->index) + h->faults.wall_jump;
+}
+
+void host_put_off_tick(struct world *w, struct host *h)
+{
+    // host_pause has planned the waking from a pause; a busy process ticks when it is through.
+    const enum err e = heap_set(&w->timers, &h->timer, h->paused_until > w->now ? NSEC_NEVER : h->faults.cpu_busy);
+    ASSERT(e == ERR_OK);
+}
+
+void host_arm(struct world *w, struct host *h)
+{
+    nsec at = NSEC_NEVER;
+    const nsec now = host_now(w, h);
+    if (h->deadline != NSEC_NEVER) {
+        const nsec left = u64_sub_sat(h->deadline, now);
+        at = w->now + (h->faults.skew_base == 0 ? left : scaled(left, -h->faults.skew_ppm) + (left != 0));
+    }
+    const enum err e = heap_set(&w->timers, &h->timer, at);
+    ASSERT(e == ERR_OK);
+}
+
+void host_rearm(struct world *w, struct host *h)
+{
+    if (h->node != NULL && !host_asleep(w, h))
+        host_arm(w, h);
 }
 
 struct want *host_want(struct host *h, uint32_t number)
@@ -193,7 +235,7 @@ void host_metadata(struct world *w, struct host *h, const struct node_event *ev)
     }
     const struct node_add add = how(w, h, want);
     const enum err e = node_magnet_begin(h->node, host_now(w, h), ev->torrent, &add);
-    if (e != ERR_OK)
+    if (e != ERR_OK && !h->faults.nomem)
         world_fail(w, "n%u cannot go on with torrent %u: %s", h->index, want->torrent, err_text(e));
 }
 
@@ -202,6 +244,8 @@ static void give_torrent(struct world *w, struct host *h, struct want *want)
     const struct node_add add = how(w, h, want);
     want->checked = 0;
     const enum err e = want->kind == WANT_MAGNET ? give_link(w, h, want) : node_torrent_add(h->node, host_now(w, h), &add, &want->number);
+    if (e != ERR_OK && h->faults.nomem)
+        return;
     if (e != ERR_OK) {
         world_fail(w, "n%u cannot add torrent %u: %s", h->index, want->torrent, err_text(e));
         return;
@@ -226,6 +270,10 @@ void host_start(struct world *w, struct host *h)
     h->env.seed = mix64(w->cfg.seed ^ mix64((uint64_t)h->index << 20 | (uint64_t)h->life << 8 | PURPOSE_NODE));
     h->cfg.node.dht.saved = saved_dht(h);
     const enum err e = node_new(&h->node, &h->cfg.node, &h->env, host_now(w, h));
+    if (e != ERR_OK && h->faults.nomem) {
+        host_crash(w, h, CRASH_KEPT, false);            // the process ends with a message
+        return;
+    }
     if (e != ERR_OK) {
         world_fail(w, "n%u cannot start: %s", h->index, err_text(e));
         return;
@@ -307,11 +355,11 @@ static void introduce(struct world *w, struct host *h, const struct host *peer)
 {
     const struct addr a = net_addr(peer->index, peer->cfg.node.listen_port);
     for (uint32_t i = 0; i < h->wants_n && h->node != NULL; i++) {
-        if (!host_has_torrent(peer, h->wants[i].torrent))
+        if (!host_has_torrent(peer, h->wants[i].torrent) || !h->wants[i].given)
             continue;
         oracle_input(w, h);
         const enum err e = node_peer_add(h->node, host_now(w, h), h->wants[i].number, &a);
-        if (e != ERR_OK)
+        if (e != ERR_OK && !h->faults.nomem)
             world_fail(w, "n%u does not take a peer: %s", h->index, err_text(e));
         host_settle(w, h);
     }

@@ -2,6 +2,7 @@
 #pragma once
 #include "base/heap.h"
 #include "engine/node/node.h"
+#include "sim/fault.h"
 #include "sim/net.h"
 #include "sim/slots.h"
 
@@ -51,6 +52,10 @@ struct host_config {
     uint32_t dials;                     // given so many random peers at start (no tracker needed)
     const uint32_t *friends;            // and these hosts; outlives the world
     uint32_t friends_n;
+    uint32_t nat;                       // 1 + box of world_nat that it is behind; 0: on the internet
+    bool fifo;                          // its line has one queue for all (bufferbloat); else streams take turns, small things first
+    uint64_t queue_bytes;               // of that queue; 0: NET_FIFO_QUEUE
+    uint32_t city;                      // LATENCY_PLANET: 1 + row of the table, 0: drawn
 };
 
 struct want {
@@ -86,6 +91,7 @@ struct host {
     bool settling;
     nsec paused_until, started_at;
     uint32_t side;                      // of a partition
+    struct host_faults faults;
     struct link link;
     struct disk disk;
     struct env env;
@@ -94,8 +100,10 @@ struct host {
     uint64_t mem_used, mem_peak;
     struct payload payload;
     struct heap_node timer;
+    nsec deadline;                      // the node's, by its own clock
     struct idmap conns;                 // the node's conn -> conn * 2 + end
     struct list ends;
+    uint32_t ends_n;
     uint16_t port_next;
     struct want wants[HOST_WANTS_MAX];
     uint32_t wants_n;
@@ -121,8 +129,12 @@ void host_dial(struct world *w, struct host *h, uint32_t n);
 void host_metadata(struct world *w, struct host *h, const struct node_event *ev);
 // The want for a torrent number of the node; NULL: none.
 struct want *host_want(struct host *h, uint32_t number);
-// True: the event was put off because the host is paused.
-bool host_asleep(const struct world *w, const struct host *h);
+// When its process goes on: it may be paused, or busy with an earlier input.
+static inline nsec host_wakes(const struct host *h) { return u64_max(h->paused_until, h->faults.cpu_busy); }
+// Its clock goes differently now: the next tick is planned anew.
+void host_rearm(struct world *w, struct host *h);
+// Unix time as the host has it, ns.
+int64_t host_wall(const struct world *w, const struct host *h);
 
 // Upcalls of the network.
 void host_accept(struct world *w, struct host *h, enum node_port port, struct conn *c);

@@ -1,4 +1,5 @@
 // What nodes are told and what they ask: the simulated counterpart of the real host's loop. See host.h.
+#include "codec/peerwire.h"
 #include "sim/fetch.h"
 #include "sim/host_int.h"
 #include "sim/hostile.h"
@@ -136,15 +137,16 @@ void host_settle(struct world *w, struct host *h)
         host_stopped(w, h);
         return;
     }
-    const nsec at = deadline == NSEC_NEVER ? NSEC_NEVER : u64_max(w->now, u64_sub_sat(deadline, now - w->now));
-    const enum err e = heap_set(&w->timers, &h->timer, at);
-    ASSERT(e == ERR_OK);
+    h->deadline = deadline;
+    host_arm(w, h);
+    if (h->faults.cpu_cost != 0)
+        h->faults.cpu_busy = u64_max(w->now, h->faults.cpu_busy) + h->faults.cpu_cost;
 }
 
 void host_accept(struct world *w, struct host *h, enum node_port port, struct conn *c)
 {
     oracle_input(w, h);
-    c->ends[1].id = node_accept(h->node, host_now(w, h), port, &c->from);
+    c->ends[1].id = node_accept(h->node, host_now(w, h), port, &c->route.src);
     w->totals.accepts++;
     world_trace(w, h, TRACE_ACCEPT, (uint32_t)port, c->ends[1].id, c->ends[0].host->index);
     if (c->ends[1].id == 0)
@@ -191,6 +193,13 @@ static size_t fill(struct world *w, struct pipe *p, const struct span *to)
     return (size_t)len;
 }
 
+// The n bytes just taken were the header of a piece message whose block is here too.
+static bool heads_block(const struct pipe *p, size_t n)
+{
+    struct arrival next;
+    return n == PIECE_HEADER_LEN && pipe_peek(p, &next) && next.part->payload && next.off == 0;
+}
+
 static void pump_node(struct world *w, struct pipe *p)
 {
     struct end *to = pipe_to(p);
@@ -209,8 +218,10 @@ static void pump_node(struct world *w, struct pipe *p)
         ASSERT(room.spans[0].n > 0);
         const size_t n = fill(w, p, &room.spans[0]);
         world_trace(w, h, TRACE_RX, 0, to->id, n);
+        const bool header = heads_block(p, n);
         node_rx(h->node, host_now(w, h), to->id, n);
-        host_settle(w, h);
+        if (!header)
+            host_settle(w, h);          // the real host reads both at once
     }
 }
 

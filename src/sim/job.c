@@ -25,7 +25,6 @@ static struct disk_file *parts_of(struct world *w, struct host *h, uint32_t stor
     return disk_file(&h->disk, index, meta->files_n, meta->files_n + 1, 0);
 }
 
-static int64_t wall(const struct world *w) { return (int64_t)(1700000000 * NSEC_S + w->now); }
 
 static uint64_t spans_bytes(const struct io_job *job)
 {
@@ -82,13 +81,24 @@ static enum err write_part(struct world *w, struct host *h, uint32_t store, cons
     if (part->off + part->len > (part->file == meta->files_n ? meta->len : meta->files[part->file].len))
         world_fail(w, "n%u writes behind the end of file %u", h->index, part->file);
     enum err e = ERR_OK;
-    for (uint64_t done = 0; done < part->len;) {
-        const struct frag frag = source_next(w, from, part->len - done);
-        if (e == ERR_OK)
-            e = disk_write(&h->disk, f, part->off + done, &frag, 1);
-        done += frag.x.len;
+    uint64_t off = part->off, keep = part->len;
+    if (h->disk.misdirect_next && meta->len > part->len) {
+        h->disk.misdirect_next = false;
+        off = (off + 1 + rng_below(&h->disk.fault, meta->len - part->len)) % (meta->len - part->len + 1);
     }
-    return e;
+    if (h->disk.short_next) {
+        h->disk.short_next = false;
+        keep = rng_below(&h->disk.fault, part->len + 1);
+    }
+    for (uint64_t done = 0; done < part->len;) {
+        struct frag frag = source_next(w, from, part->len - done);
+        const uint64_t len = frag.x.len;
+        frag.x.len = u64_min(len, u64_sub_sat(keep, done));
+        if (e == ERR_OK && frag.x.len != 0)
+            e = disk_write(&h->disk, f, off + done, &frag, 1);
+        done += len;
+    }
+    return e == ERR_OK && keep < part->len ? ERR_IO : e;
 }
 
 static void begin_write(struct world *w, struct host *h, struct task *t)
@@ -326,7 +336,7 @@ static void finish_write(struct world *w, struct host *h, const struct task *t)
     for (uint32_t i = 0; i < t->job.parts_n; i++) {
         const struct io_part *part = &t->job.parts[i];
         if (part->file != IO_FILE_ZERO && t->err == ERR_OK)
-            disk_written(&h->disk, file_of(w, h, t->job.store, part->file), part->off, part->len, wall(w));
+            disk_written(&h->disk, file_of(w, h, t->job.store, part->file), part->off, part->len, host_wall(w, h));
     }
 }
 
@@ -341,7 +351,7 @@ static void prepare(struct world *w, struct host *h, struct task *t)
         if (f.len != torrent->meta->files[i].len || (pad && !f.skip) || !slice_eq_str(f.root, torrent->root))
             world_fail(w, "n%u opens file %u of store %u wrongly", h->index, i, t->job.store);
         if (!f.skip && f.len == 0)
-            disk_create(file_of(w, h, t->job.store, i), wall(w));
+            disk_create(file_of(w, h, t->job.store, i), host_wall(w, h));
     }
 }
 

@@ -7,6 +7,7 @@
 #include "base/list.h"
 #include "engine/io.h"
 #include "sim/disk.h"
+#include "sim/route.h"
 
 struct world;
 struct host;
@@ -17,9 +18,12 @@ enum {
     NET_QUANTUM_MAX = 16384,
     NET_SMALL = 1024,                   // messages up to this go between quanta, and do not split a part's rest off
     NET_CWND_START = 10 * NET_MSS,      // RFC 6928
-    NET_CWND_MIN = 2 * NET_MSS,
+    NET_CWND_MIN = 1 * NET_MSS,
     NET_DGRAM_QUEUE = 65536,            // bytes of datagrams waiting for an uplink; more are dropped
+    NET_FIFO_QUEUE = 256 * 1024,
     NET_TRACKER_PORT = 6969,
+    NET_GROWTH_PERCENT = 53,            // of a segment for each window: RFC 8312 section 4.2, as fast as Reno for the softer
+    NET_BACKOFF_PERCENT = 70,           // backing off
     NET_RETRIES = 6,                    // of a quantum that meets a partition
 };
 
@@ -66,12 +70,14 @@ struct pipe {
     uint64_t queued, sent, arrived, taken;      // bytes so far
     uint64_t departed, dropped;         // left the uplink; and never arrived
     uint64_t inflight, cwnd, ssthresh;
+    uint64_t early;                     // bytes whose credit was sent off before they were taken
     nsec last_arrival, recover_until;
-    struct credit *credits;             // a ring: on their way back
+    nsec wake_at;                       // of the EV_WAKE under way, 0: none
+    struct credit *credits;             // a ring in order of time: on their way back
     uint32_t credits_at, credits_n, credits_cap;
     struct list ring;                   // of the uplink
     bool starved;                       // has bytes, window closed
-    bool wake_set, fin, fin_sent, fin_arrived, no_room, blocked;
+    bool fin, fin_sent, fin_arrived, no_room, blocked;
     uint32_t retry_len, retries;
 };
 
@@ -81,16 +87,19 @@ struct conn {
     uint16_t from_port;
     struct end ends[2];                 // the connecting, the accepting
     struct pipe pipes[2];               // [i]: from ends[i]
+    nsec latency;                       // of the path without faults
+    struct route route;                 // of the connecting side's packets
+    uint32_t boots;                     // of the NAT boxes on the way, when it began
+    nsec used_at, patience;             // last traffic; how long the boxes wait for the next
     uint32_t pending;                   // events that name it
     bool timeout_set, forgotten;        // forgotten: an end died without a word
+    bool unmapped;                      // a NAT box has forgotten it
 };
 
 struct dgram {
-    struct dgram *next;
     uint32_t index, from, to;           // hosts
-    struct addr src;
-    uint16_t port;
-    bool departed;
+    struct route route;
+    uint16_t port;                      // of the target, once it has arrived
     size_t n;
     uint8_t bytes[];
 };
@@ -100,20 +109,22 @@ struct link {
     uint64_t up_bps, down_bps;          // bytes/s, 0: no limit
     nsec latency;
     struct list fast, bulk;             // pipes that may send
-    struct dgram *dgrams, *dgrams_tail;
-    size_t dgram_bytes;
-    bool busy;
-    struct pipe *tx_pipe;
+    bool fifo;                          // one queue for all
+    uint64_t queue_bytes;               // fifo: what does not fit is lost; 0: NET_FIFO_QUEUE
+    bool armed;                         // an EV_UPLINK is under way
+    struct pipe *tx_pipe;               // whose quantum is on the line
     uint32_t tx_len;
-    struct dgram *tx_dgram;
+    nsec tx_start, up_until;            // of that quantum; when the line is free
     nsec down_busy;
     uint64_t up_bytes, down_bytes, dropped_bytes;
     struct rng loss;
 };
 
 void link_init(struct link *l, uint64_t up_bps, uint64_t down_bps, nsec latency);
-// One-way, ns.
+// One-way, ns; under faults of the moment.
 nsec net_latency(const struct world *w, const struct host *a, const struct host *b);
+// Without faults.
+nsec net_base_latency(const struct world *w, const struct host *a, const struct host *b);
 struct addr net_addr(uint32_t host, uint16_t port);
 // The host with that address; NULL: none.
 struct host *net_host(const struct world *w, const struct addr *a);
@@ -129,6 +140,10 @@ void net_send_extent(struct world *w, struct conn *c, uint32_t end, const struct
 void net_close(struct world *w, struct conn *c, uint32_t end, bool flush);
 // All streams of a host die with it. silent: nobody is told.
 void net_abort(struct world *w, struct host *h, bool silent);
+// All streams of a host break, for both ends. port: only those to or from it, 0: all.
+void net_reset(struct world *w, struct host *h, uint16_t port);
+// The NAT box in front of a host forgets everything, and may get another public address.
+void net_nat_restart(struct world *w, const struct host *h, bool fresh_address);
 void net_datagram(struct world *w, struct host *from, uint16_t from_port, const struct addr *to, struct slice bytes);
 
 // What has arrived at the far side of p and was not taken: of one part, or of neighbouring parts of bytes. False: nothing.
@@ -144,8 +159,8 @@ void pipe_take(struct world *w, struct pipe *p, uint64_t len);
 void pipe_settle(struct world *w, struct pipe *p);
 
 // The side that p comes from, and goes to.
-struct end *pipe_from(const struct pipe *p);
-struct end *pipe_to(const struct pipe *p);
+static inline struct end *pipe_from(const struct pipe *p) { return &p->conn->ends[p->id & 1]; }
+static inline struct end *pipe_to(const struct pipe *p) { return &p->conn->ends[1 - (p->id & 1)]; }
 
 // Events.
 void net_on_uplink(struct world *w, struct host *h);

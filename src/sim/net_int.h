@@ -9,9 +9,15 @@ void conn_event(struct world *w, struct conn *c, nsec t, enum ev_kind kind, uint
 void pipe_kick(struct world *w, struct pipe *p);
 // How many bytes p may send now as one quantum; advances its cursor over them.
 uint32_t pipe_quantum(struct world *w, struct pipe *p);
-// A quantum has left the uplink.
-void pipe_departed(struct world *w, struct pipe *p, uint32_t len);
+// A quantum has left, or will have left the uplink at t. lost: the queue was full.
+void pipe_departed(struct world *w, struct pipe *p, uint32_t len, nsec t, bool lost);
+// Sends at once what is small, or all that the window allows where the line has one queue. False: it must wait for its turn.
+bool link_send_now(struct world *w, struct pipe *p);
+// One-way latency of a stream's path.
+nsec conn_latency(const struct world *w, const struct conn *c, uint32_t from);
 // A quantum that left never arrives.
 void pipe_drop(struct pipe *p, uint32_t len);
-bool net_cut(const struct host *a, const struct host *b);
-void link_done(struct world *w, struct link *l);
+// One packet of h meets its fate.
+bool packet_lost(struct host *h, const struct fault_path *f);
+// No packet of the stream gets through, one way or the other.
+bool conn_cut(const struct world *w, const struct conn *c);

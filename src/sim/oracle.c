@@ -157,7 +157,7 @@ void oracle_sums(struct world *w)
     }
     for (uint32_t i = 0; i < w->dgrams.n; i++) {
         const struct dgram *d = slots_get(&w->dgrams, i);
-        if (d != NULL && d->departed)
+        if (d != NULL)
             flying += d->n;
     }
     if (up != down + dropped + flying)

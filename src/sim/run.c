@@ -1,35 +1,19 @@
 // The clock of a world: one event after the other. See world.h.
 #include "sim/fetch.h"
+#include "sim/host_int.h"
 #include "sim/hostile.h"
 #include "sim/job.h"
-#include "sim/net.h"
 #include "sim/oracle.h"
 
-static void start_or_restart(struct world *w, struct host *h)
+// An action begins, or the time of one is over.
+static void act(struct world *w, uint32_t index, bool undo)
 {
-    if (h->life > 0)
-        w->totals.restarts++;
-    host_start(w, h);
-}
-
-static void act(struct world *w, const struct action *a)
-{
-    struct host *h = w->hosts[a->host];
-    world_trace(w, h, TRACE_ACTION, (uint32_t)a->kind, a->a, a->b);
-    switch (a->kind) {
-    case ACTION_START: start_or_restart(w, h); break;
-    case ACTION_LEAVE: host_leave(w, h); break;
-    case ACTION_CRASH: host_crash(w, h, (enum crash_fate)a->a, a->b != 0); break;
-    case ACTION_PAUSE: host_pause(w, h, w->now + a->a); break;
-    case ACTION_SIDE: h->side = (uint32_t)a->a; break;
-    case ACTION_SPACE: h->disk.cfg.space_bytes = a->a; break;
-    case ACTION_EIO: h->disk.cfg.eio_ppm = (uint32_t)a->a; break;
-    case ACTION_LOSS: w->cfg.loss_ppm = (uint32_t)a->a; break;
-    case ACTION_RATE:
-        h->link.up_bps = a->a;
-        h->link.down_bps = a->b;
-        break;
-    }
+    const struct action a = w->actions[index];          // a copy: actions may plan others
+    ASSERT(a.host < w->hosts_n);
+    world_trace(w, w->hosts[a.host], TRACE_ACTION, (uint32_t)a.kind, a.a, undo ? UINT64_MAX : a.b);
+    if (!undo && a.lasts != 0)
+        world_at(w, w->now + a.lasts, EV_ACTION, index, 1);
+    fault_act(w, &a, undo);
 }
 
 static void read_failed(struct world *w, uint32_t task)
@@ -52,7 +36,7 @@ static void read_failed(struct world *w, uint32_t task)
 // A paused host wakes: everything that piled up in its kernel is offered.
 static void wake(struct world *w, struct host *h)
 {
-    if (host_asleep(w, h))
+    if (h->paused_until > w->now)
         return;
     net_kick(w, h);
     if (h->node != NULL)
@@ -96,13 +80,6 @@ static struct host *runs_on(const struct conn *c, const struct ev *ev)
     return NULL;
 }
 
-// A quantum waits in the kernel of a paused host.
-static void put_off(struct world *w, struct conn *c, const struct ev *ev, nsec t)
-{
-    c->pending++;
-    world_at(w, t, EV_DELIVER, ev->a, ev->b);
-}
-
 static void stream_event(struct world *w, const struct ev *ev)
 {
     const bool whole = ev->kind == EV_SYN || ev->kind == EV_SYNACK;
@@ -111,16 +88,11 @@ static void stream_event(struct world *w, const struct ev *ev)
     struct pipe *p = &c->pipes[ev->a & 1];
     const struct host *sleeper = runs_on(c, ev);
     if (sleeper != NULL && host_asleep(w, sleeper)) {
-        world_at(w, sleeper->paused_until, (enum ev_kind)ev->kind, ev->a, ev->b);
+        world_at(w, host_wakes(sleeper), (enum ev_kind)ev->kind, ev->a, ev->b);
         return;
     }
     switch ((enum ev_kind)ev->kind) {
-    case EV_ARRIVE:
-        if (pipe_to(p)->host->paused_until > w->now && pipe_to(p)->host->link.down_bps == 0)
-            put_off(w, c, ev, pipe_to(p)->host->paused_until);
-        else
-            net_on_arrive(w, p, ev->b);
-        break;
+    case EV_ARRIVE: net_on_arrive(w, p, ev->b); break;
     case EV_DELIVER: net_on_deliver(w, p, ev->b); break;
     case EV_WAKE: net_on_wake(w, p); break;
     case EV_SYN: net_on_syn(w, c); break;
@@ -165,7 +137,7 @@ static void task_event(struct world *w, const struct ev *ev)
 {
     const struct host *h = waiter(w, ev->a);
     if (host_asleep(w, h)) {
-        world_at(w, h->paused_until, (enum ev_kind)ev->kind, ev->a, ev->b);
+        world_at(w, host_wakes(h), (enum ev_kind)ev->kind, ev->a, ev->b);
         return;
     }
     if (ev->kind == EV_JOB)
@@ -188,7 +160,7 @@ static void dgram_event(struct world *w, const struct ev *ev)
     if (ev->kind == EV_DGRAM_ARRIVE)
         net_on_dgram_arrive(w, d);
     else if (host_asleep(w, to))
-        world_at(w, to->paused_until, EV_DGRAM_DELIVER, ev->a, ev->b);
+        world_at(w, host_wakes(to), EV_DGRAM_DELIVER, ev->a, ev->b);
     else
         net_on_dgram_deliver(w, d);
 }
@@ -218,7 +190,7 @@ static void dispatch(struct world *w, const struct ev *ev)
     case EV_RESOLVED:
     case EV_SAVED:
     case EV_READ_FAILED: task_event(w, ev); break;
-    case EV_ACTION: act(w, &w->actions[ev->a]); break;
+    case EV_ACTION: act(w, ev->a, ev->b != 0); break;
     case EV_VANISH: vanish(w, w->hosts[ev->a], (enum host_after)ev->b); break;
     case EV_HOSTILE: hostile_on_timer(w, w->hosts[ev->a], ev->b); break;
     }
@@ -242,7 +214,7 @@ static bool step(struct world *w, nsec until)
     w->now = u64_max(w->now, tick);
     struct host *h = CONTAINER(timer, struct host, timer);
     if (host_asleep(w, h)) {
-        heap_remove(&w->timers, &h->timer);             // host_pause has planned its waking
+        host_put_off_tick(w, h);
         return true;
     }
     host_tick(w, h);

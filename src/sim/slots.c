@@ -26,11 +26,6 @@ uint32_t slots_add(struct slots *s, void *item)
     return s->n++;
 }
 
-void *slots_get(const struct slots *s, uint32_t i)
-{
-    return i < s->n ? s->items[i] : NULL;
-}
-
 void slots_remove(struct slots *s, uint32_t i)
 {
     ASSERT(i < s->n);

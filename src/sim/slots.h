@@ -16,7 +16,7 @@ void slots_done(struct slots *s);
 // The number of item (not NULL) until slots_remove. Out of memory is an assertion.
 uint32_t slots_add(struct slots *s, void *item);
 // NULL: no such number now.
-void *slots_get(const struct slots *s, uint32_t i);
+static inline void *slots_get(const struct slots *s, uint32_t i) { return i < s->n ? s->items[i] : NULL; }
 void slots_remove(struct slots *s, uint32_t i);
 
 // From the number that an engine uses to ours: open addressing, never walked.

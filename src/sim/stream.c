@@ -5,9 +5,6 @@
 
 enum { PORT_FIRST = 32768, CREDITS_MAX = 1 << 20 };
 
-struct end *pipe_from(const struct pipe *p) { return &p->conn->ends[p->id & 1]; }
-struct end *pipe_to(const struct pipe *p) { return &p->conn->ends[1 - (p->id & 1)]; }
-
 void pipe_event(struct world *w, struct pipe *p, nsec t, enum ev_kind kind, uint32_t b)
 {
     p->conn->pending++;
@@ -79,19 +76,29 @@ struct conn *net_connect(struct world *w, struct host *from, enum end_kind kind,
     c->from_port = from->port_next;
     c->from = net_addr(from->index, c->from_port);
     c->to = *to;
+    c->used_at = w->now;
     pipe_init(w, c, 0);
     pipe_init(w, c, 1);
-    struct host *target = net_host(w, to);
+    const bool full = from->faults.descriptors != 0 && from->ends_n >= from->faults.descriptors;
+    const enum err e = full ? ERR_FULL : route_depart(w, from, true, c->from_port, to, &c->route);
+    struct host *target = e == ERR_OK ? w->hosts[c->route.target] : NULL;
     c->ends[0] = (struct end){.kind = kind, .state = END_CONNECTING, .host = from, .conn = c, .id = id};
     c->ends[1] = (struct end){.state = END_GONE, .host = target == NULL ? from : target, .conn = c, .side = 1};
     list_init(&c->ends[0].link);
     list_init(&c->ends[1].link);
     list_push_back(&from->ends, &c->ends[0].link);
+    from->ends_n++;
     world_trace(w, from, TRACE_CONNECT, (uint32_t)kind, id, target == NULL ? UINT32_MAX : target->index);
-    if (target == NULL)
-        conn_event(w, c, w->now + 50 * NSEC_MS, EV_SYNACK, ERR_UNREACHABLE);
-    else
-        conn_event(w, c, w->now + net_latency(w, from, target), EV_SYN, 0);
+    if (target == NULL) {
+        const bool silent = e == ERR_NOT_FOUND && !route_resets(w, to);     // a NAT box has no mapping for it
+        conn_event(w, c, w->now + (silent ? NET_CONNECT_TIMEOUT : 50 * NSEC_MS), EV_SYNACK, silent ? ERR_TIMEOUT : ERR_UNREACHABLE);
+        return c;
+    }
+    c->from = c->route.src;
+    c->latency = net_base_latency(w, from, target);
+    c->boots = route_boots(w, from) + route_boots(w, target);
+    c->patience = u64_min(route_tcp_timeout(w, from), route_tcp_timeout(w, target));
+    conn_event(w, c, w->now + conn_latency(w, c, 0), EV_SYN, 0);
     return c;
 }
 
@@ -101,26 +108,31 @@ static void accept_end(struct conn *c, enum end_kind kind)
     end->kind = kind;
     end->state = END_OPEN;
     list_push_back(&end->host->ends, &end->link);
+    end->host->ends_n++;
 }
 
 void net_on_syn(struct world *w, struct conn *c)
 {
-    struct host *to = c->ends[1].host, *from = c->ends[0].host;
+    struct host *to = c->ends[1].host;
+    struct addr at;
     if (c->ends[0].state == END_GONE)
         return;                                         // given up, or its host died: nobody to talk to
-    if (net_cut(from, to) || to->dark) {
+    const enum err way = route_arrive(w, true, &c->route, &at);
+    if (conn_cut(w, c) || to->dark || (way != ERR_OK && !route_resets(w, &c->to))) {
         conn_event(w, c, w->now + NET_CONNECT_TIMEOUT, EV_SYNACK, ERR_TIMEOUT);
         return;
     }
-    const nsec back = w->now + net_latency(w, from, to);
-    if (to->up && to->hostile != NULL && c->to.port == to->cfg.node.listen_port) {
+    const nsec back = w->now + conn_latency(w, c, 1);
+    const bool peer = at.port == to->cfg.node.listen_port && way == ERR_OK;
+    const bool tracker = at.port == NET_TRACKER_PORT && way == ERR_OK && to->cfg.node.tracker;
+    if (to->up && to->hostile != NULL && peer) {
         accept_end(c, END_HOSTILE);
         conn_event(w, c, back, EV_SYNACK, ERR_OK);
         hostile_accept(w, to, c);
         return;
     }
-    const bool peer = c->to.port == to->cfg.node.listen_port;
-    if (!to->up || to->node == NULL || (!peer && (c->to.port != NET_TRACKER_PORT || !to->cfg.node.tracker))) {
+    const bool full = to->faults.descriptors != 0 && to->ends_n >= to->faults.descriptors;
+    if (!to->up || to->node == NULL || full || (!peer && !tracker)) {
         conn_event(w, c, back, EV_SYNACK, ERR_REFUSED);
         return;
     }
@@ -147,6 +159,7 @@ static void gone(struct conn *c, uint32_t i)
         return;
     end->state = END_GONE;
     list_remove(&end->link);
+    end->host->ends_n--;
     if (end->kind == END_NODE)
         idmap_remove(&end->host->conns, end->id);
     // What it had not sent yet is never sent, but for a flush.
@@ -162,7 +175,7 @@ void net_on_synack(struct world *w, struct conn *c, enum err e)
     struct end *end = &c->ends[0];
     if (end->state == END_GONE) {
         if (c->ends[1].state == END_OPEN)
-            pipe_event(w, &c->pipes[0], w->now + net_latency(w, end->host, c->ends[1].host), EV_RESET, ERR_CLOSED);
+            pipe_event(w, &c->pipes[0], w->now + conn_latency(w, c, 0), EV_RESET, ERR_CLOSED);
         return;
     }
     if (e == ERR_OK)
@@ -181,29 +194,37 @@ static struct credit *credit_at(struct pipe *p, uint32_t i)
     return &p->credits[(p->credits_at + i) % p->credits_cap];
 }
 
+static void credits_grow(struct world *w, struct pipe *p)
+{
+    const uint32_t cap = p->credits_cap == 0 ? 8 : p->credits_cap * 2;
+    ASSERT(cap <= CREDITS_MAX);
+    struct credit *fresh = mem_zarray(w->env->mem, cap, sizeof *fresh);
+    ASSERT(fresh != NULL);
+    for (uint32_t i = 0; i < p->credits_n; i++)
+        fresh[i] = *credit_at(p, i);
+    mem_free(w->env->mem, p->credits, p->credits_cap * sizeof *p->credits);
+    p->credits = fresh;
+    p->credits_cap = cap;
+    p->credits_at = 0;
+}
+
 static void credit_push(struct world *w, struct pipe *p, nsec t, uint32_t len)
 {
+    if (len == 0)
+        return;
     if (p->credits_n > 0 && credit_at(p, p->credits_n - 1)->t == t) {
         credit_at(p, p->credits_n - 1)->len += len;
         return;
     }
-    if (p->credits_n == p->credits_cap) {
-        const uint32_t cap = p->credits_cap == 0 ? 8 : p->credits_cap * 2;
-        ASSERT(cap <= CREDITS_MAX);
-        struct credit *fresh = mem_zarray(w->env->mem, cap, sizeof *fresh);
-        ASSERT(fresh != NULL);
-        for (uint32_t i = 0; i < p->credits_n; i++)
-            fresh[i] = *credit_at(p, i);
-        mem_free(w->env->mem, p->credits, p->credits_cap * sizeof *p->credits);
-        p->credits = fresh;
-        p->credits_cap = cap;
-        p->credits_at = 0;
-    }
-    p->credits_n++;
-    *credit_at(p, p->credits_n - 1) = (struct credit){t, len};
+    if (p->credits_n == p->credits_cap)
+        credits_grow(w, p);
+    uint32_t i = p->credits_n++;
+    for (; i > 0 && credit_at(p, i - 1)->t > t; i--)
+        *credit_at(p, i) = *credit_at(p, i - 1);
+    *credit_at(p, i) = (struct credit){t, len};
 }
 
-// Takes the credits that have come back; the congestion window grows with them. RFC 5681 §3.1.
+// Takes the credits that have come back; the congestion window grows with them. RFC 5681 section 3.1.
 static void credits_take(const struct world *w, struct pipe *p)
 {
     while (p->credits_n > 0 && credit_at(p, 0)->t <= w->now) {
@@ -214,35 +235,53 @@ static void credits_take(const struct world *w, struct pipe *p)
         if (limited && p->cwnd < p->ssthresh)
             p->cwnd += len;
         else if (limited && p->cwnd < w->cfg.window_bytes)
-            p->cwnd += NET_MSS * len * 53 / 100 / p->cwnd + 1;  // RFC 8312 §4.2: as much as Reno, for the softer backing off
+            p->cwnd += NET_MSS * len * NET_GROWTH_PERCENT / 100 / p->cwnd + 1;
         p->credits_at = (p->credits_at + 1) % p->credits_cap;
         p->credits_n--;
     }
 }
 
+static void wake_at(struct world *w, struct pipe *p, nsec t)
+{
+    t = u64_max(t, w->now);
+    if (p->wake_at != 0 && p->wake_at <= t)
+        return;
+    p->wake_at = t;
+    pipe_event(w, p, t, EV_WAKE, 0);
+}
+
+static bool window_is_shut(const struct world *w, const struct pipe *p)
+{
+    return p->inflight >= u64_min(p->cwnd, w->cfg.window_bytes);
+}
+
 void pipe_kick(struct world *w, struct pipe *p)
 {
-    const uint64_t unsent = p->queued - p->sent;
     struct host *h = pipe_from(p)->host;
-    if (unsent == 0 || p->blocked || !list_empty(&p->ring) || !h->up || pipe_from(p)->state == END_CONNECTING)
-        return;
-    credits_take(w, p);
-    if (p->inflight >= u64_min(p->cwnd, w->cfg.window_bytes)) {
-        p->starved = true;
-        if (p->credits_n > 0 && !p->wake_set) {
-            p->wake_set = true;
-            pipe_event(w, p, credit_at(p, 0)->t, EV_WAKE, 0);
+    for (;;) {
+        const uint64_t unsent = p->queued - p->sent;
+        if (unsent == 0 || p->blocked || !list_empty(&p->ring) || !h->up || pipe_from(p)->state == END_CONNECTING)
+            return;
+        credits_take(w, p);
+        if (window_is_shut(w, p)) {
+            p->starved = true;
+            if (p->credits_n > 0)
+                wake_at(w, p, credit_at(p, 0)->t);
+            return;
         }
-        return;
+        p->starved = false;
+        if (!link_send_now(w, p)) {
+            list_push_back(unsent <= NET_SMALL ? &h->link.fast : &h->link.bulk, &p->ring);
+            net_kick(w, h);
+            return;
+        }
     }
-    p->starved = false;
-    list_push_back(unsent <= NET_SMALL ? &h->link.fast : &h->link.bulk, &p->ring);
-    net_kick(w, h);
 }
 
 void net_on_wake(struct world *w, struct pipe *p)
 {
-    p->wake_set = false;
+    if (p->wake_at == w->now)
+        p->wake_at = 0;
     pipe_kick(w, p);
 }
 
@@ -252,50 +291,86 @@ static void fin_send(struct world *w, struct pipe *p)
     if (!p->fin || p->fin_sent || p->departed != p->queued || p->blocked)
         return;
     p->fin_sent = true;
-    const nsec t = u64_max(p->last_arrival, w->now + net_latency(w, pipe_from(p)->host, pipe_to(p)->host));
+    const nsec t = u64_max(p->last_arrival, w->now + conn_latency(w, p->conn, p->id & 1));
     p->last_arrival = t;
     pipe_event(w, p, t, EV_FIN, 0);
 }
 
-// Loss as delay: the quantum comes a round trip later, or a timeout later if the window is too small for fast retransmission.
-static nsec loss_delay(struct world *w, struct pipe *p, uint32_t len, nsec rtt)
+// One loss in len bytes? Packets have a chance each; what went over the end of a full queue is lost for certain.
+static bool quantum_lost(struct world *w, struct host *h, const struct host *to, uint32_t len)
 {
-    struct host *h = pipe_from(p)->host;
+    if (w->cfg.loss_ppm == 0 && w->faults.n == 0)
+        return false;
+    const struct fault_path f = fault_path(w, h, to);
     bool lost = false;
-    if (w->cfg.loss_ppm != 0)
-        for (uint32_t i = 0; i < (len + NET_MSS - 1) / NET_MSS; i++)
-            lost |= rng_chance(&h->link.loss, w->cfg.loss_ppm, 1000000);
-    if (!lost)
-        return 0;
-    const bool small = p->cwnd < 4 * NET_MSS;
-    world_trace(w, h, TRACE_LOST, 0, len, p->cwnd);
-    if (w->now >= p->recover_until) {
-        p->cwnd = u64_max(p->cwnd * 7 / 10, NET_CWND_MIN);
-        p->ssthresh = p->cwnd;
-        p->recover_until = w->now + rtt;
-    }
-    return small ? u64_max(NET_RTO, rtt) : rtt;
+    for (uint32_t i = 0; i < (len + NET_MSS - 1) / NET_MSS; i++)
+        lost |= packet_lost(h, &f);
+    return lost;
 }
 
-void pipe_departed(struct world *w, struct pipe *p, uint32_t len)
+static void slow_down(const struct world *w, struct pipe *p, nsec rtt)
+{
+    if (w->now < p->recover_until)
+        return;
+    p->cwnd = u64_max(p->cwnd * NET_BACKOFF_PERCENT / 100, NET_CWND_MIN);
+    p->ssthresh = p->cwnd;
+    p->recover_until = w->now + rtt;
+}
+
+// When a quantum that leaves at t is there: a lost one comes a round trip later, and what follows waits behind it. What waits is
+// acknowledged all the same (RFC 2018), so that the sender goes on.
+static nsec arrival(struct world *w, struct pipe *p, uint32_t len, nsec t, bool lost)
 {
     struct end *from = pipe_from(p);
-    const struct host *to = pipe_to(p)->host;
-    if (net_cut(from->host, to)) {
-        ASSERT(!p->blocked);
-        p->blocked = true;
-        list_remove(&p->ring);
-        p->retry_len = len;
-        p->retries = 0;
-        pipe_event(w, p, w->now + NET_RTO, EV_RETRY, 0);
-    } else {
-        const nsec one_way = net_latency(w, from->host, to);
-        nsec t = w->now + one_way + loss_delay(w, p, len, 2 * one_way);
-        t = u64_max(t, p->last_arrival);
-        p->last_arrival = t;
-        pipe_event(w, p, t, EV_ARRIVE, len);
+    struct host *to = pipe_to(p)->host;
+    const nsec one_way = conn_latency(w, p->conn, p->id & 1);
+    lost = lost || quantum_lost(w, from->host, to, len);
+    t += one_way;
+    if (lost) {
+        world_trace(w, from->host, TRACE_LOST, 0, len, p->cwnd);
+        slow_down(w, p, 2 * one_way);
     }
-    pipe_kick(w, p);
+    if (w->faults.n != 0)
+        t = u64_max(t, fault_path(w, from->host, to).hold_until);
+    if (lost) {
+        t += 2 * one_way;
+    } else if (t < p->last_arrival) {
+        credit_push(w, p, t + one_way, len);
+        p->early += len;
+    }
+    return u64_max(t, p->last_arrival);
+}
+
+// A box that has not seen the stream for long, or that was restarted, knows it no more.
+static void check_boxes(struct world *w, struct conn *c)
+{
+    const bool late = c->patience != NSEC_NEVER && w->now - c->used_at > c->patience;
+    if (late || route_boots(w, c->ends[0].host) + route_boots(w, c->ends[1].host) != c->boots)
+        c->unmapped = true;
+    c->used_at = w->now;
+}
+
+static void block(struct world *w, struct pipe *p, uint32_t len)
+{
+    ASSERT(!p->blocked);
+    p->blocked = true;
+    list_remove(&p->ring);
+    p->retry_len = len;
+    p->retries = 0;
+    pipe_event(w, p, w->now + NET_RTO, EV_RETRY, 0);
+}
+
+void pipe_departed(struct world *w, struct pipe *p, uint32_t len, nsec t, bool lost)
+{
+    struct end *from = pipe_from(p);
+    if (w->nats.n != 0)
+        check_boxes(w, p->conn);
+    if (conn_cut(w, p->conn)) {
+        block(w, p, len);
+    } else {
+        p->last_arrival = arrival(w, p, len, t, lost);
+        pipe_event(w, p, p->last_arrival, EV_ARRIVE, len);
+    }
     fin_send(w, p);
     if (from->state == END_OPEN && from->kind == END_NODE)
         host_sent(w, from->host, from->id, len);
@@ -305,11 +380,10 @@ void pipe_departed(struct world *w, struct pipe *p, uint32_t len)
 
 void net_on_retry(struct world *w, struct pipe *p)
 {
-    struct end *from = pipe_from(p), *to = pipe_to(p);
-    if (!net_cut(from->host, to->host)) {
+    if (!conn_cut(w, p->conn)) {
         p->blocked = false;
         p->cwnd = NET_CWND_MIN;
-        p->last_arrival = u64_max(p->last_arrival, w->now + net_latency(w, from->host, to->host));
+        p->last_arrival = u64_max(p->last_arrival, w->now + conn_latency(w, p->conn, p->id & 1));
         pipe_event(w, p, p->last_arrival, EV_ARRIVE, p->retry_len);
         pipe_kick(w, p);
         fin_send(w, p);
@@ -377,7 +451,9 @@ void pipe_take(struct world *w, struct pipe *p, uint64_t len)
 {
     ASSERT(len <= p->arrived - p->taken);
     p->taken += len;
-    credit_push(w, p, w->now + net_latency(w, pipe_from(p)->host, pipe_to(p)->host), u32_of(len));
+    const uint64_t early = u64_min(p->early, len);
+    p->early -= early;
+    credit_push(w, p, w->now + conn_latency(w, p->conn, 1 - (p->id & 1)), u32_of(len - early));
     while (len > 0) {
         struct part *part = p->head;
         const uint64_t n = u64_min(part->len - part->taken, len);
@@ -390,10 +466,8 @@ void pipe_take(struct world *w, struct pipe *p, uint64_t len)
             part_free(w, part);
         }
     }
-    if (p->starved && !p->wake_set) {
-        p->wake_set = true;
-        pipe_event(w, p, u64_max(w->now, credit_at(p, 0)->t), EV_WAKE, 0);
-    }
+    if (p->starved && p->credits_n > 0)
+        wake_at(w, p, credit_at(p, 0)->t);
 }
 
 void pipe_settle(struct world *w, struct pipe *p)
@@ -438,8 +512,8 @@ void net_close(struct world *w, struct conn *c, uint32_t i, bool flush)
         return;                                         // net_on_synack takes care of the other side
     if (p->fin) {
         fin_send(w, p);
-    } else if (other->state != END_GONE && !net_cut(end->host, other->host)) {
-        p->last_arrival = u64_max(p->last_arrival, w->now + net_latency(w, end->host, other->host));
+    } else if (other->state != END_GONE && !conn_cut(w, c)) {
+        p->last_arrival = u64_max(p->last_arrival, w->now + conn_latency(w, c, i));
         pipe_event(w, p, p->last_arrival, EV_RESET, ERR_CLOSED);
     } else if (other->state != END_GONE) {
         pipe_event(w, p, w->now + NET_DARK_TIMEOUT, EV_RESET, ERR_TIMEOUT);
@@ -457,8 +531,7 @@ static void rings_abort(struct world *w, struct list *ring, bool silent)
         p->queued = p->sent;
         p->conn->forgotten |= silent;
         if (!silent && !p->fin_sent)
-            pipe_event(w, p, u64_max(p->last_arrival, w->now + net_latency(w, pipe_from(p)->host, pipe_to(p)->host)),
-                EV_RESET, ERR_CLOSED);
+            pipe_event(w, p, u64_max(p->last_arrival, w->now + conn_latency(w, p->conn, p->id & 1)), EV_RESET, ERR_CLOSED);
         p->fin_sent = true;
     }
 }
@@ -481,7 +554,18 @@ void net_abort(struct world *w, struct host *h, bool silent)
     }
     rings_abort(w, &h->link.fast, silent);
     rings_abort(w, &h->link.bulk, silent);
-    link_done(w, &h->link);
+}
+
+void net_reset(struct world *w, struct host *h, uint16_t port)
+{
+    LIST_EACH(&h->ends, link, save) {
+        const struct end *end = CONTAINER(link, struct end, link);
+        struct conn *c = end->conn;
+        if (end->state != END_OPEN || (port != 0 && c->to.port != port && c->from_port != port))
+            continue;
+        for (uint32_t i = 0; i < 2; i++)
+            pipe_event(w, &c->pipes[i], w->now, EV_RESET, ERR_CLOSED);
+    }
 }
 
 void net_done(struct world *w)
@@ -494,8 +578,6 @@ void net_done(struct world *w)
         }
         mem_free(w->env->mem, c, sizeof *c);
     }
-    for (uint32_t i = 0; i < w->hosts_n; i++)
-        link_done(w, &w->hosts[i]->link);
     for (uint32_t i = 0; i < w->dgrams.n; i++) {
         struct dgram *d = slots_get(&w->dgrams, i);
         mem_free(w->env->mem, d, d == NULL ? 0 : sizeof *d + d->n);

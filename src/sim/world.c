@@ -17,6 +17,7 @@ enum err world_new(struct world **out, const struct world_config *cfg, const str
     if (w == NULL)
         return ERR_NOMEM;
     w->cfg = *cfg;
+    w->faults.loss_before = cfg->loss_ppm;
     w->env = env;
     if (w->cfg.window_bytes == 0)
         w->cfg.window_bytes = MIB;
@@ -60,6 +61,8 @@ void world_free(struct world *w)
     for (uint32_t i = 0; i < w->hosts_n; i++)
         host_free(w->hosts[i]);
     free_tasks(w);
+    fault_done(w);
+    route_done(w);
     mem_free(mem, w->hosts, w->hosts_cap * sizeof(struct host *));
     mem_free(mem, w->torrents, w->torrents_cap * sizeof *w->torrents);
     mem_free(mem, w->actions, w->actions_cap * sizeof *w->actions);

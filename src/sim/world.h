@@ -3,6 +3,7 @@
 // The harness makes a world, adds torrents and hosts, plans faults, runs it, and asks what happened. Same seed and same calls:
 // same trace. Everything it needs comes through env; it opens nothing and reads no clock.
 #pragma once
+#include "sim/action.h"
 #include "sim/host.h"
 #include "sim/queue.h"
 
@@ -13,12 +14,18 @@ enum {
     WORLD_FAILURE_MAX = 256,
 };
 
+enum world_latency {
+    LATENCY_FLAT,                       // latency and latency_spread
+    LATENCY_PLANET,                     // cities of the world, on top of latency: geo.h
+};
+
 struct world_config {
     uint64_t seed;
     enum payload_mode payload;
     struct span arena;                  // PAYLOAD_REF: address space that will never be touched
     nsec latency;                       // of every path, one way, on top of the access lines
     nsec latency_spread;                // and up to so much more, fixed for each pair
+    enum world_latency model;
     uint32_t loss_ppm;                  // of each packet
     uint32_t duplicate_ppm, reorder_ppm;        // of datagrams
     uint64_t window_bytes;              // receive window of streams; 0: 1 MiB
@@ -41,23 +48,6 @@ struct world_name {
     struct addr addr;
 };
 
-enum action_kind {
-    ACTION_START, ACTION_LEAVE,
-    ACTION_CRASH,                       // a: enum crash_fate, b: silent
-    ACTION_PAUSE,                       // a: ns
-    ACTION_SIDE,                        // a: side of a partition; 0 is the main one
-    ACTION_SPACE,                       // a: bytes that fit on the disk from now on, 0: no limit
-    ACTION_EIO,                         // a: ppm
-    ACTION_LOSS,                        // a: ppm, for the whole world
-    ACTION_RATE,                        // a: up, b: down, bytes/s
-};
-
-struct action {
-    enum action_kind kind;
-    uint32_t host;
-    uint64_t a, b;
-};
-
 enum ev_kind {
     EV_UPLINK, EV_ARRIVE, EV_DELIVER, EV_WAKE, EV_SYN, EV_SYNACK, EV_FIN, EV_RESET, EV_RETRY, EV_PUMP,
     EV_DGRAM_ARRIVE, EV_DGRAM_DELIVER, EV_JOB, EV_FETCH, EV_RESOLVED, EV_SAVED, EV_READ_FAILED, EV_ACTION, EV_VANISH, EV_HOSTILE,
@@ -66,6 +56,7 @@ enum ev_kind {
 // Purposes of random streams; each host has its own of each.
 enum world_purpose {
     PURPOSE_NODE = 1, PURPOSE_LINK, PURPOSE_DISK, PURPOSE_CHURN, PURPOSE_HOSTILE, PURPOSE_PATH, PURPOSE_CONTENT, PURPOSE_PEER_ID,
+    PURPOSE_NAT, PURPOSE_CITY,
 };
 
 struct torrent {
@@ -96,6 +87,8 @@ struct world {
     uint32_t torrents_n, torrents_cap;
     struct action *actions;
     uint32_t actions_n, actions_cap;
+    struct fault_rules faults;
+    struct nat_boxes nats;
     struct slots conns, dgrams, tasks;
     const struct world_answer *answers;
     uint32_t answers_n;
@@ -122,6 +115,10 @@ uint32_t world_host(struct world *w, const struct host_config *cfg);
 // kind WANT_SEED also fills the host's disk.
 struct want *world_want(struct world *w, uint32_t host, uint32_t torrent, enum want_kind kind);
 void world_plan(struct world *w, nsec t, const struct action *a);
+// A NAT box, for host_config.nat and for nat_config.outer of boxes behind it: its number plus one.
+uint32_t world_nat(struct world *w, const struct nat_config *cfg);
+// What UPnP or PCP would do for a host: out is its public address. ERR_UNSUPPORTED: a box on the way does not; ERR_FULL.
+MUST_USE enum err world_portmap(struct world *w, uint32_t host, bool tcp, uint16_t port, struct addr *out);
 // Tables for fetches and names; borrowed.
 void world_answers(struct world *w, const struct world_answer *answers, uint32_t n);
 void world_names(struct world *w, const struct world_name *names, uint32_t n);
@@ -134,6 +131,8 @@ bool world_run_complete(struct world *w, nsec until, nsec *out_t);
 bool world_settled(struct world *w);
 
 // For the rooms of sim.
+// The process of h does nothing now.
+static inline bool host_asleep(const struct world *w, const struct host *h) { return host_wakes(h) > w->now; }
 struct extent world_extent(const struct world *w, uint32_t torrent, uint64_t off, uint64_t len);  // first run of piece space
 void world_fail(struct world *w, const char *fmt, ...) FORMAT(2, 3);
 void world_trace(struct world *w, const struct host *h, enum trace_type type, uint32_t sub, uint64_t a, uint64_t b);

@@ -60,11 +60,11 @@ static void some_crash_and_come_back(void **state)
     lab_close(&l);
 }
 
-// The time that a new packet would wait on a host's uplink, ms.
+// The time that a new packet would wait on a host's uplink behind the one that is on the line, ms.
 static uint64_t queue_ms(const struct lab *l, uint32_t host)
 {
     const struct link *k = &l->world->hosts[host]->link;
-    return k->dgram_bytes * 1000 / k->up_bps;
+    return u64_sub_sat(k->up_until, l->world->now + 1500 * NSEC_S / k->up_bps) / NSEC_MS;
 }
 
 // E20: at home, 50 kB/s up, 10 s of queue would fit. The line is used, and what else goes over it does not wait long.

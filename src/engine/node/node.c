@@ -61,6 +61,9 @@ void node_free(struct node *n)
         pool_done(&n->pool);
     map_done(&n->hashes);
     heap_done(&n->timers);
+    mem_free(n->mem, n->conns, n->conns_cap * sizeof(struct conn *));
+    mem_free(n->mem, n->torrents, n->torrents_cap * sizeof(struct torrent *));
+    mem_free(n->mem, n->requests, n->requests_cap * sizeof *n->requests);
     mem_free(n->mem, n, sizeof *n);
 }
 

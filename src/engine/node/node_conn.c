@@ -6,7 +6,8 @@ static_assert(NODE_CONNS_MAX <= 1 << CONN_INDEX_BITS, "a conn's index fits its i
 
 struct conn *conn_get(const struct node *n, uint32_t id)
 {
-    struct conn *c = n->conns[id & (NODE_CONNS_MAX - 1)];
+    const uint32_t i = id & (NODE_CONNS_MAX - 1);
+    struct conn *c = i < n->conns_high ? n->conns[i] : NULL;
     return c == NULL || c->id != id || c->state == CONN_DEAD ? NULL : c;
 }
 
@@ -15,8 +16,10 @@ struct conn *conn_new(struct node *n, const struct addr *addr)
     uint32_t i = 0;
     while (i < n->conns_high && n->conns[i] != NULL)
         i++;
-    if (i == NODE_CONNS_MAX)
+    void *items = n->conns;
+    if (mem_grow(n->mem, &items, &n->conns_cap, i + 1, NODE_CONNS_MAX, sizeof(struct conn *)) != ERR_OK)
         return NULL;
+    n->conns = items;
     struct conn *c = mem_zalloc(n->mem, sizeof *c);
     if (c == NULL)
         return NULL;

@@ -101,17 +101,17 @@ struct node {
     nsec now;
     struct pool pool;
     struct rate up, down;
-    struct torrent *torrents[NODE_TORRENTS_MAX];
-    uint32_t torrents_n;
+    struct torrent **torrents;          // NODE_TORRENTS_MAX
+    uint32_t torrents_n, torrents_cap;
     struct map hashes;                  // info-hash -> torrent
     struct heap timers;
     struct list touched;
-    struct conn *conns[NODE_CONNS_MAX];
-    uint32_t conns_n, conns_high, generation;
+    struct conn **conns;                // NODE_CONNS_MAX
+    uint32_t conns_n, conns_high, conns_cap, generation;
     uint32_t half_open, shaking_n, connects_left, connect_turn;
     struct list pending, hellos, closes;
-    struct pending requests[NODE_PENDING_MAX];
-    uint32_t requests_n, request_serial;
+    struct pending *requests;           // NODE_PENDING_MAX
+    uint32_t requests_n, requests_cap, request_serial;
     struct node_dht dht;
     struct tracker *tracker;
     bool tracker_touched;

@@ -105,6 +105,10 @@ enum err torrent_new(struct node *n, struct torrent **out)
 {
     if (n->torrents_n == NODE_TORRENTS_MAX || n->stopping)
         return ERR_FULL;
+    void *items = n->torrents;
+    if (mem_grow(n->mem, &items, &n->torrents_cap, n->torrents_n + 1, NODE_TORRENTS_MAX, sizeof(struct torrent *)) != ERR_OK)
+        return ERR_NOMEM;
+    n->torrents = items;
     struct torrent *t = mem_zalloc(n->mem, sizeof *t);
     if (t == NULL)
         return ERR_NOMEM;
@@ -401,11 +405,13 @@ bool torrent_poll(struct node *n, struct torrent *t, struct buf *tx, struct node
 
 uint32_t request_add(struct node *n, uint32_t torrent, uint32_t local)
 {
-    if (n->requests_n == NODE_PENDING_MAX)
-        return 0;
     uint32_t i = 0;
-    while (n->requests[i].id != 0)
+    while (i < n->requests_cap && n->requests[i].id != 0)
         i++;
+    void *items = n->requests;
+    if (mem_grow(n->mem, &items, &n->requests_cap, i + 1, NODE_PENDING_MAX, sizeof *n->requests) != ERR_OK)
+        return 0;
+    n->requests = items;
     n->requests_n++;
     n->request_serial = n->request_serial % (UINT32_MAX / NODE_PENDING_MAX - 1) + 1;
     n->requests[i] = (struct pending){torrent, local, n->request_serial * NODE_PENDING_MAX + i};
@@ -414,8 +420,9 @@ uint32_t request_add(struct node *n, uint32_t torrent, uint32_t local)
 
 bool request_end(struct node *n, uint32_t id, struct pending *out)
 {
-    struct pending *p = &n->requests[id % NODE_PENDING_MAX];
-    if (id == 0 || p->id != id)
+    const uint32_t i = id % NODE_PENDING_MAX;
+    struct pending *p = i < n->requests_cap ? &n->requests[i] : NULL;
+    if (id == 0 || p == NULL || p->id != id)
         return false;
     *out = *p;
     *p = (struct pending){0};

@@ -135,9 +135,13 @@ void blame_source(struct swarm *s, struct swarm_peer *p)
 {
     if (p->is_source)
         return;
+    void *items = s->sources;
+    const uint32_t want = u32_min(s->sources_n + 1, SOURCES_MAX);
+    if (mem_grow(s->mem, &items, &s->sources_cap, want, SOURCES_MAX, sizeof *s->sources) != ERR_OK)
+        return;                         // tried again with its next block
+    s->sources = items;
     p->is_source = true;
-    s->sources[s->sources_n % SOURCES_MAX].serial = p->serial;
-    s->sources[s->sources_n++ % SOURCES_MAX].addr = p->addr;
+    s->sources[s->sources_n++ % SOURCES_MAX] = (struct source){p->serial, p->addr};
 }
 
 static const struct addr *source_addr(const struct swarm *s, uint32_t serial)
@@ -147,7 +151,7 @@ static const struct addr *source_addr(const struct swarm *s, uint32_t serial)
         if (p->serial == serial)
             return &p->addr;
     }
-    for (uint32_t i = 0; i < SOURCES_MAX; i++)
+    for (uint32_t i = 0; i < s->sources_cap; i++)
         if (s->sources[i].serial == serial)
             return &s->sources[i].addr;
     return NULL;

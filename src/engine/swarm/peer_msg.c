@@ -124,7 +124,10 @@ static void on_interested(struct swarm *s, struct swarm_peer *p, bool interested
     if (p->peer_interested == interested)
         return;
     p->peer_interested = interested;
-    choke_refill(s);
+    if (interested)
+        choke_wanted(s);
+    else
+        choke_refill(s);
 }
 
 static void on_fast_only(struct swarm *s, struct swarm_peer *p, const struct peer_msg *m)

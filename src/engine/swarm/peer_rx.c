@@ -66,7 +66,12 @@ void swarm_rx_room(struct swarm *s, nsec now, struct swarm_peer *p, struct span 
     take_ahead(s, p);
     p->room_planned = p->rx == RX_BLOCK || (p->rx == RX_HEAD && p->ahead_n != 0);
     if (!p->room_planned) {
-        spans[(*spans_n)++] = (struct span){s->staging, s->cfg.down->bps != 0 ? BLOCK_LEN : STAGING_LEN / 2};
+        uint8_t *staging = pool_staging(s->cfg.pool);
+        if (staging == NULL) {
+            rx_close(s, p, ERR_NOMEM);
+            return;
+        }
+        spans[(*spans_n)++] = (struct span){staging, s->cfg.down->bps != 0 ? BLOCK_LEN : POOL_STAGING_LEN / 2};
         p->room_n = *spans_n;
         return;
     }
@@ -334,15 +339,18 @@ static void feed(struct swarm *s, struct swarm_peer *p, struct slice in)
 }
 
 // The room was guessed wrong: what is left of it is copied out, because a slot in it may be written before it is read.
-static struct slice move_out(struct swarm *s, const struct span *spans, uint32_t n)
+static struct slice move_out(struct swarm *s, struct swarm_peer *p, const struct span *spans, uint32_t n)
 {
     size_t len = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        ASSERT(len + spans[i].n <= STAGING_LEN);
-        memcpy(s->staging + len, spans[i].p, spans[i].n);
+    uint8_t *staging = pool_staging(s->cfg.pool);
+    if (staging == NULL)
+        rx_close(s, p, ERR_NOMEM);
+    for (uint32_t i = 0; i < n && staging != NULL; i++) {
+        ASSERT(len + spans[i].n <= POOL_STAGING_LEN);
+        memcpy(staging + len, spans[i].p, spans[i].n);
         len += spans[i].n;
     }
-    return slice_of(s->staging, len);
+    return slice_of(staging, len);
 }
 
 // True if the 13 bytes head the block that a slot lies ready for; then the receiver is in RX_BLOCK.
@@ -395,7 +403,7 @@ static bool rx_in_place(struct swarm *s, struct swarm_peer *p, struct span *span
         return true;
     }
     spans[0] = (struct span){spans[0].p + want, spans[0].n - want};
-    const struct slice rest = move_out(s, spans, n);    // before the slot is handed on
+    const struct slice rest = move_out(s, p, spans, n);    // before the slot is handed on
     p->rx_pos += want;
     block_done(s, p);
     feed(s, p, rest);
@@ -416,7 +424,7 @@ static void rx_planned(struct swarm *s, struct swarm_peer *p, size_t len)
         const uint8_t *head = i == 0 ? p->head : spans[i].p;
         const bool whole = got + spans[i].n == PIECE_HEADER_LEN && i + 1 < n && spans[i + 1].p == p->ahead[0];
         if (!whole || !planned_head(s, p, head)) {
-            feed(s, p, move_out(s, spans + i, n - i));
+            feed(s, p, move_out(s, p, spans + i, n - i));
             return;
         }
     }
@@ -430,7 +438,7 @@ void swarm_rx(struct swarm *s, nsec now, struct swarm_peer *p, size_t len)
     if (p->room_planned)
         rx_planned(s, p, len);
     else
-        feed(s, p, slice_of(s->staging, len));
+        feed(s, p, slice_of(pool_staging(s->cfg.pool), len));
     if (p->closing || request_due(s, p))
         ready_set(s, p);
 }

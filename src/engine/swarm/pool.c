@@ -9,11 +9,7 @@ enum err pool_init(struct pool *p, const struct env *env, uint64_t bytes)
     const uint32_t slabs = u32_of(bytes / POOL_SLAB_LEN);
     *p = (struct pool){.payload = env->payload, .mem = env->mem, .slabs_max = slabs, .slots_max = slabs * SLAB_SLOTS};
     p->slabs = mem_zarray(p->mem, slabs, sizeof *p->slabs);
-    p->stack = mem_zarray(p->mem, p->slots_max, sizeof *p->stack);
-    if (p->slabs != NULL && p->stack != NULL)
-        return ERR_OK;
-    pool_done(p);
-    return ERR_NOMEM;
+    return p->slabs != NULL ? ERR_OK : ERR_NOMEM;
 }
 
 void pool_done(struct pool *p)
@@ -22,8 +18,16 @@ void pool_done(struct pool *p)
     for (uint32_t i = 0; i < p->slabs_n; i++)
         (void)p->payload->resize(p->payload->ctx, p->slabs[i], POOL_SLAB_LEN, 0);
     mem_free(p->mem, p->slabs, p->slabs_max * sizeof *p->slabs);
-    mem_free(p->mem, p->stack, p->slots_max * sizeof *p->stack);
+    mem_free(p->mem, p->stack, p->stack_cap * sizeof *p->stack);
+    mem_free(p->mem, p->staging, POOL_STAGING_LEN);
     *p = (struct pool){0};
+}
+
+uint8_t *pool_staging(struct pool *p)
+{
+    if (p->staging == NULL)             // not zeroed: an idle node touches little of it
+        p->staging = p->mem->resize(p->mem->ctx, NULL, 0, POOL_STAGING_LEN);
+    return p->staging;
 }
 
 bool pool_reserve(struct pool *p)
@@ -43,6 +47,10 @@ void pool_unreserve(struct pool *p)
 static bool add_slab(struct pool *p)
 {
     ASSERT(p->slabs_n < p->slabs_max);
+    void *items = p->stack;
+    if (mem_grow(p->mem, &items, &p->stack_cap, (p->slabs_n + 1) * SLAB_SLOTS, p->slots_max, sizeof(uint8_t *)) != ERR_OK)
+        return false;
+    p->stack = items;
     uint8_t *slab = p->payload->resize(p->payload->ctx, NULL, 0, POOL_SLAB_LEN);
     if (slab == NULL)
         return false;

@@ -6,14 +6,19 @@
 #include "base/env.h"
 #include "codec/metainfo.h"
 
-enum { POOL_SLAB_LEN = 1 << 20 };
+enum {
+    POOL_SLAB_LEN = 1 << 20,
+    POOL_AHEAD_MAX = 8,                 // blocks that one receive may bring
+    POOL_STAGING_LEN = (POOL_AHEAD_MAX + 1) * (BLOCK_LEN + 16),
+};
 
 struct pool {
     const struct mem *payload, *mem;
     uint8_t **slabs;                    // POOL_SLAB_LEN each
     uint32_t slabs_n, slabs_max;
     uint8_t **stack;                    // stack of slots
-    uint32_t stack_n;
+    uint32_t stack_n, stack_cap;
+    uint8_t *staging;                   // shared by all streams of the node: bytes received with no better place
     uint32_t slots_max;                 // named limit of the node
     uint32_t reserved, taken;           // reserved + taken <= slots_max
 };
@@ -22,6 +27,8 @@ struct pool {
 MUST_USE enum err pool_init(struct pool *p, const struct env *env, uint64_t bytes);
 // All slots are back.
 void pool_done(struct pool *p);
+// POOL_STAGING_LEN bytes, good until the next receive; what they hold at first is anything. NULL: no memory.
+uint8_t *pool_staging(struct pool *p);
 // False: full.
 MUST_USE bool pool_reserve(struct pool *p);
 void pool_unreserve(struct pool *p);

@@ -30,6 +30,7 @@ static void apply(struct swarm *s, struct swarm_peer *p, const struct choke_row 
     if (p->am_choking != row->unchoke)
         return;
     p->am_choking = !row->unchoke;
+    s->unchoked_n += p->am_choking ? UINT32_MAX : 1;    // - 1 or + 1
     p->choked_changed_at = s->now;
     p->took_turn = 0;
     if (p->am_choking)
@@ -61,6 +62,8 @@ static enum choke_mode mode_of(const struct swarm *s)
     return seed ? CHOKE_SEED : CHOKE_LEECH;
 }
 
+static uint32_t optimistic_slots(const struct swarm *s) { return s->cfg.no_optimistic ? 0 : u32_max(1, s->slots / 8); }
+
 static void decide(struct swarm *s, bool refill, bool rotate)
 {
     struct choke_row rows[SWARM_PEERS_MAX];
@@ -80,7 +83,7 @@ static void decide(struct swarm *s, bool refill, bool rotate)
     else if (!refill)
         s->slots = choker_slots(rows, n, s->slots, uplink_full);
     const struct choke_config cfg = {
-        .mode = mode_of(s), .regular_slots = s->slots, .optimistic_slots = s->cfg.no_optimistic ? 0 : u32_max(1, s->slots / 8),
+        .mode = mode_of(s), .regular_slots = s->slots, .optimistic_slots = optimistic_slots(s),
         .no_optimistic = s->cfg.no_optimistic, .rotate = rotate, .refill = refill, .now = s->now, .piece_len = s->meta->piece_len,
     };
     choker_decide(rows, n, &cfg, &s->rng);
@@ -96,6 +99,13 @@ void choke_round(struct swarm *s, bool refill)
         s->round++;
     }
     decide(s, refill, !refill && s->round % CHOKE_OPTIMISTIC_ROUNDS == 0);
+}
+
+// Somebody more wants to be unchoked: that changes nothing while all slots are taken.
+void choke_wanted(struct swarm *s)
+{
+    if (s->unchoked_n < s->slots + optimistic_slots(s))
+        choke_refill(s);
 }
 
 // Between rounds nobody loses a slot; a free one is filled at once.

@@ -5,7 +5,7 @@
 #include "codec/allowed_fast.h"
 
 // Not read beyond this: what one receive may still bring has room, or a request would be lost in silence.
-enum { PLAIN_PAUSE = SWARM_REQQ_PLAIN - STAGING_LEN / REQUEST_MSG_LEN };
+enum { PLAIN_PAUSE = SWARM_REQQ_PLAIN - POOL_STAGING_LEN / REQUEST_MSG_LEN };
 static_assert(PLAIN_PAUSE > 0, "a plain peer's queue holds what one receive brings");
 
 static struct wanted *queue_nth(const struct swarm_peer *p, uint32_t i)

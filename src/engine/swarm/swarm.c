@@ -45,7 +45,6 @@ static enum err take_memory(struct swarm *s)
     s->check_todo = mem_zalloc(s->mem, bytes);
     s->have_log = mem_zarray(s->mem, (size_t)n * 2, sizeof *s->have_log);
     s->partial_at = mem_zarray(s->mem, n, sizeof *s->partial_at);
-    s->staging = mem_zalloc(s->mem, STAGING_LEN);
     s->jobs = mem_zarray(s->mem, JOBS_MAX, sizeof *s->jobs);
     const uint32_t files_n = s->meta->files_n;
     s->stats = mem_zarray(s->mem, files_n + 1, sizeof *s->stats);       // and `.parts`
@@ -53,7 +52,7 @@ static enum err take_memory(struct swarm *s)
     s->priorities = mem_zarray(s->mem, files_n, 4);
     s->file_left = mem_zarray(s->mem, s->meta->files_n, sizeof *s->file_left);
     if (s->have == NULL || s->synced == NULL || s->suspect_bits == NULL || s->check_todo == NULL || s->have_log == NULL ||
-        s->partial_at == NULL || s->staging == NULL || s->jobs == NULL || s->stats == NULL || s->stats_saved == NULL ||
+        s->partial_at == NULL || s->jobs == NULL || s->stats == NULL || s->stats_saved == NULL ||
         s->file_left == NULL || s->priorities == NULL)
         return ERR_NOMEM;
     s->in_parts = s->priorities + files_n;
@@ -73,7 +72,7 @@ static void free_memory(struct swarm *s)
     mem_free(s->mem, s->check_todo, bytes);
     mem_free(s->mem, s->have_log, (size_t)n * 2 * sizeof *s->have_log);
     mem_free(s->mem, s->partial_at, n * sizeof *s->partial_at);
-    mem_free(s->mem, s->staging, STAGING_LEN);
+    mem_free(s->mem, s->sources, s->sources_cap * sizeof *s->sources);
     for (uint32_t i = 0; i < s->jobs_n; i++)
         mem_free(s->mem, s->jobs[i], sizeof *s->jobs[i]);
     mem_free(s->mem, s->jobs, JOBS_MAX * sizeof *s->jobs);
@@ -179,6 +178,7 @@ static void peer_free(struct swarm *s, struct swarm_peer *p)
     }
     s->peers_n--;
     s->closing_n -= p->closing;
+    s->unchoked_n -= !p->am_choking;
     if (s->peers_n == 0)
         s->stats_now.down_bps = s->stats_now.up_bps = 0;    // no beat comes that would let them fade
     mem_free(s->mem, p, sizeof *p);
@@ -575,10 +575,11 @@ void swarm_check(const struct swarm *s)
 {
     picker_check(&s->picker);
     ASSERT(bits_count(s->have, s->meta->pieces_n) == s->picker.had_n);
-    uint32_t peers = 0;
+    uint32_t peers = 0, unchoked = 0;
     for (const struct list *l = s->peers.next; l != &s->peers; l = l->next) {
         const struct swarm_peer *p = CONTAINER((struct list *)(uintptr_t)l, struct swarm_peer, link);
         peers++;
+        unchoked += !p->am_choking;
         ASSERT(p->ahead_n <= p->asked_n);
         uint32_t has = p->has_all ? s->meta->pieces_n : 0, useful = 0;
         for (uint32_t i = 0; i < s->meta->pieces_n; i++) {
@@ -590,6 +591,7 @@ void swarm_check(const struct swarm *s)
         ASSERT(useful == p->useful_n);
     }
     ASSERT(peers == s->peers_n);
+    ASSERT(unchoked == s->unchoked_n);
     uint32_t partials = 0;
     for (const struct list *l = s->partials.next; l != &s->partials; l = l->next) {
         const struct piece *piece = CONTAINER((struct list *)(uintptr_t)l, struct piece, link);

@@ -13,8 +13,7 @@ enum {
     ASKED_MAX = SWARM_REQQ,             // requests of ours at one peer
     DEPTH_MIN = 4,                      // requests to begin with
     REQQ_DEFAULT = 250,                 // a peer that does not say how many it keeps
-    AHEAD_MAX = 8,                      // blocks that one receive may bring
-    STAGING_LEN = (AHEAD_MAX + 1) * (BLOCK_LEN + 16),  // bytes received with no better place
+    AHEAD_MAX = POOL_AHEAD_MAX,
     OUT_MIN = 32 * 1024,                // bytes of one peer at the host, not composed beyond: about a second of what
     OUT_START = 64 * 1024,              // the peer takes, so that chokes and cancels still act; composed again below half
     OUT_MAX = 512 * 1024,
@@ -120,22 +119,36 @@ struct swarm_peer {
     struct list link;                   // swarm.peers
     struct list ready;                  // swarm.ready
     uint32_t conn, serial;
+
+    // What every beat and round looks at, for every peer: together, because most peers are idle and far from the cache
+    nsec joined_at, choked_changed_at, rx_at, tx_at;
+    nsec block_at;                      // last block, or when we began to ask
+    nsec ask_at;                        // not asked before
+    uint64_t down_bytes, up_bytes, down_last, up_last, down_bps, up_bps;    // …_last: at the last second
+    uint64_t down_prev;                 // bytes of the second before
+    uint64_t sent_bytes, sent_last;     // all that left; at the last second
+    uint64_t out_pending;               // bytes composed and not yet sent
+    uint64_t down_round[2], up_round, down_mark, up_mark, took_turn;
+    uint32_t out_high;                  // composed up to here: OUT_MIN … OUT_MAX
+    uint32_t has_n, useful_n;           // pieces; of those, pieces we want
+    uint32_t asked_at, asked_n, asked_cap;
+    uint32_t depth, reqq, cancel_looks; // cancel_looks: in this second
+    uint32_t allowed_n, queue_n;
+    uint32_t rounds, turns_wasted;
+    enum rx_state rx;
+    bool closing, pointless, has_all, am_choking, am_interested, peer_choking, peer_interested;
+    bool choke_sent, interested_sent;   // what the peer was told last
+    bool optimistic, upload_only, snubbed, slow_start, starved;     // starved: room was refused, SWARM_RESUME is owed
+
     uint8_t peer_id[PEER_ID_LEN];
     struct addr addr;
-    bool incoming, fast, extended, dht, v2, closing, got_first, pointless;
+    bool incoming, fast, extended, dht, v2, got_first;
     bool said_port;                     // of its DHT node
     enum err close_err;
 
-    // What it has and wants
     uint8_t *has;                       // bitfield; NULL until its first have
-    uint32_t has_n, useful_n;           // pieces; of those, pieces we want
-    bool has_all;
-    bool am_choking, am_interested, peer_choking, peer_interested;
-    bool choke_sent, interested_sent;   // what the peer was told last
-    bool optimistic, upload_only, snubbed;
 
     // Receiving
-    enum rx_state rx;
     uint8_t head[PIECE_HEADER_LEN];
     uint32_t head_n;
     uint8_t *body;
@@ -147,47 +160,30 @@ struct swarm_peer {
     uint32_t ahead_n;
     uint32_t room_n;                    // spans given by the last swarm_rx_room
     bool room_planned;                  // it was {rest of slot} {header, slot}…
-    bool starved;                       // room was refused, SWARM_RESUME is owed
 
     // Our requests
     struct asked *asked;                // ring of ASKED_MAX, grown by need
-    uint32_t asked_at, asked_n, asked_cap;
-    uint32_t depth, reqq;
     struct piece *piece;                // affinity
-    nsec block_at;                      // last block, or when we began to ask
-    nsec ask_at;                        // not asked before
     uint32_t rejects_row;
     struct { struct asked *items; uint32_t n, cap; } cancels;
     uint32_t *allowed;                  // pieces we may ask for while choked
-    uint32_t allowed_n;
 
     // Its requests
     struct wanted *queue;               // ring
-    uint32_t queue_at, queue_n, queue_cap;
-    uint32_t cancel_looks;              // in this second
+    uint32_t queue_at, queue_cap;
     uint64_t gift_left;                 // bytes it may still ask for while choked: its allowed-fast set once
     uint32_t sending;                   // bytes of the first request already composed, header included
     struct { struct wanted *items; uint32_t n, cap; } rejects;
     uint32_t allowed_out[ALLOWED_FAST_K];
     uint32_t allowed_out_n, allowed_out_sent;
-    uint64_t out_pending;               // bytes composed and not yet sent
-    uint32_t out_high;                  // composed up to here: OUT_MIN … OUT_MAX
     nsec out_at;                        // when payload was composed last
-    uint64_t sent_bytes, sent_last;     // all that left; at the last second
     uint32_t have_pos;                  // of swarm.have_log: told up to here
     bool sent_first, sent_extended, read_paused;
 
     struct peer_ext ext;
     struct peer_hash hash;
-
-    // Figures
-    nsec joined_at, choked_changed_at, rx_at, tx_at;
-    uint64_t down_bytes, up_bytes, down_last, up_last, down_bps, up_bps;    // …_last: at the last second
-    uint64_t down_prev;                 // bytes of the second before
-    uint64_t down_round[2], up_round, down_mark, up_mark, took_turn;
-    uint32_t rounds, turns_wasted;
     uint32_t unasked, excused;          // blocks we did not ask for; late ones that we took back
-    bool gave_in_turn, slow_start, is_source;
+    bool gave_in_turn, is_source;
 };
 
 static inline bool peer_has(const struct swarm_peer *p, uint32_t index)
@@ -258,6 +254,11 @@ struct leaf_read {
     nsec at;
 };
 
+struct source {
+    uint32_t serial;
+    struct addr addr;
+};
+
 struct event {
     enum swarm_event kind;
     uint32_t file;
@@ -281,8 +282,9 @@ struct swarm {
 
     struct list peers, ready;
     uint32_t peers_n, closing_n, serial;    // closing_n: of those, being let go by the next poll
-    struct { uint32_t serial; struct addr addr; } sources[SOURCES_MAX];     // ring
-    uint32_t sources_n;
+    struct source *sources;             // ring of SOURCES_MAX, grown by need
+    uint32_t sources_n, sources_cap;
+    uint32_t unchoked_n;                // of the peers
     struct { struct addr *items; uint32_t n, cap; } banned;
 
     // Pieces
@@ -345,7 +347,6 @@ struct swarm {
     uint32_t round;
     uint32_t slots;                     // regular slots of the last round
 
-    uint8_t *staging;
     uint8_t heads[AHEAD_MAX][16];
     struct io_seg segs[IO_SEGS_MAX];
     struct event events[EVENTS_MAX];
@@ -485,6 +486,7 @@ uint32_t serve_compose(struct swarm *s, struct swarm_peer *p, struct wr *w, uint
 // rounds.c
 void choke_round(struct swarm *s, bool refill);
 void choke_refill(struct swarm *s);
+void choke_wanted(struct swarm *s);
 
 // swarm.c
 void ready_set(struct swarm *s, struct swarm_peer *p);
