@@ -230,7 +230,7 @@ static int serve(struct serving *s)
     const struct options *o = &a->options;
     const bool both = o->http_port == 0 && o->udp_port == 0;
     const struct host_config cfg = {
-        .listen = o->listen, .peer_closed = true, .log_level = a->talk.verbose > 1 ? LOG_DEBUG : LOG_INFO,
+        .listen = o->listen, .device = o->interface, .peer_closed = true, .log_level = a->talk.verbose > 1 ? LOG_DEBUG : LOG_INFO,
         .tracker_http_port = (uint16_t)(both ? TRACKER_PORT : o->http_port), .tracker_udp_port = (uint16_t)(both ? TRACKER_PORT : o->udp_port),
         .node = {.tracker = true, .tracker_whitelist = o->whitelist != NULL, .tracker_metrics = o->metrics,
             .tracker_interval_s = (uint32_t)u64_min(u64_div_up(o->interval, NSEC_S), UINT32_MAX)},

@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "app/host_parts.h"
+#include "app/names.h"
+#include "codec/url.h"
 
 static void *heap_resize(void *ctx, void *p, size_t old_n, size_t new_n)
 {
@@ -78,6 +80,9 @@ static void carry_out(struct host *h, enum node_kind kind, const struct node_out
     case NODE_RESOLVE:
         ask_resolve(h, o->id, o->bytes);
         break;
+    case NODE_MAP:
+        router_ask(h, &o->map);
+        break;
     case NODE_SAVE:
         ask_save(h, o->id, o->key, o->bytes);
         break;
@@ -143,6 +148,7 @@ static void on_second(void *ctx)
     timer_set(h->second, loop_now(h->loop) + NSEC_S);
     conn_expire(h);
     net_listen_again(h);
+    net_watch_device(h);
     if (h->cfg.tick != NULL)
         h->cfg.tick(h->cfg.ctx);
     host_turn_node(h);
@@ -197,6 +203,41 @@ uint16_t host_tracker_http_port(const struct host *h) { return h->tracker_http; 
 uint16_t host_tracker_udp_port(const struct host *h) { return h->tracker_udp; }
 void host_stats(const struct host *h, struct host_stats *out) { *out = h->stats; }
 
+static bool decode_into(struct slice text, char out[SOCKS5_TEXT_MAX + 1])
+{
+    struct buf b = {(uint8_t *)out, 0, SOCKS5_TEXT_MAX};
+    struct wr w = wr_make(&b);
+    if (url_decode(&w, text) != ERR_OK)
+        return false;
+    out[b.n] = 0;
+    return true;
+}
+
+// socks5://[user:password@]host:port. Its own name is resolved here, once: only the proxy itself may be found without it.
+static enum err read_proxy(struct host *h, const char *text, char why[HOST_WHY_MAX])
+{
+    struct url u;
+    struct addr all[RESOLVE_ADDRS_MAX];
+    uint32_t n = 0;
+    const bool good = url_parse(slice_str(text), &u) == ERR_OK && (url_is(&u, "socks5") || url_is(&u, "socks5h"));
+    const uint8_t *const colon = good && u.user.n != 0 ? memchr(u.user.p, ':', u.user.n) : NULL;
+    const size_t name_n = !good ? 0 : colon == NULL ? u.user.n : (size_t)(colon - u.user.p);
+    if (!good || !decode_into(slice_sub(u.user, 0, name_n), h->proxy.user) ||
+        !decode_into(slice_sub(u.user, name_n + (colon != NULL), u.user.n), h->proxy.password)) {
+        (void)snprintf(why, HOST_WHY_MAX, "the proxy must be given as socks5://[user:password@]host:port");
+        return ERR_SYNTAX;
+    }
+    const enum err e = names_resolve(h->device[0] != 0 ? h->device : NULL, u.host, all, &n);
+    if (e != ERR_OK) {
+        (void)snprintf(why, HOST_WHY_MAX, "the proxy %.*s: %s", (int)size_min(u.host.n, 100), (const char *)u.host.p, err_text(e));
+        return ERR_UNREACHABLE;
+    }
+    h->proxy.addr = all[0];
+    h->proxy.addr.port = u.port != 0 ? u.port : 1080;
+    h->proxy.on = true;
+    return ERR_OK;
+}
+
 static enum err read_config(struct host *h, const struct host_config *cfg, char why[HOST_WHY_MAX])
 {
     if (cfg->listen != NULL && addr_parse(slice_str(cfg->listen), 0, &h->from) != ERR_OK) {
@@ -213,7 +254,7 @@ static enum err read_config(struct host *h, const struct host_config *cfg, char 
         }
         memcpy(h->device, cfg->device, strlen(cfg->device) + 1);
     }
-    return ERR_OK;
+    return cfg->proxy == NULL ? ERR_OK : read_proxy(h, cfg->proxy, why);
 }
 
 static enum err make_pools(struct host *h)
@@ -240,6 +281,29 @@ static enum err make_pools(struct host *h)
     return e;
 }
 
+enum { HOST_PROXY_URL_MAX = 6 * SOCKS5_TEXT_MAX + 128 };
+
+// For libcurl, which then resolves no name itself. NULL: none.
+static const char *proxy_url(const struct host *h, char text[HOST_PROXY_URL_MAX])
+{
+    char at[ADDR_TEXT_MAX];
+    if (!h->proxy.on)
+        return NULL;
+    struct buf b = {(uint8_t *)text, 0, HOST_PROXY_URL_MAX - 1};
+    struct wr w = wr_make(&b);
+    wr_str(&w, "socks5h://");
+    if (h->proxy.user[0] != 0) {
+        url_encode(&w, slice_str(h->proxy.user));
+        wr_str(&w, ":");
+        url_encode(&w, slice_str(h->proxy.password));
+        wr_str(&w, "@");
+    }
+    wr_str(&w, addr_format(&h->proxy.addr, at));
+    ASSERT(w.ok);
+    text[b.n] = 0;
+    return text;
+}
+
 static enum err make_parts(struct host *h)
 {
     enum err e = loop_new(&h->loop, on_turn, h);
@@ -259,11 +323,10 @@ static enum err make_parts(struct host *h)
     h->tx = (struct buf){.p = malloc(HOST_TX_BYTES), .cap = HOST_TX_BYTES};
     if (e == ERR_OK && h->tx.p == NULL)
         e = ERR_NOMEM;
-    char text[ADDR_TEXT_MAX];
-    const char *leave_by = h->device[0] != 0 ? h->device : NULL;
-    if (leave_by == NULL && h->from.family != ADDR_NONE && !addr_is_any(&h->from))
-        leave_by = addr_format_ip(&h->from, text);
-    const struct fetcher_config fetch = {.device = leave_by, .body_max = NODE_FETCH_MAX, .done = ask_fetched, .ctx = h};
+    char text[ADDR_TEXT_MAX], proxy[HOST_PROXY_URL_MAX];
+    const bool bound = h->from.family != ADDR_NONE && !addr_is_any(&h->from);
+    const struct fetcher_config fetch = {.from = bound ? addr_format_ip(&h->from, text) : NULL, .device = h->device[0] != 0 ? h->device : NULL,
+        .proxy = proxy_url(h, proxy), .body_max = NODE_FETCH_MAX, .done = ask_fetched, .redirected = ask_redirected, .ctx = h};
     if (e == ERR_OK)
         e = fetcher_new(&h->fetcher, h->loop, &fetch);
     return e;
@@ -303,10 +366,15 @@ enum err host_new(struct host **out, const struct host_config *cfg, char why[HOS
             h->cfg.node.dht.ipv4 |= h->udps[i].port == NODE_PORT_PEER && h->udps[i].family == ADDR_IPV4;
             h->cfg.node.dht.ipv6 |= h->udps[i].port == NODE_PORT_PEER && h->udps[i].family == ADDR_IPV6;
         }
+        // Nobody outside reaches a loopback address; and the libraries' sockets cannot be bound to a device.
+        h->cfg.node.map_ports = cfg->node.map_ports && !addr_is_loopback(&h->from) && h->from.family != ADDR_IPV6 && h->device[0] == 0 &&
+            !h->proxy.on;
+        h->cfg.node.no_utp |= h->proxy.on;      // a proxy for streams: no datagrams
+        h->cfg.node.dht.on &= !h->proxy.on;
         h->due = NSEC_NEVER;
         e = node_new(&h->node, &h->cfg.node, &h->env, loop_now(h->loop));
     }
-    h->cfg.listen = h->cfg.device = NULL;
+    h->cfg.listen = h->cfg.device = h->cfg.proxy = NULL;
     if (e != ERR_OK) {
         host_free(h);
         return e;
@@ -326,6 +394,7 @@ void host_free(struct host *h)
         pool_free(h->lanes[i]);
     pool_free(h->names);
     pool_free(h->state);
+    router_done(h);
     jobs_free(h->jobs);
     fetcher_free(h->fetcher);
     conn_close_all(h);

@@ -2,8 +2,10 @@
 #include <stdlib.h>
 
 #include "app/host_parts.h"
+#include "app/names.h"
+#include "codec/url.h"
 
-enum ask_kind { ASK_RESOLVE, ASK_SAVE, ASK_WORK };
+enum ask_kind { ASK_RESOLVE, ASK_FETCH, ASK_SAVE, ASK_WORK };
 
 struct ask {
     struct job job;
@@ -13,6 +15,9 @@ struct ask {
     enum err err;
     struct addr addrs[RESOLVE_ADDRS_MAX];
     uint32_t addrs_n;
+    enum addr_family family;            // ASK_FETCH: and bytes is the URL
+    uint32_t hops;
+    char device[16];                    // empty: any. A copy, because names may take longer than the host lives
     void (*work)(void *ctx);
     void (*work_done)(void *ctx);
     void *work_ctx;
@@ -20,16 +25,44 @@ struct ask {
     uint8_t bytes[];                    // name; or key, then blob
 };
 
+static const char *device_of(const struct ask *a) { return a->device[0] != 0 ? a->device : NULL; }
+
+static enum err resolve_host(struct ask *a)
+{
+    struct url u;
+    const enum err e = url_parse(slice_of(a->bytes, a->n), &u);
+    return e != ERR_OK ? e : names_resolve(device_of(a), u.host, a->addrs, &a->addrs_n);
+}
+
+// The addresses of its host are known: libcurl need not resolve a name.
+static void fetch_pinned(struct ask *a)
+{
+    struct url u;
+    enum err e = a->err;
+    if (e == ERR_OK)
+        e = url_parse(slice_of(a->bytes, a->n), &u);
+    if (e == ERR_OK) {
+        const struct fetch_pin pin = {u.host, u.port, a->addrs, a->addrs_n, a->hops};
+        e = fetcher_get(a->h->fetcher, a->id, slice_of(a->bytes, a->n), a->family, &pin);
+    }
+    if (e != ERR_OK)
+        node_fetched(a->h->node, loop_now(a->h->loop), a->id, e, 0, (struct slice){0});
+}
+
 static void run_ask(struct job *job, uint8_t *(*scratch)(void))
 {
     struct ask *a = CONTAINER(job, struct ask, job);
-    const struct host_config *cfg = &a->h->cfg;
+    const struct host_config *cfg;
     (void)scratch;
     switch (a->kind) {
     case ASK_RESOLVE:
-        a->err = resolve_name(slice_of(a->bytes, a->n), a->addrs, &a->addrs_n);
+        a->err = names_resolve(device_of(a), slice_of(a->bytes, a->n), a->addrs, &a->addrs_n);
+        break;
+    case ASK_FETCH:
+        a->err = resolve_host(a);
         break;
     case ASK_SAVE:
+        cfg = &a->h->cfg;               // its worker is waited for
         if (cfg->save != NULL)
             a->err = cfg->save(cfg->ctx, slice_of(a->bytes, a->key_n), slice_of(a->bytes + a->key_n, a->n - a->key_n));
         break;
@@ -49,6 +82,9 @@ static void on_done(struct job *job)
     switch (a->kind) {
     case ASK_RESOLVE:
         node_resolved(h->node, now, a->id, a->err, a->addrs, a->addrs_n);
+        break;
+    case ASK_FETCH:
+        fetch_pinned(a);
         break;
     case ASK_SAVE:
         node_saved(h->node, now, a->id, a->err);
@@ -71,6 +107,7 @@ static struct ask *ask_new(struct host *h, enum ask_kind kind, struct slice a, s
         return NULL;
     q->job = (struct job){.run = run_ask, .done = on_done, .drop = on_drop};
     q->h = h;
+    memcpy(q->device, h->device, sizeof q->device);
     q->kind = kind;
     q->key_n = a.n;
     q->n = a.n + b.n;
@@ -83,9 +120,10 @@ static struct ask *ask_new(struct host *h, enum ask_kind kind, struct slice a, s
 
 void ask_resolve(struct host *h, uint32_t id, struct slice name)
 {
-    struct ask *q = ask_new(h, ASK_RESOLVE, name, (struct slice){0});
+    // A proxy resolves names where it is; the datagrams that this one is for cannot pass it.
+    struct ask *q = h->proxy.on ? NULL : ask_new(h, ASK_RESOLVE, name, (struct slice){0});
     if (q == NULL) {
-        node_resolved(h->node, loop_now(h->loop), id, ERR_NOMEM, NULL, 0);
+        node_resolved(h->node, loop_now(h->loop), id, h->proxy.on ? ERR_UNREACHABLE : ERR_NOMEM, NULL, 0);
         return;
     }
     q->id = id;
@@ -115,11 +153,34 @@ enum err host_work(struct host *h, void (*run)(void *ctx), void (*done)(void *ct
     return ERR_OK;
 }
 
+static enum err fetch(struct host *h, uint32_t id, struct slice url, enum addr_family family, uint32_t hops)
+{
+    if (h->device[0] == 0 || h->proxy.on)
+        return fetcher_get(h->fetcher, id, url, family, NULL);
+    struct ask *q = hops > FETCH_REDIRECTS_MAX ? NULL : ask_new(h, ASK_FETCH, url, (struct slice){0});
+    if (q == NULL)
+        return hops > FETCH_REDIRECTS_MAX ? ERR_PROTOCOL : ERR_NOMEM;
+    q->id = id;
+    q->family = family;
+    q->hops = hops;
+    pool_push(h->names, &q->job);
+    return ERR_OK;
+}
+
 void ask_fetch(struct host *h, const struct node_out *o)
 {
-    const enum err e = fetcher_get(h->fetcher, o->id, o->bytes, o->family);
+    const enum err e = fetch(h, o->id, o->bytes, o->family, 0);
     if (e != ERR_OK)
         node_fetched(h->node, loop_now(h->loop), o->id, e, 0, (struct slice){0});
+}
+
+void ask_redirected(void *ctx, uint32_t id, struct slice url, enum addr_family family, uint32_t hops)
+{
+    struct host *h = ctx;
+    const enum err e = fetch(h, id, url, family, hops);
+    if (e != ERR_OK)
+        node_fetched(h->node, loop_now(h->loop), id, e, 0, (struct slice){0});
+    host_turn_node(h);
 }
 
 void ask_fetched(void *ctx, uint32_t id, enum err e, int status, struct slice body)

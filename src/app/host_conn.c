@@ -20,6 +20,9 @@ void conn_interest(struct conn *c)
     case CONN_CONNECTING:
         want = WATCH_WRITE;
         break;
+    case CONN_PROXY:
+        want = WATCH_READ;
+        break;
     case CONN_OPEN:
         want = (c->rx_paused ? 0u : WATCH_READ) | (c->tx_blocked ? WATCH_WRITE : 0u);
         break;
@@ -69,7 +72,7 @@ void conn_fail(struct conn *c, enum err e)
     set_gone(c);
     if (id == 0)
         return;
-    if (state == CONN_CONNECTING)
+    if (state == CONN_CONNECTING || state == CONN_PROXY)
         node_connected(h->node, loop_now(h->loop), id, e);
     else
         node_closed(h->node, loop_now(h->loop), id, e);
@@ -93,6 +96,7 @@ void conn_sweep(struct host *h)
         list_remove(&c->gone);
         list_remove(&c->hold);
         out_done(&c->out);
+        free(c->socks);
         free(c);
     }
 }
@@ -141,6 +145,60 @@ static void read_stream(struct conn *c)
     }
 }
 
+// What is said to a proxy is short, and the socket is fresh: it takes all or is of no use.
+static bool say_to_proxy(struct conn *c, const struct buf *b)
+{
+    return b->n == 0 || send(c->fd, b->p, b->n, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)b->n;
+}
+
+static void proxy_begin(struct conn *c)
+{
+    struct host *h = c->h;
+    uint8_t space[SOCKS5_TX_MAX];
+    struct buf b = {space, 0, sizeof space};
+    struct wr w = wr_make(&b);
+    struct socks *s = c->socks;
+    const struct addr to = s->talk.to;
+    socks5_begin(&s->talk, &to, slice_str(h->proxy.user), slice_str(h->proxy.password), &w);
+    c->state = CONN_PROXY;
+    if (!say_to_proxy(c, &b))
+        conn_fail(c, ERR_CLOSED);
+}
+
+// The proxy's answers, never a byte more: what follows is the peer's.
+static void proxy_answers(struct conn *c)
+{
+    struct socks *s = c->socks;
+    while (s->talk.state < SOCKS5_DONE) {
+        ASSERT(s->talk.want > s->got_n);
+        const ssize_t got = recv(c->fd, s->got + s->got_n, (size_t)(s->talk.want - s->got_n), MSG_DONTWAIT);
+        if (got < 0 && (errno == EAGAIN || errno == EINTR))
+            return;
+        if (got <= 0) {
+            conn_fail(c, got == 0 ? ERR_CLOSED : err_of_errno(errno));
+            return;
+        }
+        s->got_n = (uint8_t)(s->got_n + got);
+        if (s->got_n < s->talk.want)
+            continue;
+        uint8_t space[SOCKS5_TX_MAX];
+        struct buf b = {space, 0, sizeof space};
+        struct wr w = wr_make(&b);
+        socks5_answer(&s->talk, s->got, &w);
+        s->got_n = 0;
+        if (!say_to_proxy(c, &b)) {
+            conn_fail(c, ERR_CLOSED);
+            return;
+        }
+    }
+    if (s->talk.state == SOCKS5_FAILED) {
+        conn_fail(c, s->talk.err);
+        return;
+    }
+    c->state = CONN_OPEN;
+    node_connected(c->h->node, loop_now(c->h->loop), c->id, ERR_OK);
+}
+
 static void on_ready(void *ctx, unsigned ready)
 {
     struct conn *c = ctx;
@@ -149,10 +207,14 @@ static void on_ready(void *ctx, unsigned ready)
         const enum err e = net_connected(c->fd);
         if (e != ERR_OK) {
             conn_fail(c, e);
+        } else if (c->socks != NULL) {
+            proxy_begin(c);
         } else {
             c->state = CONN_OPEN;
             node_connected(h->node, loop_now(h->loop), c->id, ERR_OK);
         }
+    } else if (c->state == CONN_PROXY) {
+        proxy_answers(c);
     } else {
         if ((ready & WATCH_WRITE) != 0 && c->tx_blocked) {
             c->tx_blocked = false;
@@ -200,6 +262,9 @@ static bool conn_name(struct conn *c, uint32_t id)
 void conn_open(struct host *h, const struct addr *to, uint32_t id)
 {
     int fd = -1;
+    const struct addr peer = *to;
+    if (h->proxy.on)
+        to = &h->proxy.addr;            // never around it
     const bool bound = h->from.family == to->family;
     enum err e = ERR_UNREACHABLE;       // bound to the other family: never around it
     if (bound || h->from.family == ADDR_NONE)
@@ -210,9 +275,14 @@ void conn_open(struct host *h, const struct addr *to, uint32_t id)
     }
     // One that is there already (loopback) takes the same way: it is writable at once.
     struct conn *c = conn_new(h, fd, CONN_CONNECTING);
+    if (c != NULL && h->proxy.on) {
+        c->socks = calloc(1, sizeof *c->socks);
+        if (c->socks != NULL)
+            c->socks->talk.to = peer;
+    }
     if (c == NULL) {
         (void)close(fd);
-    } else if (conn_name(c, id)) {
+    } else if ((!h->proxy.on || c->socks != NULL) && conn_name(c, id)) {
         conn_interest(c);
         return;
     } else {
@@ -271,6 +341,12 @@ void conn_resume(struct host *h, uint32_t id)
         return;
     c->rx_paused = false;
     conn_interest(c);
+}
+
+void conn_fail_all(struct host *h, enum err e)
+{
+    for (struct map_node *n = map_first(&h->conns); n != NULL; n = map_first(&h->conns))
+        conn_fail(CONTAINER(n, struct conn, node), e);
 }
 
 void conn_close_all(struct host *h)

@@ -1,4 +1,5 @@
 // Ports: listening for streams, and datagrams in batches.
+#include <net/if.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -53,6 +54,8 @@ static void on_datagrams(void *ctx, unsigned ready)
 
 void net_datagram(struct host *h, const struct node_out *o)
 {
+    if (h->proxy.on && o->port == NODE_PORT_PEER)
+        return;                         // a proxy for streams: datagrams do not go around it
     for (uint32_t i = 0; i < h->udps_n; i++) {
         if (h->udps[i].port == o->port && h->udps[i].family == o->addr.family) {
             udp_queue(h->udps[i].udp, &o->addr, o->bytes, o->segment);
@@ -200,7 +203,17 @@ static enum err open_peer(struct host *h, char why[HOST_WHY_MAX])
 enum err net_open(struct host *h, char why[HOST_WHY_MAX])
 {
     const struct host_config *cfg = &h->cfg;
-    if (!cfg->peer_closed) {
+    if (h->device[0] != 0) {
+        h->device_index = if_nametoindex(h->device);
+        if (h->device_index == 0) {
+            (void)snprintf(why, HOST_WHY_MAX, "there is no network device %s", h->device);
+            return ERR_NOT_FOUND;
+        }
+    }
+    // Peers cannot come to us through a proxy, and without one they are not to come.
+    if (h->proxy.on) {
+        h->port = cfg->port;
+    } else if (!cfg->peer_closed) {
         const enum err e = open_peer(h, why);
         if (e != ERR_OK)
             return e;
@@ -218,6 +231,34 @@ enum err net_open(struct host *h, char why[HOST_WHY_MAX])
             return explain(e, "UDP", cfg->tracker_udp_port, 0, why);
     }
     return ERR_OK;
+}
+
+// Sockets are bound to a number, and a device that comes back has another one. While it is away nothing leaves at all.
+void net_watch_device(struct host *h)
+{
+    char why[HOST_WHY_MAX];
+    const unsigned index = h->device[0] == 0 ? 0 : if_nametoindex(h->device);
+    if (index == h->device_index)
+        return;
+    if (index == 0) {
+        log_line(&h->log, LOG_WARNING, "the network device %s is gone: nothing is sent until it is back", h->device);
+        h->device_index = 0;
+        cut_back(h, 0, 0);
+        conn_fail_all(h, ERR_UNREACHABLE);
+        host_turn_node(h);
+        return;
+    }
+    cut_back(h, 0, 0);
+    h->cfg.port = h->port;              // peers know it
+    h->cfg.port_last = 0;
+    if (net_open(h, why) != ERR_OK) {
+        h->device_index = 0;            // not ready: again in a second
+        return;
+    }
+    log_line(&h->log, LOG_WARNING, "the network device %s is back", h->device);
+    conn_fail_all(h, ERR_UNREACHABLE);
+    node_network_changed(h->node, loop_now(h->loop));
+    host_turn_node(h);
 }
 
 void net_listen_again(struct host *h)

@@ -3,6 +3,7 @@
 #include "app/host.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "codec/socks5.h"
 #include "plat/plat.h"
 
 #include <sys/uio.h>
@@ -53,7 +54,21 @@ struct out {
     uint32_t chunk;                     // how much to load at once: follows what the socket takes
 };
 
-enum conn_state { CONN_CONNECTING, CONN_OPEN, CONN_FLUSHING, CONN_GONE };
+enum conn_state { CONN_CONNECTING, CONN_PROXY, CONN_OPEN, CONN_FLUSHING, CONN_GONE };
+
+// Where all streams go first.
+struct proxy {
+    bool on;
+    struct addr addr;
+    char user[SOCKS5_TEXT_MAX + 1], password[SOCKS5_TEXT_MAX + 1];
+};
+
+// A proxy's part of a connection: what it has said so far.
+struct socks {
+    struct socks5 talk;
+    uint8_t got[SOCKS5_TEXT_MAX + 2];
+    uint8_t got_n;
+};
 
 struct conn {
     struct host *h;
@@ -68,6 +83,7 @@ struct conn {
     struct list gone;                   // in host.gone
     bool rx_paused, tx_blocked, loading;    // loading: a worker fills the scratch
     nsec flush_until;
+    struct socks *socks;                // CONN_PROXY
     struct out out;
 };
 
@@ -98,7 +114,7 @@ struct host {
     struct env env;
     struct loop *loop;
     struct jobs *jobs;
-    struct pool *hash, *disk, *names, *state;
+    struct pool *hash, *disk, *names, *state, *router;
     // A file's writes stay on one lane: two at a time would spin on its inode's lock (a sixth of a leech's CPU, measured).
     struct pool *lanes[HOST_WRITE_LANES];
     struct files *files;
@@ -113,6 +129,8 @@ struct host {
 
     struct addr from;                   // family ADDR_NONE: any
     char device[16];
+    unsigned device_index;              // that the sockets are bound to
+    struct proxy proxy;
     uint16_t port, tracker_http, tracker_udp;
     struct listener listeners[4];
     struct socket_udp udps[4];
@@ -126,6 +144,7 @@ struct host {
     struct dirty_file *dirty;           // written and not synced since
     uint32_t dirty_n, dirty_cap;
     struct host_job *spare_jobs;
+    struct mapper *mapper;              // used on the worker of `router` alone
     struct host_stats stats;
 };
 
@@ -137,6 +156,8 @@ void host_turn_node(struct host *h);
 MUST_USE enum err net_open(struct host *h, char why[HOST_WHY_MAX]);
 // After accepting had to stop for want of descriptors.
 void net_listen_again(struct host *h);
+// The device went away or came back: what was bound to it is bound anew.
+void net_watch_device(struct host *h);
 void net_close(struct host *h);
 void net_flush_udp(struct host *h);
 void net_datagram(struct host *h, const struct node_out *o);
@@ -156,6 +177,7 @@ void conn_flushed(struct conn *c);
 void conn_sweep(struct host *h);        // frees what is gone
 void conn_expire(struct host *h);       // cuts what flushes for too long
 void conn_close_all(struct host *h);
+void conn_fail_all(struct host *h, enum err e);
 
 // host_out.c: the queue alone
 // Copies bytes. ERR_NOMEM: nothing was added.
@@ -190,4 +212,9 @@ MUST_USE enum err disk_load(struct conn *c, uint32_t store, uint32_t file, uint6
 void ask_fetch(struct host *h, const struct node_out *o);
 void ask_resolve(struct host *h, uint32_t id, struct slice name);
 void ask_save(struct host *h, uint32_t id, struct slice key, struct slice blob);
+void ask_redirected(void *ctx, uint32_t id, struct slice url, enum addr_family family, uint32_t hops);
 void ask_fetched(void *ctx, uint32_t id, enum err e, int status, struct slice body);
+
+// host_router.c
+void router_done(struct host *h);
+void router_ask(struct host *h, const struct node_map *m);

@@ -305,6 +305,21 @@ static enum err check_urls(struct parser *p)
     return ERR_OK;
 }
 
+// Written as enum node_encryption counts.
+static enum err check_encryption(struct parser *p)
+{
+    static const char *const names[] = {"off", "prefer", "require"};
+    const char *const text = p->o->encryption_text != NULL ? p->o->encryption_text : "prefer";
+    for (uint32_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (strcmp(text, names[i]) != 0)
+            continue;
+        p->o->encryption = i;
+        return ERR_OK;
+    }
+    snprintf(p->hint, OPTIONS_WHY_MAX, "write prefer, require or off");
+    return refuse(p, ERR_SYNTAX, "--encryption %s: not a mode", text);
+}
+
 enum err options_parse(struct options *out, int argc, char **argv, char why[OPTIONS_WHY_MAX], char hint[OPTIONS_WHY_MAX])
 {
     *out = (struct options){0};
@@ -329,7 +344,9 @@ enum err options_parse(struct options *out, int argc, char **argv, char why[OPTI
         return ERR_OK;
     if (out->v1 + out->v2 + out->hybrid > 1)
         return refuse(&p, ERR_SYNTAX, "--v1, --v2 and --hybrid exclude each other");
-    const enum err e = check_urls(&p);
+    enum err e = check_urls(&p);
+    if (e == ERR_OK)
+        e = check_encryption(&p);
     return e != ERR_OK ? e : check_args(&p);
 }
 

@@ -52,12 +52,15 @@ struct options {
     struct texts trackers, web_seeds, peers, dht_routers;
     bool v1, v2, hybrid, is_private, date, force;
     bool seed, sequential, preallocate, check, sha256, metrics;
+    bool no_port_map;
     bool no_dht, no_lsd, no_utp, no_tcp, json, quiet, no_color, help, version;
     uint64_t piece_len, down_bps, up_bps;
     nsec timeout, interval;
     uint32_t port, http_port, udp_port, slots, threads;
     uint32_t verbose;
     uint32_t progress;                  // enum progress_mode
+    const char *encryption_text, *interface, *proxy, *blocklist;
+    uint32_t encryption;                // enum node_encryption
 };
 
 // type, long name, letter or 0, argument or NULL, field, commands, help
@@ -101,6 +104,11 @@ struct options {
     X(FLAG, "no-lsd", 0, NULL, no_lsd, IN_PEER, "find no peers in the local network (likewise)") \
     X(FLAG, "no-utp", 0, NULL, no_utp, IN_PEER, "reach peers by TCP only") \
     X(FLAG, "no-tcp", 0, NULL, no_tcp, IN_PEER, "reach peers by uTP only") \
+    X(TEXT, "blocklist", 0, "FILE", blocklist, IN_PEER, "talk to nobody in it: P2P, DAT, CIDR or plain lines, also gzip") \
+    X(TEXT, "interface", 0, "NAME", interface, IN_NET, "network device of all traffic, names too; while it is gone, none") \
+    X(TEXT, "proxy", 0, "URL", proxy, IN_PEER, "socks5://[user:password@]host:port for all of TCP; no UDP, no way around it") \
+    X(FLAG, "no-port-map", 0, NULL, no_port_map, IN_PEER, "do not ask the router to let peers in (NAT-PMP, UPnP)") \
+    X(TEXT, "encryption", 0, "MODE", encryption_text, IN_PEER, "of connections (MSE): prefer (the default), require or off") \
     X(TEXT, "state", 0, "DIR", state, IN_PEER | IN_DHT, "where resume data and DHT nodes are kept; default: $XDG_STATE_HOME/kith") \
     X(TIME, "timeout", 0, "DUR", timeout, IN_PEER | IN_DHT, "give up fetching after so long without a peer, data or disk: 30s, 5m") \
     X(MODE, "progress", 0, "MODE", progress, IN_ALL, "auto, block, line, lines or none") \

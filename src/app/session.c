@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "app/blocklist.h"
+#include "app/fileio.h"
 #include "app/interrupt.h"
 #include "base/units.h"
 
@@ -249,9 +251,11 @@ static void fill_host(struct session *s, struct host_config *cfg)
     static const char letters[] = "0123456789abcdefghijklmnopqrstuvwxyz";
     const struct options *o = &s->a->options;
     *cfg = (struct host_config){
-        .listen = o->listen, .port = (uint16_t)(o->port != 0 ? o->port : PORT_DEFAULT),
+        .listen = o->listen, .device = o->interface, .proxy = o->proxy, .port = (uint16_t)(o->port != 0 ? o->port : PORT_DEFAULT),
         .port_last = (uint16_t)(o->port != 0 ? 0 : PORT_DEFAULT + PORTS_TRIED),
-        .node = {.up_bps = o->up_bps, .down_bps = o->down_bps, .slots_max = o->slots, .no_utp = o->no_utp, .no_tcp = o->no_tcp},
+        .node = {.up_bps = o->up_bps, .down_bps = o->down_bps, .slots_max = o->slots, .no_utp = o->no_utp, .no_tcp = o->no_tcp,
+                 .encryption = (enum node_encryption)o->encryption, .map_ports = !o->no_port_map,
+                 .blocked = o->blocklist != NULL ? &s->blocked : NULL},
         .log_level = s->a->talk.verbose > 1 ? LOG_DEBUG : LOG_INFO,
         .event = on_event, .tick = on_tick, .save = on_save, .log = on_log, .ctx = s,
     };
@@ -356,6 +360,25 @@ static int finish(struct session *s, enum err ran)
     return 0;
 }
 
+static int load_blocklist(struct session *s)
+{
+    const char *const path = s->a->options.blocklist;
+    char why[BLOCKLIST_WHY_MAX] = "";
+    ranges_init(&s->blocked, &app_mem);
+    if (path == NULL)
+        return 0;
+    const enum err e = blocklist_read(path, &s->blocked, why);
+    if (e == ERR_NOT_FOUND || e == ERR_ACCESS || e == ERR_IO)
+        return talk_fail(&s->a->talk, e == ERR_ACCESS ? FAIL_PERMISSION : FAIL_NOT_FOUND, NULL, "--blocklist %s", why);
+    if (e != ERR_OK)
+        return talk_fail(&s->a->talk, e == ERR_NOMEM ? FAIL_INTERNAL : FAIL_USAGE,
+            "lines like 192.0.2.0/24, name:192.0.2.0-192.0.2.9 or 192.0.2.7", "--blocklist %s", why);
+    if (why[0] != 0)
+        talk_warn(&s->a->talk, "--blocklist %s", why);
+    talk_debug(&s->a->talk, "%u ranges of IPv4 and %u of IPv6 are blocked", s->blocked.v4_n, s->blocked.v6_n);
+    return 0;
+}
+
 static int open_host(struct session *s)
 {
     struct host_config cfg;
@@ -379,7 +402,9 @@ int session_run(struct app *a, const struct session_config *cfg)
     s.priorities = cfg->priorities;
     session_name(&s);
     progress_init(&s.progress, &a->talk, (enum progress_mode)a->options.progress);
-    int status = session_peers(a, &peers);
+    int status = load_blocklist(&s);
+    if (status == 0)
+        status = session_peers(a, &peers);
     if (status == 0) {
         open_state(&s);
         status = open_host(&s);
@@ -403,6 +428,7 @@ int session_run(struct app *a, const struct session_config *cfg)
             return status;              // a job still uses what would be freed: a disk that does not answer. The process ends here
     }
     host_free(s.host);
+    ranges_done(&s.blocked);
     state_close(s.state);
     dht_setup_done(&s.dht);
     metainfo_free(&s.fetched);

@@ -5,6 +5,7 @@
 #include "app/link.h"
 #include "app/progress.h"
 #include "app/session.h"
+#include "base/ranges.h"
 #include "app/state.h"
 #include "codec/ut_metadata.h"
 
@@ -19,6 +20,7 @@ struct session {
     struct host *host;
     struct state *state;
     struct dht_setup dht;
+    struct ranges blocked;
     struct progress progress;
     uint32_t torrent;
     char id[2 * SHA1_LEN + 1];

@@ -1,34 +1,9 @@
 // --peer HOST:PORT. See session.h.
-#include <errno.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <stdlib.h>
-
 #include "app/fileio.h"
+#include "app/names.h"
 #include "app/session.h"
 
 enum { HOST_MAX = 256 };
-
-static bool addr_of(const struct sockaddr *sa, struct addr *out)
-{
-    if (sa->sa_family == AF_INET) {
-        struct sockaddr_in in;
-        memcpy(&in, sa, sizeof in);
-        uint8_t ip[4];
-        memcpy(ip, &in.sin_addr, sizeof ip);
-        *out = addr_ipv4(ip, ntohs(in.sin_port));
-        return true;
-    }
-    if (sa->sa_family == AF_INET6) {
-        struct sockaddr_in6 in;
-        memcpy(&in, sa, sizeof in);
-        uint8_t ip[16];
-        memcpy(ip, &in.sin6_addr, sizeof ip);
-        *out = addr_ipv6(ip, ntohs(in.sin6_port));
-        return true;
-    }
-    return false;
-}
 
 static int append(struct app *a, struct peer_list *list, const struct addr *peer)
 {
@@ -54,17 +29,18 @@ static int resolve(struct app *a, const char *peer, struct peer_list *list)
             "--peer %s: not HOST:PORT", peer);
     memcpy(host, peer, n);
     host[n] = 0;
-    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM}, *found = NULL;
-    const int e = getaddrinfo(host, colon + 1, &hints, &found);
-    if (e != 0)
-        return talk_fail(&a->talk, FAIL_DNS, "check the name", "--peer %s: %s", peer, gai_strerror(e));
+    struct addr found[RESOLVE_ADDRS_MAX];
+    uint32_t found_n = 0;
+    if (a->options.proxy != NULL)
+        return talk_fail(&a->talk, FAIL_USAGE, "give its address", "--peer %s: with a proxy no name is resolved here", peer);
+    const enum err e = names_resolve(a->options.interface, slice_str(host), found, &found_n);
+    if (e != ERR_OK)
+        return talk_fail(&a->talk, FAIL_DNS, "check the name", "--peer %s: %s", peer, e == ERR_NOT_FOUND ? "no such name" : err_text(e));
     int status = 0;
-    for (const struct addrinfo *i = found; i != NULL && status == 0; i = i->ai_next) {
-        struct addr got;
-        if (addr_of(i->ai_addr, &got))
-            status = append(a, list, &got);
+    for (uint32_t i = 0; i < found_n && status == 0; i++) {
+        found[i].port = (uint16_t)port;
+        status = append(a, list, &found[i]);
     }
-    freeaddrinfo(found);
     return status;
 }
 

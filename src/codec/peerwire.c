@@ -9,6 +9,8 @@ enum { RESERVED_EXTENDED = 5, EXTENDED_BIT = 0x10, RESERVED_LAST = 7, DHT_BIT = 
 // Body lengths with the id. BEP 52: root, base layer, index, length, proof layers.
 enum { HASH_HEAD_LEN = 1 + 32 + 4 * 4, HASH_LEN = 32 };
 
+bool handshake_begins(struct slice bytes) { return memcmp(bytes.p, PROTOCOL, size_min(bytes.n, sizeof PROTOCOL)) == 0; }
+
 enum err handshake_parse(struct handshake *out, const uint8_t bytes[HANDSHAKE_HASH_END])
 {
     if (memcmp(bytes, PROTOCOL, sizeof PROTOCOL) != 0)

@@ -39,6 +39,8 @@ struct peer_msg {
 };
 
 // The first 48 bytes of a handshake: everything but the peer id. ERR_PROTOCOL: not a BitTorrent handshake.
+// Whether a stream that begins so may become one: false at the first byte that is not BitTorrent's.
+bool handshake_begins(struct slice bytes);
 MUST_USE enum err handshake_parse(struct handshake *out, const uint8_t bytes[HANDSHAKE_HASH_END]);
 void handshake_write(struct wr *w, const struct handshake *h);
 

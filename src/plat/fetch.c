@@ -2,7 +2,9 @@
 #include "plat/fetch.h"
 
 #include <curl/curl.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #include "base/list.h"
 
@@ -11,7 +13,7 @@ struct fetcher {
     CURLM *multi;
     struct timer *timer;
     struct fetcher_config cfg;
-    char *device;
+    char *from, *device, *proxy;
     struct list running;                // of fetch.link
 };
 
@@ -20,6 +22,9 @@ struct fetch {
     struct list link;
     uint32_t id;
     CURL *easy;
+    struct curl_slist *pin;
+    enum addr_family family;
+    uint32_t hops;
     bool too_long;
     struct buf body;
 };
@@ -68,10 +73,14 @@ static void fetch_free(struct fetch *t)
 {
     (void)curl_multi_remove_handle(t->f->multi, t->easy);
     curl_easy_cleanup(t->easy);
+    curl_slist_free_all(t->pin);
     list_remove(&t->link);
     free(t->body.p);
     free(t);
 }
+
+// libcurl's resolver cannot be bound to a device, so it gets no names to resolve there; a proxy resolves them elsewhere.
+static bool owner_follows(const struct fetcher *f) { return f->device != NULL && f->proxy == NULL; }
 
 static void collect(struct fetcher *f)
 {
@@ -87,7 +96,12 @@ static void collect(struct fetcher *f)
         (void)curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
         struct fetch *t = (struct fetch *)(void *)priv;
         const enum err e = t->too_long ? ERR_TOO_LONG : err_of_curl(code);
-        f->cfg.done(f->cfg.ctx, t->id, e, (int)status, e == ERR_OK ? buf_slice(&t->body) : (struct slice){0});
+        char *next = NULL;
+        (void)curl_easy_getinfo(easy, CURLINFO_REDIRECT_URL, &next);
+        if (e == ERR_OK && next != NULL && owner_follows(f))
+            f->cfg.redirected(f->cfg.ctx, t->id, slice_str(next), t->family, t->hops + 1);
+        else
+            f->cfg.done(f->cfg.ctx, t->id, e, (int)status, e == ERR_OK ? buf_slice(&t->body) : (struct slice){0});
         fetch_free(t);
     }
 }
@@ -174,9 +188,13 @@ enum err fetcher_new(struct fetcher **out, struct loop *l, const struct fetcher_
     f->l = l;
     f->cfg = *cfg;
     list_init(&f->running);
+    f->from = cfg->from == NULL ? NULL : strdup(cfg->from);
     f->device = cfg->device == NULL ? NULL : strdup(cfg->device);
+    f->proxy = cfg->proxy == NULL ? NULL : strdup(cfg->proxy);
     f->multi = curl_multi_init();
-    if (f->multi == NULL || (cfg->device != NULL && f->device == NULL) || timer_new(&f->timer, l, on_timer, f) != ERR_OK) {
+    const bool copied = (cfg->from == NULL) == (f->from == NULL) && (cfg->device == NULL) == (f->device == NULL) &&
+        (cfg->proxy == NULL) == (f->proxy == NULL);
+    if (f->multi == NULL || !copied || timer_new(&f->timer, l, on_timer, f) != ERR_OK) {
         fetcher_free(f);
         return ERR_NOMEM;
     }
@@ -199,8 +217,40 @@ void fetcher_free(struct fetcher *f)
     if (f->multi != NULL)
         (void)curl_multi_cleanup(f->multi);
     timer_free(f->timer);
+    free(f->from);
     free(f->device);
+    free(f->proxy);
     free(f);
+}
+
+// A socket that cannot be bound to the device is not used.
+static int bind_device(void *ctx, curl_socket_t fd, curlsocktype purpose)
+{
+    const char *const device = ctx;
+    (void)purpose;
+    return setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, (socklen_t)strlen(device)) == 0 ? CURL_SOCKOPT_OK : CURL_SOCKOPT_ERROR;
+}
+
+// "host:port:address,address": libcurl need not resolve. ERR_NOMEM; ERR_NOT_FOUND: no address of the family.
+static enum err pin_host(struct fetch *t, const struct fetch_pin *pin)
+{
+    char text[1024], ip[ADDR_TEXT_MAX];
+    int n = snprintf(text, sizeof text, "%.*s:%u:", (int)size_min(pin->host.n, 300), (const char *)pin->host.p, pin->port);
+    const int head = n;
+    for (uint32_t i = 0; i < pin->addrs_n && (size_t)n + sizeof ip + 4 < sizeof text; i++) {
+        const struct addr *a = &pin->addrs[i];
+        const bool is_v6 = a->family == ADDR_IPV6;
+        if (t->family == ADDR_NONE || t->family == (enum addr_family)a->family)
+            n += snprintf(text + n, sizeof text - (size_t)n, is_v6 ? "%s[%s]" : "%s%s", n == head ? "" : ",", addr_format_ip(a, ip));
+    }
+    if (n == head)
+        return ERR_NOT_FOUND;
+    t->pin = curl_slist_append(NULL, text);
+    t->hops = pin->hops;
+    if (t->pin == NULL)
+        return ERR_NOMEM;
+    (void)curl_easy_setopt(t->easy, CURLOPT_RESOLVE, t->pin);
+    return ERR_OK;
 }
 
 static void set_options(struct fetch *t, const char *url)
@@ -213,7 +263,7 @@ static void set_options(struct fetch *t, const char *url)
     (void)curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
     (void)curl_easy_setopt(c, CURLOPT_TIMEOUT, (long)FETCH_TIMEOUT_S);
     (void)curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, (long)(FETCH_TIMEOUT_S / 2));
-    (void)curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 1L);
+    (void)curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, owner_follows(t->f) ? 0L : 1L);
     (void)curl_easy_setopt(c, CURLOPT_MAXREDIRS, (long)FETCH_REDIRECTS_MAX);
     (void)curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
     (void)curl_easy_setopt(c, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
@@ -222,12 +272,20 @@ static void set_options(struct fetch *t, const char *url)
     (void)curl_easy_setopt(c, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)t->f->cfg.body_max);
     // Else the end would wait for a name that is being resolved.
     (void)curl_easy_setopt(c, CURLOPT_QUICK_EXIT, 1L);
-    if (t->f->device != NULL)
-        (void)curl_easy_setopt(c, CURLOPT_INTERFACE, t->f->device);
+    if (t->f->from != NULL)
+        (void)curl_easy_setopt(c, CURLOPT_INTERFACE, t->f->from);
+    if (t->f->device != NULL) {
+        (void)curl_easy_setopt(c, CURLOPT_SOCKOPTFUNCTION, bind_device);
+        (void)curl_easy_setopt(c, CURLOPT_SOCKOPTDATA, t->f->device);
+    }
+    // The environment's proxies are for browsers; and one that was asked for is never gone around.
+    (void)curl_easy_setopt(c, CURLOPT_PROXY, t->f->proxy != NULL ? t->f->proxy : "");
+    (void)curl_easy_setopt(c, CURLOPT_NOPROXY, "");
 }
 
-enum err fetcher_get(struct fetcher *f, uint32_t id, struct slice url, enum addr_family family)
+enum err fetcher_get(struct fetcher *f, uint32_t id, struct slice url, enum addr_family family, const struct fetch_pin *pin)
 {
+    ASSERT(pin != NULL || !owner_follows(f));
     if (url.n == 0 || url.n > FETCH_URL_MAX || memchr(url.p, 0, url.n) != NULL)
         return ERR_SYNTAX;
     char text[FETCH_URL_MAX + 1];
@@ -236,7 +294,7 @@ enum err fetcher_get(struct fetcher *f, uint32_t id, struct slice url, enum addr
     struct fetch *t = calloc(1, sizeof *t);
     if (t == NULL)
         return ERR_NOMEM;
-    *t = (struct fetch){.f = f, .id = id, .easy = curl_easy_init()};
+    *t = (struct fetch){.f = f, .id = id, .family = family, .easy = curl_easy_init()};
     list_init(&t->link);
     if (t->easy == NULL) {
         free(t);
@@ -245,10 +303,14 @@ enum err fetcher_get(struct fetcher *f, uint32_t id, struct slice url, enum addr
     set_options(t, text);
     const long resolve = family == ADDR_IPV4 ? CURL_IPRESOLVE_V4 : family == ADDR_IPV6 ? CURL_IPRESOLVE_V6 : CURL_IPRESOLVE_WHATEVER;
     (void)curl_easy_setopt(t->easy, CURLOPT_IPRESOLVE, resolve);
-    if (curl_multi_add_handle(f->multi, t->easy) != CURLM_OK) {
+    enum err e = pin == NULL ? ERR_OK : pin_host(t, pin);
+    if (e == ERR_OK && curl_multi_add_handle(f->multi, t->easy) != CURLM_OK)
+        e = ERR_NOMEM;
+    if (e != ERR_OK) {
         curl_easy_cleanup(t->easy);
+        curl_slist_free_all(t->pin);
         free(t);
-        return ERR_NOMEM;
+        return e;
     }
     list_push_back(&f->running, &t->link);
     return ERR_OK;

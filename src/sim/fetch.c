@@ -292,3 +292,22 @@ void resolve_on_timer(struct world *w, uint32_t id)
         host_resolved(w, h, t->id, t->err, &t->addr, t->err == ERR_OK ? 1 : 0);
     task_free(w, t);
 }
+
+void map_start_task(struct world *w, struct host *h, const struct node_map *m)
+{
+    struct task *t = task_new(w, h, TASK_MAP, m->udp, sizeof *t);
+    t->err = h->cfg.map_port == 0 ? ERR_UNREACHABLE : ERR_OK;
+    t->addr = net_addr(h->index, h->cfg.map_port);
+    t->n = m->lifetime_s == 0 || h->cfg.map_lifetime_s == 0 ? m->lifetime_s : h->cfg.map_lifetime_s;
+    world_at(w, w->now + RESOLVE_MS * NSEC_MS, EV_MAPPED, t->index, 0);
+}
+
+void map_on_timer(struct world *w, uint32_t id)
+{
+    struct task *t = slots_get(&w->tasks, id);
+    ASSERT(t != NULL);
+    struct host *h = task_host(w, t);
+    if (h != NULL && h->node != NULL)
+        host_mapped(w, h, t->id != 0, t->err, &t->addr, (uint32_t)t->n);
+    task_free(w, t);
+}

@@ -19,3 +19,6 @@ void fetch_free(struct world *w, void *task);
 // Resolves a name by the world's table, after a delay.
 void resolve_start(struct world *w, struct host *h, uint32_t id, struct slice name);
 void resolve_on_timer(struct world *w, uint32_t id);
+// A request to the host's router, and its answer.
+void map_start_task(struct world *w, struct host *h, const struct node_map *m);
+void map_on_timer(struct world *w, uint32_t id);

@@ -35,6 +35,8 @@ struct hostile_config {
     uint32_t corrupt_ppm;               // POISON: chance for each block
     uint32_t piece_first, piece_n;      // POISON: only these pieces; piece_n 0: all
     uint32_t torrent;                   // of the world
+    uint16_t map_port;                  // what its router maps ports to; 0: it maps none
+    uint32_t map_lifetime_s;            // and for how long; 0: as asked
     uint32_t dials;                     // how many peers it connects to by itself
     bool announces;                     // to the torrent's tracker
 };
@@ -50,6 +52,8 @@ struct host_config {
     enum host_after after;
     nsec linger;                        // before `after`
     uint32_t dials;                     // given so many random peers at start (no tracker needed)
+    uint16_t map_port;                  // what its router maps ports to; 0: it maps none
+    uint32_t map_lifetime_s;            // and for how long; 0: as asked
     const uint32_t *friends;            // and these hosts; outlives the world
     uint32_t friends_n;
     uint32_t nat;                       // 1 + box of world_nat that it is behind; 0: on the internet
@@ -149,6 +153,7 @@ void host_tick(struct world *w, struct host *h);
 void host_job_done(struct world *w, struct host *h, uint32_t id, enum err e, uint32_t file);
 void host_fetched(struct world *w, struct host *h, uint32_t id, enum err e, int status, struct slice body);
 void host_resolved(struct world *w, struct host *h, uint32_t id, enum err e, const struct addr *addrs, uint32_t n);
+void host_mapped(struct world *w, struct host *h, bool udp, enum err e, const struct addr *external, uint32_t lifetime_s);
 void host_saved(struct world *w, struct host *h, uint32_t id);
 void host_read_failed(struct world *w, struct host *h, uint32_t store, uint32_t file, enum err e);
 // The node's clock: virtual time with another start, so that nobody counts on zero.

@@ -102,6 +102,7 @@ static void carry_out(struct world *w, struct host *h, enum node_kind kind, cons
     case NODE_JOB: job_start(w, h, &out->job); break;
     case NODE_FETCH: fetch_start(w, h, out->id, out->bytes); break;
     case NODE_RESOLVE: resolve_start(w, h, out->id, out->bytes); break;
+    case NODE_MAP: map_start_task(w, h, &out->map); break;
     case NODE_SAVE: save_start(w, h, out->id, out->key, out->bytes); break;
     case NODE_EVENT: carry_event(w, h, &out->event); break;
     }
@@ -297,6 +298,13 @@ void host_resolved(struct world *w, struct host *h, uint32_t id, enum err e, con
 {
     oracle_input(w, h);
     node_resolved(h->node, host_now(w, h), id, e, addrs, n);
+    host_settle(w, h);
+}
+
+void host_mapped(struct world *w, struct host *h, bool udp, enum err e, const struct addr *external, uint32_t lifetime_s)
+{
+    oracle_input(w, h);
+    node_mapped(h->node, host_now(w, h), udp, e, external, lifetime_s);
     host_settle(w, h);
 }
 

@@ -71,6 +71,7 @@ static struct host *runs_on(const struct conn *c, const struct ev *ev)
     case EV_JOB:
     case EV_FETCH:
     case EV_RESOLVED:
+    case EV_MAPPED:
     case EV_SAVED:
     case EV_READ_FAILED:
     case EV_ACTION:
@@ -107,6 +108,7 @@ static void stream_event(struct world *w, const struct ev *ev)
     case EV_JOB:
     case EV_FETCH:
     case EV_RESOLVED:
+    case EV_MAPPED:
     case EV_SAVED:
     case EV_READ_FAILED:
     case EV_ACTION:
@@ -146,6 +148,8 @@ static void task_event(struct world *w, const struct ev *ev)
         fetch_on_timer(w, ev->a);
     else if (ev->kind == EV_RESOLVED)
         resolve_on_timer(w, ev->a);
+    else if (ev->kind == EV_MAPPED)
+        map_on_timer(w, ev->a);
     else if (ev->kind == EV_SAVED)
         save_on_timer(w, ev->a);
     else
@@ -188,6 +192,7 @@ static void dispatch(struct world *w, const struct ev *ev)
     case EV_JOB:
     case EV_FETCH:
     case EV_RESOLVED:
+    case EV_MAPPED:
     case EV_SAVED:
     case EV_READ_FAILED: task_event(w, ev); break;
     case EV_ACTION: act(w, ev->a, ev->b != 0); break;

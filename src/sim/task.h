@@ -2,7 +2,7 @@
 #pragma once
 #include "sim/world.h"
 
-enum task_kind { TASK_JOB, TASK_FETCH, TASK_RESOLVE, TASK_SAVE, TASK_READ_FAILED };
+enum task_kind { TASK_JOB, TASK_FETCH, TASK_RESOLVE, TASK_SAVE, TASK_READ_FAILED, TASK_MAP };
 
 struct task {
     enum task_kind kind;
@@ -18,7 +18,7 @@ struct task {
     struct blob *blob;
     uint8_t *bytes;
     size_t n;
-    // TASK_RESOLVE
+    // TASK_RESOLVE, TASK_MAP
     struct addr addr;
     // TASK_READ_FAILED
     uint32_t store;

@@ -16,8 +16,10 @@ def data_folder(lab, kind, target):
     return target if kind == "kith" else os.path.dirname(target)
 
 
-def transfer(lab, seed, leech, tracker="ot", protocol="http", shape="single", version="v1", piece=256 * 1024, extra=()):
-    """One seed, one leech; they find each other through the tracker, or without one directly (tracker None)."""
+def transfer(lab, seed, leech, tracker="ot", protocol="http", shape="single", version="v1", piece=256 * 1024, extra=(), mode="tcp",
+             seed_extra=()):
+    """One seed, one leech; they find each other through the tracker, or without one directly (tracker None). extra and
+    seed_extra: options of kith; mode: of the others."""
     for kind in (seed, leech, tracker or "lt"):
         if kind != "kith" and not clients.installed(kind):
             raise Skipped("%s is not installed" % clients.NAMES.get(kind, "opentracker"))
@@ -32,10 +34,12 @@ def transfer(lab, seed, leech, tracker="ot", protocol="http", shape="single", ve
     torrent = payload.with_trackers(plain, lab.path("t.torrent"), tiers)
     out = lab.path("out")
     os.makedirs(out)
-    seeder = clients.KINDS[seed](lab, "seed", torrent, data_folder(lab, seed, target), lab.ip(2), SEED_PORT)
+    seeder = clients.KINDS[seed](lab, "seed", torrent, data_folder(lab, seed, target), lab.ip(2), SEED_PORT, mode=mode)
+    seeder.extra = seed_extra
     seeder.start()
     lab.until("the seed (%s) is ready" % seed, seeder.done)
-    leecher = clients.KINDS[leech](lab, "leech", torrent, out, lab.ip(3), LEECH_PORT, peers=peers, stay=leech != "kith" and leech != "ar")
+    leecher = clients.KINDS[leech](lab, "leech", torrent, out, lab.ip(3), LEECH_PORT, peers=peers, mode=mode,
+                                   stay=leech != "kith" and leech != "ar")
     leecher.extra = extra
     leecher.start()
     lab.until("the leech (%s) is complete" % leech, leecher.done)

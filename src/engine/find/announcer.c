@@ -312,6 +312,21 @@ void announcer_want_peers(struct announcer *a, nsec now)
     work(a);
 }
 
+bool announcer_port(struct announcer *a, nsec now, uint16_t port)
+{
+    bool all = true;
+    advance(a, now);
+    a->cfg.port = port;
+    for (uint32_t i = 0; i < a->n_lanes && a->state == ANNOUNCER_RUNNING; i++) {
+        struct announce_lane *l = &a->lanes[i];
+        all &= l->due != NSEC_NEVER;
+        if (l->due != NSEC_NEVER)
+            l->due = now;
+    }
+    work(a);
+    return all;
+}
+
 // BEP 48: the name must follow the convention; UDP always can.
 static bool can_scrape(const struct announce_site *t)
 {

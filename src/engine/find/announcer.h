@@ -117,6 +117,8 @@ void announcer_stop(struct announcer *a, nsec now);
 void announcer_update(struct announcer *a, const struct announcer_progress *p);
 // Announces again as soon as the tracker's `min interval` allows.
 void announcer_want_peers(struct announcer *a, nsec now);
+// We are reached at another port: announced at once. False: an announce is under way, which still says the old one; try again.
+MUST_USE bool announcer_port(struct announcer *a, nsec now, uint16_t port);
 // Asks the trackers that know us for ANNOUNCER_COUNTS. Trackers without scrape (BEP 48's naming rule) are left out.
 void announcer_scrape(struct announcer *a, nsec now);
 // Our address as others see it, one for each family; told only to trackers of private torrents.

@@ -1,5 +1,5 @@
 // The composition: torrents, connections, the tracker, and one poll over all of them. See node.h.
-#include "engine/node/node_int.h"
+#include "engine/node/node_crypt.h"
 
 enum err node_new(struct node **out, const struct node_config *cfg, const struct env *env, nsec now)
 {
@@ -21,6 +21,15 @@ enum err node_new(struct node **out, const struct node_config *cfg, const struct
     list_init(&n->closes);
     rate_init(&n->up, cfg->up_bps);
     rate_init(&n->down, cfg->down_bps);
+    map_start(n);
+    list_init(&n->exchanges);
+    list_init(&n->crypt_ready);
+    loads_init(&n->loads, env);
+    rate_init(&n->exchange_rate, NODE_EXCHANGES_PER_S);
+    n->crypt_rng = rng_make(env->seed, 0x6d7365);
+    n->plain_key[0] = rng_u64(&n->crypt_rng);
+    n->plain_key[1] = rng_u64(&n->crypt_rng);
+    map_init(&n->skeys, n->mem, 2 * NODE_TORRENTS_MAX, env->seed);
     map_init(&n->hashes, n->mem, 2 * NODE_TORRENTS_MAX, env->seed);
     heap_init(&n->timers, n->mem, 2 * NODE_TORRENTS_MAX);
     enum err e = pool_init(&n->pool, env, cfg->pool_bytes == 0 ? NODE_POOL_DEFAULT : u64_max(cfg->pool_bytes, POOL_SLAB_LEN));
@@ -49,9 +58,12 @@ void node_free(struct node *n)
         return;
     for (uint32_t i = 0; i < n->conns_high; i++) {
         if (n->conns[i] != NULL)
+            crypt_free(n, n->conns[i]);
+        if (n->conns[i] != NULL)
             stream_done(n, n->conns[i]);
         mem_free(n->mem, n->conns[i], sizeof(struct conn));
     }
+    loads_done_all(&n->loads);
     stream_stop(n);
     for (uint32_t i = 0; i < n->torrents_n; i++)
         torrent_free(n, n->torrents[i]);
@@ -60,6 +72,7 @@ void node_free(struct node *n)
     if (n->pool.slabs != NULL)
         pool_done(&n->pool);
     map_done(&n->hashes);
+    map_done(&n->skeys);
     heap_done(&n->timers);
     mem_free(n->mem, n->conns, n->conns_cap * sizeof(struct conn *));
     mem_free(n->mem, n->torrents, n->torrents_cap * sizeof(struct torrent *));
@@ -72,6 +85,7 @@ static void beat(struct node *n)
     n->beat_at = n->now + NSEC_S;
     n->connects_left = NODE_CONNECTS_PER_BEAT;
     conn_beat(n);
+    map_beat(n);
     for (uint32_t i = 0; i < n->torrents_n; i++)
         torrent_beat(n, n->torrents[i]);
     node_dht_beat(n);
@@ -138,7 +152,7 @@ static bool tracker_carry(struct node *n, struct buf *tx, struct node_out *out, 
 
 static bool stop_done(struct node *n)
 {
-    if (!n->stopping || n->stopped_told || n->reads_busy + n->reads_due != 0)
+    if (!n->stopping || n->stopped_told || n->reads_busy + n->reads_due + n->loads.reading_n != 0 || !map_is_stopped(n))
         return false;
     for (uint32_t i = 0; i < n->torrents_n; i++)
         if (!n->torrents[i]->swarm_stopped || !n->torrents[i]->announcer_stopped)
@@ -161,6 +175,8 @@ static nsec deadline(const struct node *n)
         at = u64_min(at, node_dht_deadline(n));
     if (n->torrents_n != 0 && !n->stopped_told)
         at = u64_min(at, n->beat_at);
+    if (!list_empty(&n->exchanges))
+        at = u64_min(at, rate_when(&n->exchange_rate, n->now));
     return at;
 }
 
@@ -172,7 +188,8 @@ enum node_kind node_poll(struct node *n, nsec now, struct buf *tx, struct node_o
     *out = (struct node_out){0};
     enum node_kind kind;
     for (;;) {
-        if (conn_poll(n, tx, out, &kind))
+        crypt_work(n);
+        if (conn_poll(n, tx, out, &kind) || crypt_poll(n, out, &kind) || map_poll(n, out, &kind))
             return kind;
         if (n->tracker_touched && tracker_carry(n, tx, out, &kind))
             return kind;
@@ -180,11 +197,11 @@ enum node_kind node_poll(struct node *n, nsec now, struct buf *tx, struct node_o
             return kind;
         if (list_empty(&n->touched)) {
             conn_work(n);
-            if (!list_empty(&n->hellos) || !list_empty(&n->closes))
+            if (!list_empty(&n->hellos) || !list_empty(&n->closes) || !list_empty(&n->crypt_ready))
                 continue;
             if (stream_poll(n, tx, out, &kind))     // last: acknowledgements go with what there is to say
                 return kind;
-            if (list_empty(&n->hellos) && list_empty(&n->closes) && list_empty(&n->touched) && !n->utp_touched)
+            if (list_empty(&n->hellos) && list_empty(&n->closes) && list_empty(&n->touched) && list_empty(&n->crypt_ready) && !n->utp_touched)
                 break;
             continue;
         }
@@ -226,6 +243,10 @@ void node_job_done(struct node *n, nsec now, uint32_t id, enum err e, uint32_t f
 {
     ASSERT(now >= n->now);
     n->now = now;
+    if ((id & LOAD_JOB_BIT) != 0) {
+        crypt_job_done(n, id, e, file);
+        return;
+    }
     if (id >> JOB_BITS == 0) {
         stream_job_done(n, id, e, file);
         return;
@@ -297,6 +318,7 @@ void node_stop(struct node *n, nsec now)
         return;
     n->stopping = true;
     node_dht_stop(n);
+    map_stop(n);
     for (uint32_t i = 0; i < n->conns_high; i++) {
         struct conn *c = n->conns[i];
         if (c == NULL || c->state == CONN_PEER || c->state == CONN_TRACKER || c->state == CONN_DEAD)

@@ -9,6 +9,7 @@
 #include "engine/io.h"
 
 struct node;
+struct ranges;                          // base/ranges.h
 struct tracker_stats;                   // engine/find/tracker.h
 struct dht_ask;                         // engine/find/dht.h, as the next two
 struct dht_out;
@@ -41,10 +42,16 @@ struct node_dht_config {
     struct slice saved;                 // of the last run; read by node_new only
 };
 
+// MSE/PE: connections that do not show what they are. 0 is off, which the simulator wants: it sends content by reference.
+enum node_encryption { NODE_ENCRYPTION_OFF, NODE_ENCRYPTION_PREFER, NODE_ENCRYPTION_REQUIRE };
+
 struct node_config {
     uint8_t peer_id[20];                // BEP 20; -KHxxxx- and random characters
     uint16_t listen_port;               // announced to trackers and peers
     uint64_t up_bps, down_bps;          // bytes/s of payload, all torrents together; 0: no limit
+    enum node_encryption encryption;
+    const struct ranges *blocked;       // addresses that are not talked to; NULL: none. Outlives the node
+    bool map_ports;                     // ask the router by NODE_MAP
     uint64_t pool_bytes;                // memory for content on its way to disk; 0: NODE_POOL_DEFAULT
     uint32_t peers_max;                 // connections, all torrents together; 0: default
     uint32_t slots_max;                 // unchoke slots for each torrent; 0: follows the uplink (bittorrent note 3.2)
@@ -127,8 +134,16 @@ enum node_kind {
     NODE_JOB,           // job: answered by node_job_done
     NODE_FETCH,         // id, bytes: an http(s) URL: answered by node_fetched
     NODE_RESOLVE,       // id, bytes: a host name; answered by node_resolved
+    NODE_MAP,           // map: answered by node_mapped
     NODE_SAVE,          // id, key, bytes: answered by node_saved once durable
     NODE_EVENT,         // event
+};
+
+// A port of ours that the router shall let strangers reach, on NODE_PORT_PEER.
+struct node_map {
+    bool udp;
+    uint16_t port, external;            // ours; and the one wished for outside, or held: when it is taken back
+    uint32_t lifetime_s;                // 0: take it back
 };
 
 struct node_out {
@@ -143,6 +158,7 @@ struct node_out {
     const struct io_seg *segs;
     uint32_t segs_n;
     struct io_job job;
+    struct node_map map;
     struct node_event event;
 };
 
@@ -180,6 +196,8 @@ void node_job_done(struct node *n, nsec now, uint32_t id, enum err e, uint32_t f
 void node_fetched(struct node *n, nsec now, uint32_t id, enum err e, int status, struct slice body);
 void node_resolved(struct node *n, nsec now, uint32_t id, enum err e, const struct addr *addrs, uint32_t n_addrs);
 void node_saved(struct node *n, nsec now, uint32_t id, enum err e);
+// external: as the router has it, port 0: as wished; lifetime_s: how long it holds.
+void node_mapped(struct node *n, nsec now, bool udp, enum err e, const struct addr *external, uint32_t lifetime_s);
 // A file range that was being sent could not be read: its torrent is checked again where needed.
 void node_read_failed(struct node *n, nsec now, uint32_t store, uint32_t file, enum err e);
 
@@ -199,6 +217,8 @@ MUST_USE enum err node_magnet_begin(struct node *n, nsec now, uint32_t torrent, 
 // metadata is not here yet; ERR_NOMEM.
 MUST_USE enum err node_torrent_priorities(struct node *n, nsec now, uint32_t torrent, const uint8_t *priorities);
 MUST_USE enum err node_peer_add(struct node *n, nsec now, uint32_t torrent, const struct addr *peer);
+// The machine's way to the internet is another one: known peers and trackers are tried at once.
+void node_network_changed(struct node *n, nsec now);
 // Announces stop, saves state, closes all; NODE_EVENT_STOPPED when done, within NODE_STOP_MAX.
 void node_stop(struct node *n, nsec now);
 // BEP 3 whitelist of the tracker. ERR_FULL, ERR_NOMEM, ERR_EXISTS.

@@ -1,5 +1,5 @@
 // Streams before they are peers: connecting, shaking hands, finding their torrent. BEP 3, 52 (upgrade to v2).
-#include "engine/node/node_int.h"
+#include "engine/node/node_crypt.h"
 
 enum { CONN_INDEX_BITS = 12 };
 static_assert(NODE_CONNS_MAX <= 1 << CONN_INDEX_BITS, "a conn's index fits its id");
@@ -37,6 +37,7 @@ struct conn *conn_new(struct node *n, const struct addr *addr)
 
 static void conn_free(struct node *n, struct conn *c)
 {
+    crypt_free(n, c);
     stream_done(n, c);
     list_remove(&c->link);
     list_remove(&c->out_link);
@@ -45,13 +46,28 @@ static void conn_free(struct node *n, struct conn *c)
     mem_free(n->mem, c, sizeof *c);
 }
 
+static void connect_to(struct node *n, struct torrent *t, const struct addr *addr, bool second);
+
+// The address may speak no MSE: once more, in the clear. False: that is not it.
+static bool try_again(struct node *n, const struct conn *c)
+{
+    if (c->state != CONN_SHAKING_OUT || n->stopping)
+        return false;
+    if (c->by_memory)
+        crypt_remember(n, &c->addr, false);     // not for want of encryption: MSE next time
+    if (!c->tries_mse || c->crypted || n->cfg.encryption != NODE_ENCRYPTION_PREFER)
+        return false;
+    connect_to(n, c->torrent, &c->addr, true);
+    return true;
+}
+
 void conn_drop(struct node *n, struct conn *c, bool tell_host)
 {
     if (c->state == CONN_CONNECTING)
         n->half_open--;
     if (c->state == CONN_SHAKING_IN)
         n->shaking_n--;
-    if (c->torrent != NULL && c->peer == NULL && c->metadata == NULL && c->known) {
+    if (c->torrent != NULL && c->peer == NULL && c->metadata == NULL && c->known && !try_again(n, c)) {
         torrent_known_failed(n, c->torrent, &c->addr);
         torrent_touch(n, c->torrent);
     }
@@ -60,6 +76,7 @@ void conn_drop(struct node *n, struct conn *c, bool tell_host)
         return;
     }
     c->state = CONN_DEAD;
+    crypt_quit(c);
     list_remove(&c->link);
     list_remove(&c->out_link);
     list_push_back(&n->closes, &c->out_link);
@@ -82,6 +99,8 @@ static void make_place(struct node *n)
 uint32_t conn_accept(struct node *n, enum node_port port, const struct addr *from)
 {
     const nsec now = n->now;
+    if (port == NODE_PORT_PEER && conn_is_blocked(n, from))
+        return 0;
     if (port == NODE_PORT_PEER)
         make_place(n);
     const uint32_t max = n->cfg.peers_max + (n->tracker != NULL ? TRACKER_CONNS_MAX : 0);
@@ -129,12 +148,32 @@ void node_connected(struct node *n, nsec now, uint32_t id, enum err e)
     stream_lost(n, c);
     n->half_open--;
     c->state = CONN_SHAKING_OUT;
-    list_push_back(&n->hellos, &c->out_link);
+    conn_begin(n, c);
 }
 
-static void connect_to(struct node *n, struct torrent *t, const struct addr *addr)
+void conn_begin(struct node *n, struct conn *c)
 {
-    struct conn *c = conn_new(n, addr);
+    conn_say(n, c);
+    if (!c->tries_mse) {
+        c->hello_due = true;
+        return;
+    }
+    if (n->cfg.encryption == NODE_ENCRYPTION_PREFER)
+        c->deadline = u64_min(c->deadline, n->now + NODE_MSE_TRY_S * NSEC_S);
+    if (!crypt_start(n, c, true))
+        conn_drop(n, c, true);
+}
+
+void conn_say(struct node *n, struct conn *c)
+{
+    if (list_empty(&c->out_link))
+        list_push_back(&n->hellos, &c->out_link);
+}
+
+static void connect_to(struct node *n, struct torrent *t, const struct addr *addr, bool second)
+{
+    // Wherever it was heard of: a tracker, a peer, the DHT, the user.
+    struct conn *c = conn_is_blocked(n, addr) ? NULL : conn_new(n, addr);
     if (c == NULL) {
         torrent_known_failed(n, t, addr);
         return;
@@ -142,8 +181,11 @@ static void connect_to(struct node *n, struct torrent *t, const struct addr *add
     c->state = CONN_CONNECTING;
     c->torrent = t;
     c->known = true;
+    c->second = second;
+    c->by_memory = n->cfg.encryption == NODE_ENCRYPTION_PREFER && !second && crypt_is_plain_only(n, addr);
+    c->tries_mse = n->cfg.encryption != NODE_ENCRYPTION_OFF && !second && !c->by_memory;
     n->half_open++;
-    n->connects_left--;
+    n->connects_left -= n->connects_left != 0;
     list_push_back(&n->pending, &c->link);
     if (!stream_connect(n, c))
         conn_drop(n, c, true);
@@ -157,7 +199,7 @@ void conn_work(struct node *n)
         struct torrent *t = n->torrents[n->connect_turn++ % n->torrents_n];
         struct addr addr;
         if (torrent_known_next(n, t, &addr)) {
-            connect_to(n, t, &addr);
+            connect_to(n, t, &addr, false);
             idle = 0;
         } else {
             idle++;
@@ -172,11 +214,10 @@ void conn_beat(struct node *n)
         if (c->state == CONN_CONNECTING && c->other_at <= n->now)
             stream_other_due(n, c);
     }
-    while (!list_empty(&n->pending)) {
-        struct conn *c = CONTAINER(n->pending.next, struct conn, link);
-        if (c->deadline > n->now)
-            break;
-        conn_drop(n, c, true);
+    LIST_EACH(&n->pending, link, save) {
+        struct conn *c = CONTAINER(link, struct conn, link);
+        if (c->deadline <= n->now)
+            conn_drop(n, c, true);
     }
 }
 
@@ -191,20 +232,33 @@ static bool is_hash_of(const struct torrent *t, const uint8_t hash[INFO_HASH_LEN
            (t->meta->has_v2 && memcmp(hash, t->hash_v2, INFO_HASH_LEN) == 0);
 }
 
-static void say_hello(struct node *n, struct conn *c, struct buf *tx, struct node_out *out)
+const uint8_t *conn_hello(struct node *n, const struct conn *c, struct buf *b)
 {
     struct handshake h = {.has_dht = n->dht.dht != NULL && !c->torrent->meta->is_private,
                           .has_fast = true, .has_extended = true, .has_v2 = c->torrent->meta->has_v2};
-    memcpy(h.info_hash, c->state == CONN_SHAKING_IN ? c->shake + 28 : our_hash(c->torrent), INFO_HASH_LEN);
+    const uint8_t *hash = c->state == CONN_SHAKING_IN ? c->shake + 28 : our_hash(c->torrent);
+    memcpy(h.info_hash, hash, INFO_HASH_LEN);
     memcpy(h.peer_id, n->cfg.peer_id, PEER_ID_LEN);
-    struct wr w = wr_make(tx);
-    const size_t at = tx->n;
+    struct wr w = wr_make(b);
     handshake_write(&w, &h);
     ASSERT(w.ok);
-    n->seg = (struct io_seg){.kind = SEG_BYTES, .bytes = slice_of(tx->p + at, HANDSHAKE_LEN)};
+    return hash;
+}
+
+void conn_send_own(struct node *n, struct conn *c, struct slice bytes, struct node_out *out)
+{
+    n->seg = (struct io_seg){.kind = SEG_BYTES, .bytes = bytes};
     out->segs = &n->seg;
     out->segs_n = 1;
-    c->own_out += HANDSHAKE_LEN;
+    c->own_out += bytes.n;
+}
+
+static void say_hello(struct node *n, struct conn *c, struct buf *tx, struct node_out *out)
+{
+    const size_t at = tx->n;
+    (void)conn_hello(n, c, tx);
+    crypt_encrypt(c, (struct span){tx->p + at, HANDSHAKE_LEN});
+    conn_send_own(n, c, slice_of(tx->p + at, HANDSHAKE_LEN), out);
     c->said_hello = true;
 }
 
@@ -226,17 +280,34 @@ static void shaken(struct node *n, struct conn *c)
     }
     if (c->known)
         torrent_known_connected(n, c->torrent, &c->addr);
+    if (c->second)
+        crypt_remember(n, &c->addr, true);
     n->shaking_n -= incoming;
     c->state = c->peer != NULL ? CONN_PEER : CONN_METADATA;
     list_remove(&c->link);
     if (c->starved)
-        list_push_back(&n->hellos, &c->out_link);
+        conn_say(n, c);
+}
+
+// What an incoming stream begins with is not BitTorrent's handshake: MSE, or nothing good. True: it is taken care of.
+static bool is_hidden(struct node *n, struct conn *c)
+{
+    if (c->state != CONN_SHAKING_IN || c->crypted || c->torrent != NULL)
+        return false;
+    const bool plain = handshake_begins(slice_of(c->shake, c->shake_n));
+    if (plain && (n->cfg.encryption != NODE_ENCRYPTION_REQUIRE || c->shake_n < HANDSHAKE_HASH_END))
+        return false;
+    if (plain || n->cfg.encryption == NODE_ENCRYPTION_OFF || !crypt_start(n, c, false))
+        conn_drop(n, c, true);
+    return true;
 }
 
 static void shake_rx(struct node *n, struct conn *c, size_t len)
 {
     c->shake_n += (uint32_t)len;
     ASSERT(c->shake_n <= HANDSHAKE_LEN);
+    if (is_hidden(n, c))
+        return;
     if (c->shake_n >= HANDSHAKE_HASH_END && c->state == CONN_SHAKING_IN && c->torrent == NULL) {
         struct handshake h;
         const enum err e = handshake_parse(&h, c->shake);
@@ -245,7 +316,8 @@ static void shake_rx(struct node *n, struct conn *c, size_t len)
             conn_drop(n, c, true);
             return;
         }
-        list_push_back(&n->hellos, &c->out_link);
+        c->hello_due = true;
+        conn_say(n, c);
     }
     if (c->shake_n < HANDSHAKE_LEN)
         return;
@@ -257,6 +329,66 @@ static void shake_rx(struct node *n, struct conn *c, size_t len)
         shaken(n, c);
 }
 
+bool conn_room(struct node *n, struct conn *c, struct node_room *out)
+{
+    out->spans_n = 0;
+    if (c->state == CONN_PEER) {
+        swarm_rx_room(c->torrent->swarm, n->now, c->peer, out->spans, &out->spans_n);
+        if (out->spans_n == 0)
+            torrent_touch(n, c->torrent);       // its deadline is now the time to resume
+        return out->spans_n != 0;
+    }
+    if (c->state == CONN_METADATA) {
+        out->spans[out->spans_n++] = (struct span){n->rx, sizeof n->rx};
+        return true;
+    }
+    c->starved = c->shake_n == HANDSHAKE_LEN;   // ours must go first
+    if (!c->starved)
+        out->spans[out->spans_n++] = (struct span){c->shake + c->shake_n, HANDSHAKE_LEN - c->shake_n};
+    return !c->starved;
+}
+
+void conn_rx(struct node *n, struct conn *c, size_t len)
+{
+    if (c->state == CONN_PEER) {
+        swarm_rx(c->torrent->swarm, n->now, c->peer, len);
+    } else if (c->state == CONN_METADATA) {
+        metadata_rx(c->torrent->metadata, n->now, c->metadata, slice_of(n->rx, len));
+    } else {
+        shake_rx(n, c, len);
+        return;
+    }
+    torrent_touch(n, c->torrent);
+}
+
+static void peer_room(struct node *n, struct conn *c, struct node_room *out)
+{
+    if (crypt_shakes(c)) {
+        out->spans[0] = crypt_room(c);
+        c->starved = out->spans[0].n == 0;
+        out->spans_n = !c->starved;
+        return;
+    }
+    // What came with the handshake goes first.
+    if ((c->crypt != NULL && !crypt_feed(n, c)) || c->state == CONN_DEAD)
+        return;
+    if (conn_room(n, c, out) && c->crypt != NULL)
+        c->crypt->room = *out;
+}
+
+static void peer_rx(struct node *n, struct conn *c, size_t len)
+{
+    if (crypt_shakes(c)) {
+        crypt_rx(n, c, len);
+        return;
+    }
+    if (c->crypt != NULL)
+        crypt_decrypt(c, &c->crypt->room, len);
+    conn_rx(n, c, len);
+    if (c->crypted && c->crypt != NULL && c->state != CONN_DEAD)
+        (void)crypt_feed(n, c);
+}
+
 void node_rx_room(struct node *n, nsec now, uint32_t id, struct node_room *out)
 {
     ASSERT(now >= n->now);
@@ -266,17 +398,9 @@ void node_rx_room(struct node *n, nsec now, uint32_t id, struct node_room *out)
     out->spans_n = 0;
     switch (c->state) {
     case CONN_PEER:
-        swarm_rx_room(c->torrent->swarm, now, c->peer, out->spans, &out->spans_n);
-        if (out->spans_n == 0)
-            torrent_touch(n, c->torrent);       // its deadline is now the time to resume
-        break;
     case CONN_SHAKING_IN:
-    case CONN_SHAKING_OUT:
-        c->starved = c->shake_n == HANDSHAKE_LEN;       // ours must go first
-        if (!c->starved)
-            out->spans[out->spans_n++] = (struct span){c->shake + c->shake_n, HANDSHAKE_LEN - c->shake_n};
-        break;
     case CONN_METADATA:
+    case CONN_SHAKING_OUT: peer_room(n, c, out); break;
     case CONN_TRACKER: out->spans[out->spans_n++] = (struct span){n->rx, sizeof n->rx}; break;
     case CONN_NONE:
     case CONN_CONNECTING:
@@ -292,15 +416,9 @@ void node_rx(struct node *n, nsec now, uint32_t id, size_t len)
     ASSERT(c != NULL);
     switch (c->state) {
     case CONN_PEER:
-        swarm_rx(c->torrent->swarm, now, c->peer, len);
-        torrent_touch(n, c->torrent);
-        break;
     case CONN_SHAKING_IN:
-    case CONN_SHAKING_OUT: shake_rx(n, c, len); break;
     case CONN_METADATA:
-        metadata_rx(c->torrent->metadata, now, c->metadata, slice_of(n->rx, len));
-        torrent_touch(n, c->torrent);
-        break;
+    case CONN_SHAKING_OUT: peer_rx(n, c, len); break;
     case CONN_TRACKER:
         tracker_rx(n->tracker, now, id, slice_of(n->rx, len));
         n->tracker_touched = true;
@@ -343,12 +461,13 @@ void node_closed(struct node *n, nsec now, uint32_t id, enum err e)
     } else if (c->state == CONN_TRACKER) {
         tracker_closed(n->tracker, now, id);
         n->tracker_touched = true;
-    } else if (c->state == CONN_SHAKING_OUT && c->shake_n == 0) {
+    } else if (c->state == CONN_SHAKING_OUT && c->shake_n == 0 && (!c->tries_mse || c->crypted)) {
         stream_unheard(n, c);
     }
     conn_drop(n, c, false);
 }
 
+// One output of a connection that has some; false: it had none.
 static bool poll_hello(struct node *n, struct buf *tx, struct node_out *out, enum node_kind *kind)
 {
     struct conn *c = CONTAINER(n->hellos.next, struct conn, out_link);
@@ -367,19 +486,32 @@ static bool poll_hello(struct node *n, struct buf *tx, struct node_out *out, enu
         *kind = NODE_CONNECT;
         return due;
     }
-    if (c->state == CONN_PEER || c->state == CONN_METADATA) {
-        *kind = NODE_RESUME;
-        return !stream_resume(n, c);
-    }
     const size_t at = tx->n;
-    say_hello(n, c, tx, out);
     *kind = NODE_SEND;
-    const bool ours = stream_send(n, c, out->segs, out->segs_n);
-    if (ours)
+    if (crypt_tx(n, c, tx, out)) {
+        list_push_front(&n->hellos, &c->out_link);      // there may be more
+        if (!stream_send(n, c, out->segs, out->segs_n))
+            return true;
         tx->n = at;
-    if (c->shake_n == HANDSHAKE_LEN && c->state != CONN_DEAD)
-        shaken(n, c);                   // theirs came whole before ours went
-    return !ours;
+        return false;
+    }
+    if (c->hello_due) {
+        c->hello_due = false;
+        say_hello(n, c, tx, out);
+        const bool ours = stream_send(n, c, out->segs, out->segs_n);
+        if (ours)
+            tx->n = at;
+        if (c->shake_n == HANDSHAKE_LEN && c->state != CONN_DEAD)
+            shaken(n, c);               // theirs came whole before ours went
+        if (c->crypt != NULL && c->state != CONN_DEAD)
+            (void)crypt_feed(n, c);
+        return !ours;
+    }
+    if (!c->starved)
+        return false;
+    c->starved = false;
+    *kind = NODE_RESUME;
+    return !stream_resume(n, c);
 }
 
 bool conn_poll(struct node *n, struct buf *tx, struct node_out *out, enum node_kind *kind)

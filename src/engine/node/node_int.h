@@ -3,10 +3,12 @@
 #include "base/heap.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "base/ranges.h"
 #include "engine/find/announcer.h"
 #include "engine/find/dht.h"
 #include "engine/find/tracker.h"
 #include "engine/node/node.h"
+#include "engine/node/node_load.h"
 #include "engine/node/node_stream.h"
 #include "engine/reach/utp.h"
 #include "engine/swarm/metadata.h"
@@ -22,6 +24,9 @@ enum {
     NODE_HANDSHAKE_S = 15,              // connect and handshake together
     NODE_PENDING_MAX = 1024,            // fetches and name look-ups under way
     NODE_RX_LEN = 4096,                 // bytes read at once from a tracker's client
+    NODE_EXCHANGES_PER_S = 200,         // of keys, for MSE/PE
+    NODE_PLAIN_MAX = 4096,              // addresses remembered as speaking no MSE/PE
+    NODE_MSE_TRY_S = 5,                 // then the address is tried in the clear
     JOB_BITS = 10,                      // of a job's id: the swarm's part
 };
 
@@ -45,13 +50,23 @@ struct conn {
     uint8_t shake[HANDSHAKE_LEN];
     uint32_t shake_n;
     bool known;                         // addr is one of the torrent's known addresses
-    bool said_hello, starved, flush;
+    bool said_hello, hello_due, starved, flush;
+    struct crypt *crypt;                // MSE/PE; NULL: none, or not any more
+    bool crypted;                       // its handshake is behind us
+    bool tries_mse, second, by_memory;  // how we connect: by MSE; in the clear after that failed, or because it is remembered
     bool host_knows;                    // a stream of the host's has this id, or is being connected
     bool tcp_due, tcp_cut;              // the host is still to be told: connect; forget that
     bool tcp_tried, utp_tried;
     uint32_t utp;                       // its uTP connection, 0: none
     nsec other_at;                      // CONN_CONNECTING: when the other transport is tried, too
     struct stream out;
+};
+
+// HASH('req2', info-hash) -> info-hash, for MSE/PE.
+struct skey {
+    struct map_node node;
+    uint8_t key[SHA1_LEN];
+    const uint8_t *hash;                // NULL: not in the map
 };
 
 // A torrent's part in the DHT: for its v1 hash, then its v2 hash.
@@ -68,6 +83,7 @@ struct torrent {
     struct heap_node swarm_timer, announcer_timer;
     struct map_node by_v1, by_v2;
     bool in_v1, in_v2;
+    struct skey skey_v1, skey_v2;
     uint8_t hash_v1[INFO_HASH_LEN], hash_v2[INFO_HASH_LEN];
     const struct metainfo *meta;
     struct slice root;
@@ -78,7 +94,15 @@ struct torrent {
     const struct metainfo_url *trackers;        // by the announcer's numbers
     struct announcer *announcer;
     struct torrent_dht dht;
+    uint16_t port_told;                 // that its trackers know of, or will
     bool reserve, announcing, swarm_stopped, announcer_stopped;
+};
+
+// A mapping at the router.
+struct port_map {
+    uint16_t external;
+    nsec due;                           // to be asked for, or renewed
+    bool wants, asking, releasing, held;
 };
 
 struct pending {
@@ -127,7 +151,17 @@ struct node {
     uint32_t swapped_i;
     uint8_t rx[NODE_RX_LEN];
     char text[512];
-    struct io_seg seg;
+    struct port_map maps[2];            // TCP, UDP
+    uint16_t port_told;                 // to trackers and peers
+    nsec map_stop_at;
+    struct io_seg seg, segs[IO_SEGS_MAX];
+    struct loads loads;                 // of streams that are sent from memory
+    struct map skeys;
+    struct list exchanges, crypt_ready; // of crypt.wait, crypt.ready
+    struct rate exchange_rate;
+    struct rng crypt_rng;
+    uint64_t plain_key[2];
+    uint32_t plain_only[NODE_PLAIN_MAX];
 };
 
 // node_torrent.c
@@ -174,15 +208,30 @@ bool node_dht_stopped(const struct node *n);
 void node_dht_peer(struct node *n, const struct addr *a);               // a peer's PORT message
 void node_dht_torrent_gone(struct node *n, const struct torrent *t);
 void node_dht_check(const struct node *n);
+void torrent_port(struct node *n, struct torrent *t);                  // the port to be told is another one
+
+// node_map.c
+void map_start(struct node *n);
+void map_beat(struct node *n);
+void map_stop(struct node *n);
+bool map_is_stopped(const struct node *n);                              // nothing left to take back, or it took too long
+bool map_poll(struct node *n, struct node_out *out, enum node_kind *kind);
 
 // node_conn.c
 struct conn *conn_get(const struct node *n, uint32_t id);               // NULL: none, or gone
 struct conn *conn_new(struct node *n, const struct addr *addr);         // NULL: full
 uint32_t conn_accept(struct node *n, enum node_port port, const struct addr *from);    // its id; 0: refused
 void conn_drop(struct node *n, struct conn *c, bool tell_host);         // forgets it; NODE_CLOSE comes if tell_host
+static inline bool conn_is_blocked(const struct node *n, const struct addr *a) { return n->cfg.blocked != NULL && ranges_has(n->cfg.blocked, a); }
 void conn_work(struct node *n);                                         // begins connects
 void conn_beat(struct node *n);                                         // time-outs
 bool conn_poll(struct node *n, struct buf *tx, struct node_out *out, enum node_kind *kind);
+void conn_say(struct node *n, struct conn *c);                          // it has something for the host: the poll looks
+void conn_begin(struct node *n, struct conn *c);                        // connected, by whatever way: the handshake begins
+const uint8_t *conn_hello(struct node *n, const struct conn *c, struct buf *b);     // writes the handshake; returns its info-hash
+void conn_send_own(struct node *n, struct conn *c, struct slice bytes, struct node_out *out);   // bytes the swarm does not know of
+MUST_USE bool conn_room(struct node *n, struct conn *c, struct node_room *out);     // of the handshake or the peer; false: none
+void conn_rx(struct node *n, struct conn *c, size_t len);               // clear bytes landed there
 
 // node_stream.c: streams over uTP
 MUST_USE enum err stream_start(struct node *n);

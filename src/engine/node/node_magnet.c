@@ -1,6 +1,6 @@
 // A torrent of which only a magnet link is known: its peers belong to the metadata engine, and to the swarm afterwards.
 // BEP 9; see swarm/metadata.h.
-#include "engine/node/node_int.h"
+#include "engine/node/node_crypt.h"
 
 // ---- the same with and without metadata
 
@@ -32,6 +32,8 @@ void torrent_known_connected(struct node *n, struct torrent *t, const struct add
 
 void torrent_known_add(struct node *n, struct torrent *t, const struct addr *a, bool trusted, bool named)
 {
+    if (conn_is_blocked(n, a))
+        return;
     if (t->metadata != NULL)
         metadata_known_add(t->metadata, a, trusted, named);
     else
@@ -198,6 +200,11 @@ static bool carry(struct node *n, struct torrent *t, enum metadata_kind what, co
         ASSERT(c != NULL);
         c->own_out += mo->bytes.n;      // the swarm need not know of it
         n->seg = (struct io_seg){.kind = SEG_BYTES, .bytes = mo->bytes};
+        if (crypt_is_rc4(c)) {
+            if (!crypt_send(n, c, &n->seg, 1))
+                stream_fail(n, c);
+            return false;
+        }
         if (stream_send(n, c, &n->seg, 1))
             return false;
         out->conn = mo->conn;

@@ -226,7 +226,7 @@ static void on_connected(struct node *n, struct conn *c)
     c->tcp_cut = c->host_knows;
     c->tcp_due = c->host_knows = false;
     list_remove(&c->out_link);
-    list_push_back(&n->hellos, &c->out_link);
+    conn_begin(n, c);
 }
 
 // c may be on its way out already.
@@ -237,7 +237,7 @@ static void on_closed(struct node *n, struct conn *c, enum err e)
     if (c->state == CONN_DEAD)
         return;
     if (c->state != CONN_CONNECTING) {
-        if (c->state == CONN_SHAKING_OUT && c->shake_n == 0)
+        if (c->state == CONN_SHAKING_OUT && c->shake_n == 0 && (!c->tries_mse || c->crypted))
             prefer(n, &c->addr, false);
         node_closed(n, n->now, c->id, e);
         return;

@@ -1,5 +1,5 @@
 // A torrent in the node: its swarm and its announcer, and what they ask carried to the host or to each other.
-#include "engine/node/node_int.h"
+#include "engine/node/node_crypt.h"
 
 enum { WANT_PEERS_BELOW = 20 };         // fewer known addresses: the trackers are asked again when they allow it
 
@@ -24,6 +24,14 @@ void torrent_touch(struct node *n, struct torrent *t)
         list_push_back(&n->touched, &t->touched);
 }
 
+static enum err skey_add(struct node *n, struct skey *k, const uint8_t hash[INFO_HASH_LEN])
+{
+    mse_skey_hash(hash, k->key);
+    const enum err e = map_put(&n->skeys, &k->node, slice_of(k->key, sizeof k->key));
+    k->hash = e == ERR_OK ? hash : NULL;
+    return e;
+}
+
 enum err torrent_hashes_add(struct node *n, struct torrent *t)
 {
     const struct metainfo *m = t->meta;
@@ -36,12 +44,16 @@ enum err torrent_hashes_add(struct node *n, struct torrent *t)
         if (e != ERR_OK)
             return e;
         t->in_v1 = true;
+        if (skey_add(n, &t->skey_v1, t->hash_v1) != ERR_OK)
+            return ERR_NOMEM;
     }
     if (m->has_v2 && !t->in_v2) {
         const enum err e = map_put(&n->hashes, &t->by_v2, slice_of(t->hash_v2, INFO_HASH_LEN));
         if (e != ERR_OK)
             return e;
         t->in_v2 = true;
+        if (skey_add(n, &t->skey_v2, t->hash_v2) != ERR_OK)
+            return ERR_NOMEM;
     }
     return ERR_OK;
 }
@@ -49,7 +61,7 @@ enum err torrent_hashes_add(struct node *n, struct torrent *t)
 enum err torrent_announcer_make(struct node *n, struct torrent *t)
 {
     struct announcer_tracker trackers[ANNOUNCER_TRACKERS_MAX];
-    struct announcer_config cfg = {.port = n->cfg.listen_port, .is_private = t->meta->is_private, .trackers = trackers};
+    struct announcer_config cfg = {.port = n->port_told, .is_private = t->meta->is_private, .trackers = trackers};
     struct rng r = rng_make(n->env->seed, 0x6b6579);
     cfg.key = (uint32_t)rng_u64(&r);
     memcpy(cfg.peer_id, n->cfg.peer_id, sizeof cfg.peer_id);
@@ -60,6 +72,7 @@ enum err torrent_announcer_make(struct node *n, struct torrent *t)
     cfg.n_trackers = u32_min(t->meta->trackers_n, ANNOUNCER_TRACKERS_MAX);
     for (uint32_t i = 0; i < cfg.n_trackers; i++)
         trackers[i] = (struct announcer_tracker){t->meta->trackers[i].url, t->meta->trackers[i].tier};
+    t->port_told = n->port_told;
     return announcer_new(&t->announcer, &cfg, n->env, n->now);
 }
 
@@ -69,7 +82,7 @@ enum err torrent_swarm_make(struct node *n, struct torrent *t, const struct node
 {
     const struct swarm_config cfg = {
         .meta = add->meta, .store = t->number, .pool = &n->pool, .up = &n->up, .down = &n->down, .peer_id = n->cfg.peer_id,
-        .listen_port = n->cfg.listen_port, .dht = n->dht.dht != NULL && !add->meta->is_private,
+        .listen_port = n->port_told, .dht = n->dht.dht != NULL && !add->meta->is_private,
         .slots = n->cfg.slots_max, .peers_max = u32_min(SWARM_PEERS_MAX, n->cfg.peers_max),
         .choke = (enum swarm_choke)n->cfg.choke, .no_optimistic = n->cfg.no_optimistic,
         .sequential = add->sequential, .random_order = add->random_order, .trust = add->trust, .check = add->check,
@@ -91,6 +104,10 @@ void torrent_free(struct node *n, struct torrent *t)
     if (t->in_v2)
         map_remove(&n->hashes, &t->by_v2);
     node_dht_torrent_gone(n, t);
+    if (t->skey_v1.hash != NULL)
+        map_remove(&n->skeys, &t->skey_v1.node);
+    if (t->skey_v2.hash != NULL)
+        map_remove(&n->skeys, &t->skey_v2.node);
     swarm_free(t->swarm);
     metadata_free(t->metadata);
     announcer_free(t->announcer);
@@ -179,8 +196,33 @@ static void progress(struct torrent *t, const struct swarm_stats *s)
     announcer_update(t->announcer, &p);
 }
 
+void torrent_port(struct node *n, struct torrent *t)
+{
+    if (t->swarm != NULL)
+        swarm_listen_port(t->swarm, n->port_told);
+    // Trackers are told at once, even if they asked not to be: the old number leads nowhere.
+    if (announcer_port(t->announcer, n->now, n->port_told))
+        t->port_told = n->port_told;
+    torrent_touch(n, t);
+}
+
+void node_network_changed(struct node *n, nsec now)
+{
+    ASSERT(now >= n->now);
+    n->now = now;
+    for (uint32_t i = 0; i < n->torrents_n && !n->stopping; i++) {
+        struct torrent *t = n->torrents[i];
+        if (t->swarm != NULL)
+            swarm_known_retry(t->swarm);
+        t->port_told = 0;               // announced again, from where we are now
+        torrent_port(n, t);
+    }
+}
+
 void torrent_beat(struct node *n, struct torrent *t)
 {
+    if (t->port_told != n->port_told)
+        torrent_port(n, t);             // an announce was under way
     struct swarm_stats s;
     if (t->metadata != NULL)
         magnet_beat(n, t);
@@ -276,6 +318,11 @@ static bool swarm_carry(struct node *n, struct torrent *t, enum swarm_kind what,
     case SWARM_IDLE: return false;
     case SWARM_SEND:
         c = conn_get(n, so->conn);
+        if (c != NULL && crypt_is_rc4(c)) {
+            if (!crypt_send(n, c, so->segs, so->segs_n))
+                stream_fail(n, c);
+            return false;
+        }
         if (c != NULL && stream_send(n, c, so->segs, so->segs_n))
             return false;
         out->conn = so->conn;
@@ -292,6 +339,8 @@ static bool swarm_carry(struct node *n, struct torrent *t, enum swarm_kind what,
         return conn_poll(n, NULL, out, kind);
     case SWARM_RESUME:
         c = conn_get(n, so->conn);
+        if (c != NULL && c->crypt != NULL)
+            (void)crypt_feed(n, c);     // no socket will tell of what is here already
         if (c != NULL && stream_resume(n, c))
             return false;
         out->conn = so->conn;

@@ -546,6 +546,15 @@ void swarm_stop(struct swarm *s, nsec now)
         rx_close(s, CONTAINER(link, struct swarm_peer, link), ERR_CANCELLED);
 }
 
+void swarm_known_retry(struct swarm *s)
+{
+    for (struct map_node *n = map_first(&s->known.map); n != NULL; n = map_next(&s->known.map, n))
+        CONTAINER(n, struct known, node)->retry_at = 0;
+    known_wake(&s->known);
+}
+
+void swarm_listen_port(struct swarm *s, uint16_t port) { s->cfg.listen_port = port; }
+
 void swarm_stats(const struct swarm *s, struct swarm_stats *out)
 {
     *out = s->stats_now;

@@ -127,6 +127,10 @@ void swarm_known_add(struct swarm *s, nsec now, const struct addr *a, bool trust
 MUST_USE bool swarm_known_next(struct swarm *s, nsec now, struct addr *out);
 void swarm_known_failed(struct swarm *s, nsec now, const struct addr *a);
 void swarm_known_connected(struct swarm *s, nsec now, const struct addr *a);
+// Peers that come from now on are told that we listen there.
+void swarm_listen_port(struct swarm *s, uint16_t port);
+// Whoever is not connected is due now.
+void swarm_known_retry(struct swarm *s);
 bool swarm_wants_peers(const struct swarm *s);
 
 // One priority for each file, 0 skip, 1 … 7; copied. Takes effect at once: a file that is wanted now gets first what `.parts` has
