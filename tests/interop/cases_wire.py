@@ -194,16 +194,23 @@ def answers_without_fast(p):
 
 
 def closer(lab, info_hash):
-    """What is no peer of ours is let go of."""
+    """What is no peer of ours is let go of: at once if it says so, at the end of the time for a handshake if it might be a key."""
     name = b"\x13BitTorrent protocol"
-    for hello in (name + bytes(48), name.upper() + bytes(48), b"GET / HTTP/1.1\r\n" * 8):
+    def until_end(hello, seconds):
         with socket.create_connection((lab.ip(2), PORT), 5, (lab.ip(20), 0)) as s:
-            s.settimeout(5)
+            s.settimeout(seconds)
             s.sendall(hello)
+            said = b""
             try:
-                need(s.recv(100) == b"", "%r is answered" % hello[:30])
+                for part in iter(lambda: s.recv(4096), b""):
+                    said += part
             except ConnectionResetError:
                 pass
+            return said
+    need(until_end(name + bytes(48), 5) == b"", "a stranger's torrent is answered")
+    need(until_end(name.upper() + bytes(48), 25) == b"", "too little for a key is answered")
+    said = until_end(b"GET / HTTP/1.1\r\n" * 8, 25)     # as long as a key: all that it hears is ours, and padding
+    need(96 <= len(said) <= 96 + 512 and b"BitTorrent" not in said, "%d bytes of answer to HTTP" % len(said))
 
 
 def ready(readers, writers, seconds):
@@ -444,5 +451,5 @@ def cases():
         ("handshakes", lambda: (b"", times(message(20, b"\0d1:mde4:reqqi9ee") * 1000)), 4, True, True),
         ("chokes", lambda: (b"", times((message(0) + message(1)) * 1000)), 4, True, True),
     ]
-    alone = [("wire/probes", probes, 60), ("wire/crowd", crowd, 60), ("wire/stalled-giants", stalled_giants, 60), ("wire/namesakes", namesakes, 30)]
+    alone = [("wire/probes", probes, 120), ("wire/crowd", crowd, 60), ("wire/stalled-giants", stalled_giants, 60), ("wire/namesakes", namesakes, 30)]
     return alone + [("wire/flood-" + name, flood(make, n, drain, fast), 60) for name, make, n, drain, fast in floods]
