@@ -51,9 +51,12 @@ class Peer:
 
 
 class Libtorrent(Peer):
+    settings = {}
+
     def start(self):
         self.proc = self.lab.start("lt-" + self.role, [PYTHON, os.path.join(HERE, "lt_client.py"), self.role, self.torrent,
-                                                       self.folder, self.ip, self.port, self.mode, *self.peers])
+                                                       self.folder, self.ip, self.port, self.mode, *self.peers],
+                                   env={"LT_SETTINGS": json.dumps(self.settings)} if self.settings else {})
 
     def done(self):
         return "done" in self.proc.output()

@@ -26,7 +26,8 @@ def gather(options):
         found = cases_transfer.foreign_cases()
     else:
         found = cases_transfer.cases()
-        for name in ("cases_dht", "cases_files", "cases_hostile", "cases_wire", "cases_utp", "cases_crash", "cases_magnet", "cases_reach"):
+        for name in ("cases_dht", "cases_files", "cases_hostile", "cases_wire", "cases_utp", "cases_crash", "cases_magnet", "cases_pex",
+                     "cases_reach"):
             found += __import__(name).cases()
     words = [w for w in options.only.split(",") if w]
     chosen = [c for c in found if not words or any(re.search(w, c[0]) for w in words)]

@@ -1,5 +1,5 @@
 // Messages of the extension protocol: handshakes, the info dictionary served in parts, pieces taken back, who only
-// uploads. BEP 9, 10, 21, 54.
+// uploads. BEP 9, 10, 21, 54; peer exchange is in pex.c.
 #include "engine/swarm/swarm_int.h"
 
 #include "base/bits.h"
@@ -12,9 +12,9 @@ static bool is_offered(const struct swarm *s, enum extension e)
     switch (e) {
     case EXT_DONTHAVE:
     case EXT_UPLOAD_ONLY: return true;
-    case EXT_METADATA: return !s->meta->is_private;     // trap 13: not to strangers, and a stranger is whom no tracker named
+    case EXT_METADATA:                                  // trap 13: not to strangers, and a stranger is whom no tracker named
+    case EXT_PEX: return !s->meta->is_private;          // BEP 27
     case EXT_HOLEPUNCH:
-    case EXT_PEX:
     case EXTENSIONS_N: break;
     }
     return false;
@@ -33,6 +33,10 @@ void ext_write_handshake(struct swarm *s, struct swarm_peer *p, struct wr *w)
     for (int e = 0; e < EXTENSIONS_N; e++) {
         h.has_id[e] = is_offered(s, (enum extension)e);
         h.ids[e] = extension_id((enum extension)e);
+    }
+    if (p->ext.taken_over && s->meta->is_private) {     // offered before we knew: taken back
+        h.has_id[EXT_PEX] = true;
+        h.ids[EXT_PEX] = 0;
     }
     extended_write(w, &h);
     p->ext.handshake_due = false;
@@ -118,8 +122,8 @@ void ext_handle(struct swarm *s, struct swarm_peer *p, uint8_t id, struct slice 
     case EXT_DONTHAVE: on_donthave(s, p, payload); break;
     case EXT_UPLOAD_ONLY: p->upload_only = p->has_all || (payload.n != 0 && payload.p[0] != 0); break;
     case EXT_METADATA: on_metadata(s, p, payload); break;
+    case EXT_PEX: pex_handle(s, p, payload); break;
     case EXT_HOLEPUNCH:
-    case EXT_PEX:
     case EXTENSIONS_N: break;
     }
 }
@@ -144,7 +148,7 @@ static bool upload_only_due(const struct swarm *s, const struct swarm_peer *p)
 
 bool ext_pending(const struct swarm *s, const struct swarm_peer *p)
 {
-    return p->ext.handshake_due || p->ext.refused_n != 0 || part_may_go(p) || upload_only_due(s, p) ||
+    return p->ext.handshake_due || p->ext.refused_n != 0 || p->pex.due || part_may_go(p) || upload_only_due(s, p) ||
            (p->ext.ids[EXT_DONTHAVE] != 0 && p->ext.lost_pos < s->lost.n);
 }
 
@@ -192,6 +196,7 @@ void ext_compose(struct swarm *s, struct swarm_peer *p, struct wr *w)
         ext_write_handshake(s, p, w);
     compose_refusals(p, w);
     compose_donthaves(s, p, w);
+    pex_compose(s, p, w);
 }
 
 // Parts of the info dictionary, into s->segs from n on, while little waits at the host. They pay for the uplink as

@@ -2,6 +2,7 @@
 #include "engine/swarm/metadata_int.h"
 
 #include "codec/extended.h"
+#include "codec/ut_pex.h"
 
 static void advance(struct metadata *m, nsec now)
 {
@@ -169,6 +170,21 @@ static void on_metadata(struct metadata *m, struct metadata_peer *p, struct slic
     }
 }
 
+// Candidates that no tracker named: should the torrent turn out to be private, the swarm does not get them.
+static void on_pex(struct metadata *m, struct metadata_peer *p, struct slice payload)
+{
+    struct ut_pex pex;
+    uint32_t n;
+    const enum err e = pex_hear(&p->pex, m->now, payload, &pex, &n);
+    if (e == ERR_ACCESS)
+        metadata_let_go(m, p);
+    for (uint32_t i = 0; e == ERR_OK && i < n && m->known.map.n < PEX_KNOWN_MAX; i++) {
+        const struct addr a = ut_pex_added(&pex, i).addr;
+        if (pex_is_usable(&p->addr, &a))
+            metadata_known_add(m, &a, false, false);
+    }
+}
+
 // One whole message with its length; true: the swarm will want to hear it.
 static bool on_message(struct metadata *m, struct metadata_peer *p, struct slice body)
 {
@@ -185,7 +201,9 @@ static bool on_message(struct metadata *m, struct metadata_peer *p, struct slice
             on_handshake(m, p, msg.payload);
         else if (msg.extended_id == extension_id(EXT_METADATA))
             on_metadata(m, p, msg.payload);
-        return msg.extended_id != extension_id(EXT_METADATA);
+        else if (msg.extended_id == extension_id(EXT_PEX))
+            on_pex(m, p, msg.payload);
+        return msg.extended_id != extension_id(EXT_METADATA) && msg.extended_id != extension_id(EXT_PEX);
     default: return true;
     }
 }
@@ -250,7 +268,7 @@ static void write_first(struct metadata *m, struct metadata_peer *p, struct wr *
         .has_reqq = true, .reqq = SWARM_REQQ, .has_listen_port = m->cfg.listen_port != 0, .listen_port = m->cfg.listen_port,
         .client = SLICE_LIT("kith/0.1.0"), .your_ip = p->addr,
     };
-    static const enum extension offered[] = {EXT_DONTHAVE, EXT_UPLOAD_ONLY, EXT_METADATA};
+    static const enum extension offered[] = {EXT_DONTHAVE, EXT_UPLOAD_ONLY, EXT_METADATA, EXT_PEX};
     for (size_t i = 0; i < ARRAY_LEN(offered); i++) {
         h.has_id[offered[i]] = true;
         h.ids[offered[i]] = extension_id(offered[i]);

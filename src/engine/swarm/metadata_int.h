@@ -19,6 +19,7 @@ struct metadata_peer {
     uint64_t size;                      // that it claims; 0: it has no metadata, or did not say
     struct buf kept;                    // what it said for the swarm; behind `parsed` a message that is not yet whole
     size_t parsed;
+    struct pex_heard pex;
     uint32_t refused[8], refused_n;     // parts it asked for: we have none
     struct metadata_ask asks[METADATA_ASKS_MAX];
     uint32_t asks_n;

@@ -168,6 +168,7 @@ static void peer_free(struct swarm *s, struct swarm_peer *p)
     mem_free(s->mem, p->rejects.items, p->rejects.cap * sizeof *p->rejects.items);
     mem_free(s->mem, p->queue, p->queue_cap * sizeof *p->queue);
     mem_free(s->mem, p->allowed, ALLOWED_FAST_K * sizeof *p->allowed);
+    pex_done(s, p);
     list_remove(&p->link);
     list_remove(&p->ready);
     struct known *k = known_find(&s->known, &p->addr);
@@ -283,7 +284,7 @@ enum err swarm_peer_add(struct swarm *s, nsec now, const struct swarm_peer_new *
     s->peers_n++;
     if (in->begun) {                    // told that we have nothing: it hears of each piece, and now what metadata there is
         p->sent_first = true;
-        p->ext.handshake_due = p->extended;
+        p->ext.handshake_due = p->ext.taken_over = p->extended;
         p->ext.lost_pos = s->lost.n;
         serve_allowed_fast(s, p);
     }
@@ -400,6 +401,7 @@ static void peer_beat(struct swarm *s, struct swarm_peer *p)
     p->up_bps = (3 * p->up_bps + (p->up_bytes - p->up_last)) / 4;
     request_beat(s, p);
     hashes_beat(s, p);
+    pex_beat(s, p);
     if (p->sent_bytes - p->sent_last < p->out_high && p->out_pending != 0)      // it takes less in a second than waits for it
         p->out_high = u32_max((uint32_t)(p->sent_bytes - p->sent_last), OUT_MIN);
     p->sent_last = p->sent_bytes;

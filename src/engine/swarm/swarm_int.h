@@ -49,6 +49,7 @@ enum {
     HASH_OUT_LEN = 64 + HASHES_MAX * SHA256_LEN,
     LEAF_KEPT_S = 10,
     LOST_MAX = 4096,                    // pieces taken back (BEP 54)
+    PEX_KNOWN_MAX = SWARM_KNOWN_MAX / 4 * 3,            // by peer exchange no more: trackers and others keep a share
     CANCEL_LOOKS_MAX = 1 << 17,         // queued requests looked at for one peer's cancels in a second
 };
 
@@ -96,11 +97,28 @@ struct peer_ext {
     uint8_t ids[EXTENSIONS_N];          // by which it wants to be sent them; 0: not
     uint16_t listen_port;               // where it accepts; 0: not said
     bool handshake_due, upload_only_sent;
+    bool taken_over;                    // it was offered what a torrent offers that is not known to be private
     uint32_t parts[METADATA_QUEUE_MAX], parts_n;        // of the info dictionary: asked by it and to be sent
     uint32_t refused[METADATA_QUEUE_MAX], refused_n;
     uint64_t metadata_left;             // bytes of it that the peer may still ask for before
     nsec metadata_at;
     uint32_t lost_pos;                  // of swarm.lost: told up to here
+};
+
+// Messages of peer exchange that came from one peer.
+struct pex_heard {
+    bool any;
+    nsec at;                            // when the last came that was taken
+    uint32_t early;                     // that came too soon after it
+};
+
+// Peer exchange with one peer.
+struct peer_pex {
+    bool due;                           // something is to be told if there is news
+    nsec at;                            // not before; 0: not planned yet
+    struct addr *told;                  // PEX_TOLD_MAX: addresses it knows of by us; NULL: none
+    uint32_t told_n;
+    struct pex_heard heard;
 };
 
 // What one peer asks of trees, and whether it may be asked.
@@ -182,6 +200,7 @@ struct swarm_peer {
 
     struct peer_ext ext;
     struct peer_hash hash;
+    struct peer_pex pex;
     uint32_t unasked, excused;          // blocks we did not ask for; late ones that we took back
     bool gave_in_turn, is_source;
 };
@@ -442,6 +461,18 @@ void ext_lost(struct swarm *s, uint32_t index);                         // we ha
 bool ext_pending(const struct swarm *s, const struct swarm_peer *p);
 void ext_compose(struct swarm *s, struct swarm_peer *p, struct wr *w);
 uint32_t ext_compose_metadata(struct swarm *s, struct swarm_peer *p, struct wr *w, uint32_t segs_n, uint64_t *bytes);
+
+// pex.c: addresses told and heard.
+void pex_beat(struct swarm *s, struct swarm_peer *p);
+void pex_compose(struct swarm *s, struct swarm_peer *p, struct wr *w);
+void pex_handle(struct swarm *s, struct swarm_peer *p, struct slice payload);
+void pex_done(struct swarm *s, struct swarm_peer *p);
+// The limits of what is heard: *n addresses of *out are to be looked at. ERR_AGAIN: none, it came too soon; ERR_PROTOCOL: none, no
+// message; ERR_ACCESS: too many came too soon, the connection should end.
+struct ut_pex;
+MUST_USE enum err pex_hear(struct pex_heard *heard, nsec now, struct slice payload, struct ut_pex *out, uint32_t *n);
+// Is `a`, told by a peer at `from`, an address that may be connected to?
+bool pex_is_usable(const struct addr *from, const struct addr *a);
 
 // hashes.c: piece layers from peers; hash_serve.c: for peers.
 enum err hashes_init(struct swarm *s);

@@ -3,6 +3,8 @@
 #include "test.h"
 
 #include "base/bits.h"
+#include "codec/extended.h"
+#include "codec/ut_pex.h"
 #include "engine/swarm/swarm.h"
 
 enum { STRANGERS_MAX = 12, PIECES = 24, PIECE_LEN = 65536, BLOCKS = PIECE_LEN / BLOCK_LEN, LEN = PIECES * PIECE_LEN, HEARD_MAX = 1 << 20 };
@@ -501,6 +503,145 @@ static void a_crowd_does_not_hide_the_poisoner(void **state)
     ground_done(&g);
 }
 
+// Says where it listens and that it wants peer exchange by id 7.
+static void offers_pex(struct ground *g, uint32_t i, uint16_t port)
+{
+    uint8_t space[EXTENDED_HANDSHAKE_MAX + 16];
+    struct buf b = {space, 0, sizeof space};
+    struct wr w = wr_make(&b);
+    struct extended_handshake h = {.has_listen_port = true, .listen_port = port};
+    h.has_id[EXT_PEX] = true;
+    h.ids[EXT_PEX] = 7;
+    extended_write(&w, &h);
+    say(g, i, b.p, b.n);
+}
+
+// Sends n addresses 10.9.k.1 with that port.
+static void exchanges(struct ground *g, uint32_t i, uint32_t first, uint32_t n, uint16_t port)
+{
+    static uint8_t space[UT_PEX_MESSAGE_MAX];
+    struct buf b = {space, 0, sizeof space};
+    struct wr w = wr_make(&b);
+    struct ut_pex_news news = {.added_n = n};
+    for (uint32_t k = 0; k < n; k++) {
+        const uint8_t ip[4] = {10, 9, (uint8_t)(first + k), 1};
+        news.added[k].addr = addr_ipv4(ip, port);
+    }
+    ut_pex_write(&w, extension_id(EXT_PEX), &news);
+    say(g, i, b.p, b.n);
+}
+
+// The peer exchange messages among what i heard: how many, what the last said.
+static uint32_t heard_pex(struct ground *g, uint32_t i, struct ut_pex *out)
+{
+    static uint8_t kept[UT_PEX_MESSAGE_MAX];
+    struct stranger *t = &g->all[i];
+    uint32_t n = 0;
+    while (t->heard_n >= 4) {
+        struct rd r = rd_make(slice_of(t->heard, t->heard_n));
+        const uint32_t len = rd_be32(&r);
+        if (len > 2 && t->heard[4] == MSG_EXTENDED && t->heard[5] == 7) {
+            memcpy(kept, t->heard + 6, len - 2);
+            assert_int_equal(ut_pex_parse(out, slice_of(kept, len - 2)), ERR_OK);
+            n++;
+        }
+        struct peer_msg m;
+        assert_true(next_heard(t, &m));
+    }
+    return n;
+}
+
+static uint32_t known_n(struct ground *g)
+{
+    struct swarm_stats s;
+    swarm_stats(g->swarm, &s);
+    return s.known;
+}
+
+// BEP 11: who is met and lost is told, by the port where it listens, once a minute at most; nobody is told of itself.
+static void who_is_met_and_lost_is_told(void **state)
+{
+    (void)state;
+    struct ground g;
+    struct ut_pex m;
+    ground_init(&g, true);
+    for (uint32_t i = 0; i < 3; i++)
+        meet(&g, i, true);
+    for (uint32_t i = 0; i < 2; i++)    // the third does not say where it listens
+        offers_pex(&g, i, (uint16_t)(6000 + i));
+    pass(&g, 9);
+    assert_int_equal(heard_pex(&g, 0, &m), 0);
+    pass(&g, 2);
+    assert_int_equal(heard_pex(&g, 0, &m), 1);
+    assert_int_equal(ut_pex_added_n(&m), 1);
+    const uint8_t ip[4] = {10, 0, 1, 1};
+    const struct addr expect = addr_ipv4(ip, 6001);
+    const struct ut_pex_peer told = ut_pex_added(&m, 0);
+    assert_true(addr_eq(&told.addr, &expect));
+    assert_int_equal(told.flags, 0);    // it came to us: we do not know whether it can be reached
+    leave(&g, 1);
+    meet(&g, 3, true);
+    offers_pex(&g, 3, 6003);
+    pass(&g, 55);
+    assert_int_equal(heard_pex(&g, 0, &m), 0);
+    pass(&g, 10);
+    assert_int_equal(heard_pex(&g, 0, &m), 1);
+    assert_int_equal(ut_pex_added_n(&m), 1);
+    assert_int_equal(ut_pex_added(&m, 0).addr.port, 6003);
+    assert_int_equal(ut_pex_dropped_n(&m), 1);
+    const struct addr gone = ut_pex_dropped(&m, 0);
+    assert_true(addr_eq(&gone, &expect));
+    pass(&g, 300);
+    assert_int_equal(heard_pex(&g, 0, &m), 0);          // no news
+    ground_done(&g);
+}
+
+// What is told becomes candidates: of the first message all, then 50 a minute; a flood ends the connection.
+static void what_is_exchanged_is_limited(void **state)
+{
+    (void)state;
+    struct ground g;
+    ground_init(&g, false);
+    meet(&g, 0, true);
+    exchanges(&g, 0, 0, 10, 0);         // no port
+    assert_int_equal(known_n(&g), 0);
+    pass(&g, 60);
+    exchanges(&g, 0, 0, 50, 6881);
+    assert_int_equal(known_n(&g), 50);
+    pass(&g, 44);
+    exchanges(&g, 0, 50, 50, 6881);
+    assert_int_equal(known_n(&g), 50);  // too soon
+    pass(&g, 1);
+    exchanges(&g, 0, 100, 50, 6881);
+    assert_int_equal(known_n(&g), 100);
+    for (uint32_t i = 0; i < 5; i++)
+        exchanges(&g, 0, 150, 1, 6881);
+    assert_non_null(g.all[0].peer);
+    exchanges(&g, 0, 150, 1, 6881);
+    assert_null(g.all[0].peer);
+    assert_int_equal(known_n(&g), 100);
+    ground_done(&g);
+}
+
+// BEP 27: of a private torrent nothing is told and nothing taken.
+static void private_torrents_exchange_nothing(void **state)
+{
+    (void)state;
+    struct ground g;
+    struct ut_pex m;
+    ground_init(&g, false);
+    g.meta.is_private = true;
+    meet(&g, 0, true);
+    meet(&g, 1, true);
+    offers_pex(&g, 0, 6000);
+    offers_pex(&g, 1, 6001);
+    exchanges(&g, 0, 0, 50, 6881);
+    assert_int_equal(known_n(&g), 0);
+    pass(&g, 130);
+    assert_int_equal(heard_pex(&g, 0, &m), 0);
+    ground_done(&g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -513,6 +654,9 @@ int main(void)
         cmocka_unit_test(stallers_hold_nothing_up),
         cmocka_unit_test(a_block_held_back_is_asked_elsewhere),
         cmocka_unit_test(a_crowd_does_not_hide_the_poisoner),
+        cmocka_unit_test(who_is_met_and_lost_is_told),
+        cmocka_unit_test(what_is_exchanged_is_limited),
+        cmocka_unit_test(private_torrents_exchange_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
