@@ -77,6 +77,15 @@ static void carry_out(struct host *h, enum node_kind kind, const struct node_out
     case NODE_FETCH:
         ask_fetch(h, o);
         break;
+    case NODE_STREAM:
+        ask_stream(h, o);
+        break;
+    case NODE_STREAM_RESUME:
+        fetcher_resume(h->streams, o->id);
+        break;
+    case NODE_STREAM_CANCEL:
+        fetcher_cancel(h->streams, o->id);
+        break;
     case NODE_RESOLVE:
         ask_resolve(h, o->id, o->bytes);
         break;
@@ -329,6 +338,11 @@ static enum err make_parts(struct host *h)
         .proxy = proxy_url(h, proxy), .body_max = NODE_FETCH_MAX, .done = ask_fetched, .redirected = ask_redirected, .ctx = h};
     if (e == ERR_OK)
         e = fetcher_new(&h->fetcher, h->loop, &fetch);
+    struct fetcher_config streams = fetch;
+    streams.head = ask_stream_head;
+    streams.rx = ask_stream_rx;
+    if (e == ERR_OK)
+        e = fetcher_new(&h->streams, h->loop, &streams);
     return e;
 }
 
@@ -397,6 +411,7 @@ void host_free(struct host *h)
     router_done(h);
     jobs_free(h->jobs);
     fetcher_free(h->fetcher);
+    fetcher_free(h->streams);
     conn_close_all(h);
     net_close(h);
     node_free(h->node);

@@ -15,8 +15,7 @@ struct ask {
     enum err err;
     struct addr addrs[RESOLVE_ADDRS_MAX];
     uint32_t addrs_n;
-    enum addr_family family;            // ASK_FETCH: and bytes is the URL
-    uint32_t hops;
+    struct fetch_want want;             // ASK_FETCH: and bytes is the URL
     char device[16];                    // empty: any. A copy, because names may take longer than the host lives
     void (*work)(void *ctx);
     void (*work_done)(void *ctx);
@@ -34,6 +33,11 @@ static enum err resolve_host(struct ask *a)
     return e != ERR_OK ? e : names_resolve(device_of(a), u.host, a->addrs, &a->addrs_n);
 }
 
+static struct fetcher *fetcher_of(const struct host *h, const struct fetch_want *want)
+{
+    return want->stream ? h->streams : h->fetcher;
+}
+
 // The addresses of its host are known: libcurl need not resolve a name.
 static void fetch_pinned(struct ask *a)
 {
@@ -41,9 +45,13 @@ static void fetch_pinned(struct ask *a)
     enum err e = a->err;
     if (e == ERR_OK)
         e = url_parse(slice_of(a->bytes, a->n), &u);
+    if (a->want.stream && !node_stream_wanted(a->h->node, a->id))
+        return;                         // cancelled meanwhile
     if (e == ERR_OK) {
-        const struct fetch_pin pin = {u.host, u.port, a->addrs, a->addrs_n, a->hops};
-        e = fetcher_get(a->h->fetcher, a->id, slice_of(a->bytes, a->n), a->family, &pin);
+        const struct fetch_pin pin = {u.host, u.port, a->addrs, a->addrs_n};
+        a->want.url = slice_of(a->bytes, a->n);
+        a->want.pin = &pin;
+        e = fetcher_get(fetcher_of(a->h, &a->want), &a->want);
     }
     if (e != ERR_OK)
         node_fetched(a->h->node, loop_now(a->h->loop), a->id, e, 0, (struct slice){0});
@@ -153,34 +161,66 @@ enum err host_work(struct host *h, void (*run)(void *ctx), void (*done)(void *ct
     return ERR_OK;
 }
 
-static enum err fetch(struct host *h, uint32_t id, struct slice url, enum addr_family family, uint32_t hops)
+static void fetch(struct host *h, const struct fetch_want *want)
 {
-    if (h->device[0] == 0 || h->proxy.on)
-        return fetcher_get(h->fetcher, id, url, family, NULL);
-    struct ask *q = hops > FETCH_REDIRECTS_MAX ? NULL : ask_new(h, ASK_FETCH, url, (struct slice){0});
-    if (q == NULL)
-        return hops > FETCH_REDIRECTS_MAX ? ERR_PROTOCOL : ERR_NOMEM;
-    q->id = id;
-    q->family = family;
-    q->hops = hops;
-    pool_push(h->names, &q->job);
-    return ERR_OK;
+    enum err e = ERR_OK;
+    if (h->device[0] == 0 || h->proxy.on) {
+        e = fetcher_get(fetcher_of(h, want), want);
+    } else {
+        struct ask *q = want->hops > FETCH_REDIRECTS_MAX ? NULL : ask_new(h, ASK_FETCH, want->url, (struct slice){0});
+        if (q == NULL) {
+            e = want->hops > FETCH_REDIRECTS_MAX ? ERR_PROTOCOL : ERR_NOMEM;
+        } else {
+            q->id = want->id;
+            q->want = *want;
+            pool_push(h->names, &q->job);
+        }
+    }
+    if (e != ERR_OK)
+        node_fetched(h->node, loop_now(h->loop), want->id, e, 0, (struct slice){0});
 }
 
 void ask_fetch(struct host *h, const struct node_out *o)
 {
-    const enum err e = fetch(h, o->id, o->bytes, o->family, 0);
-    if (e != ERR_OK)
-        node_fetched(h->node, loop_now(h->loop), o->id, e, 0, (struct slice){0});
+    fetch(h, &(struct fetch_want){.id = o->id, .url = o->bytes, .family = o->family});
 }
 
-void ask_redirected(void *ctx, uint32_t id, struct slice url, enum addr_family family, uint32_t hops)
+void ask_stream(struct host *h, const struct node_out *o)
+{
+    fetch(h, &(struct fetch_want){.id = o->id, .url = o->bytes, .stream = true, .ranged = o->fetch.ranged, .off = o->fetch.off, .len = o->fetch.len});
+}
+
+void ask_redirected(void *ctx, const struct fetch_want *next)
 {
     struct host *h = ctx;
-    const enum err e = fetch(h, id, url, family, hops);
-    if (e != ERR_OK)
-        node_fetched(h->node, loop_now(h->loop), id, e, 0, (struct slice){0});
+    fetch(h, next);
     host_turn_node(h);
+}
+
+// The node is polled at the end of the turn: here libcurl is on the stack.
+void ask_stream_head(void *ctx, uint32_t id, int status, struct slice lines)
+{
+    struct host *h = ctx;
+    node_stream_head(h->node, loop_now(h->loop), id, status, lines);
+}
+
+size_t ask_stream_rx(void *ctx, uint32_t id, struct slice data)
+{
+    struct host *h = ctx;
+    const nsec now = loop_now(h->loop);
+    size_t done = 0;
+    while (done < data.n) {
+        struct node_room room;
+        node_stream_room(h->node, now, id, &room);
+        if (room.spans_n == 0)
+            break;
+        const size_t n = size_min(room.spans[0].n, data.n - done);
+        memcpy(room.spans[0].p, data.p + done, n);
+        node_stream_rx(h->node, now, id, n);
+        done += n;
+    }
+    h->stats.rx_bytes += done;
+    return done;
 }
 
 void ask_fetched(void *ctx, uint32_t id, enum err e, int status, struct slice body)

@@ -118,8 +118,8 @@ struct host {
     // A file's writes stay on one lane: two at a time would spin on its inode's lock (a sixth of a leech's CPU, measured).
     struct pool *lanes[HOST_WRITE_LANES];
     struct files *files;
-    struct fetcher *fetcher;
     struct timer *deadline, *second, *stop_timer, *hash_timer;
+    struct fetcher *fetcher, *streams;  // short answers; bodies of files, which do not keep those waiting
     nsec due;                           // of the node
     bool hash_by_two;                   // sha1_two_fast
     nsec hash_kick_at;                  // 0: no lone hash job waits
@@ -210,9 +210,12 @@ MUST_USE enum err disk_load(struct conn *c, uint32_t store, uint32_t file, uint6
 
 // host_ask.c
 void ask_fetch(struct host *h, const struct node_out *o);
+void ask_stream(struct host *h, const struct node_out *o);
+void ask_stream_head(void *ctx, uint32_t id, int status, struct slice lines);
+size_t ask_stream_rx(void *ctx, uint32_t id, struct slice data);
 void ask_resolve(struct host *h, uint32_t id, struct slice name);
 void ask_save(struct host *h, uint32_t id, struct slice key, struct slice blob);
-void ask_redirected(void *ctx, uint32_t id, struct slice url, enum addr_family family, uint32_t hops);
+void ask_redirected(void *ctx, const struct fetch_want *next);
 void ask_fetched(void *ctx, uint32_t id, enum err e, int status, struct slice body);
 
 // host_router.c

@@ -28,6 +28,12 @@ struct io_part {
     uint64_t off, len;
 };
 
+// A fetch whose body goes where the engine says, as it comes, instead of being kept until its end.
+struct io_fetch {
+    bool ranged;                        // only bytes off … off + len - 1
+    uint64_t off, len;
+};
+
 enum io_job_kind {
     JOB_NONE = 0,
     JOB_HASH,           // spans -> sha1, leaves

@@ -189,6 +189,10 @@ enum err stage_torrent(struct stage *s, const struct stage_torrent *t, char why[
     struct create_spec spec = {.name = SLICE_LIT("content"), .is_dir = t->files_n > 1, .has_v1 = t->v1, .has_v2 = t->v2,
         .is_private = t->is_private, .piece_len = t->piece_len, .files = files, .files_n = t->files_n, .trackers = &url,
         .trackers_n = t->tracker == NULL ? 0 : 1};
+    struct slice web_seeds[ARRAY_LEN(t->web_seeds)];
+    spec.web_seeds = web_seeds;
+    for (; spec.web_seeds_n < ARRAY_LEN(web_seeds) && t->web_seeds[spec.web_seeds_n] != NULL; spec.web_seeds_n++)
+        web_seeds[spec.web_seeds_n] = slice_str(t->web_seeds[spec.web_seeds_n]);
     for (uint32_t i = 0; i < t->files_n; i++)
         files[i] = (struct create_file){.path = slice_str(names[i]), .len = t->lens[i]};
     struct making m = {.s = s, .t = t, .content = world_content_next(s->world)};

@@ -23,6 +23,7 @@ struct stage_torrent {
     const uint64_t *lens;               // bytes of each file
     uint32_t files_n;                   // 1 … STAGE_FILES_MAX
     const char *tracker;                // NULL: none
+    const char *web_seeds[4];           // NULL: no more
 };
 
 // cfg->arena is filled in. ERR_NOMEM.

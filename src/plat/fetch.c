@@ -4,6 +4,7 @@
 #include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <sys/socket.h>
 
 #include "base/list.h"
@@ -23,10 +24,11 @@ struct fetch {
     uint32_t id;
     CURL *easy;
     struct curl_slist *pin;
-    enum addr_family family;
-    uint32_t hops;
-    bool too_long;
+    struct fetch_want want;             // url and pin are gone
+    bool too_long, ftp, head_told, paused, moved;   // moved: the owner follows
+    size_t taken;                       // of the chunk that libcurl keeps for us while paused
     struct buf body;
+    struct buf head;
 };
 
 // A socket that libcurl wants watched.
@@ -61,6 +63,11 @@ static enum err err_of_curl(CURLcode c)
         {CURLE_TOO_MANY_REDIRECTS, ERR_PROTOCOL},
         {CURLE_WEIRD_SERVER_REPLY, ERR_PROTOCOL},
         {CURLE_BAD_CONTENT_ENCODING, ERR_PROTOCOL},
+        {CURLE_HTTP_RETURNED_ERROR, ERR_OK},
+        {CURLE_REMOTE_FILE_NOT_FOUND, ERR_NOT_FOUND},
+        {CURLE_REMOTE_ACCESS_DENIED, ERR_NOT_FOUND},
+        {CURLE_FTP_COULDNT_RETR_FILE, ERR_NOT_FOUND},
+        {CURLE_LOGIN_DENIED, ERR_ACCESS},
     };
     for (size_t i = 0; i < ARRAY_LEN(TABLE); i++) {
         if (TABLE[i].code == c)
@@ -76,11 +83,90 @@ static void fetch_free(struct fetch *t)
     curl_slist_free_all(t->pin);
     list_remove(&t->link);
     free(t->body.p);
+    free(t->head.p);
     free(t);
 }
 
 // libcurl's resolver cannot be bound to a device, so it gets no names to resolve there; a proxy resolves them elsewhere.
 static bool owner_follows(const struct fetcher *f) { return f->device != NULL && f->proxy == NULL; }
+
+static void head_add(struct fetch *t, const char *data, size_t n)
+{
+    if (n > FETCH_HEAD_MAX - t->head.n)
+        return;
+    if (t->head.p == NULL)
+        t->head = (struct buf){malloc(FETCH_HEAD_MAX), 0, FETCH_HEAD_MAX};
+    if (t->head.p == NULL) {
+        t->head = (struct buf){0};
+        return;
+    }
+    memcpy(t->head.p + t->head.n, data, n);
+    t->head.n += n;
+}
+
+// What an HTTP server would have said. libcurl itself writes such lines for a probe of FTP.
+static int ftp_head(struct fetch *t, bool failed)
+{
+    char line[128];
+    if (failed)
+        return 0;
+    if (t->want.ranged && !t->want.probe && t->want.len != FETCH_TO_END && t->want.len != 0) {
+        const int n = snprintf(line, sizeof line, "Content-Range: bytes %llu-%llu/*\r\n", (unsigned long long)t->want.off,
+            (unsigned long long)(t->want.off + t->want.len - 1));
+        head_add(t, line, (size_t)n);
+        return 206;
+    }
+    return 200;
+}
+
+static void tell_head(struct fetch *t, bool failed)
+{
+    long status = 0;
+    if (t->head_told || !t->want.stream)
+        return;
+    t->head_told = true;
+    (void)curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+    t->moved = owner_follows(t->f) && !t->ftp && status >= 300 && status < 400;
+    if (t->moved)
+        return;                         // that answer does not count
+    if (t->ftp)
+        status = ftp_head(t, failed);
+    if (status != 0)
+        t->f->cfg.head(t->f->cfg.ctx, t->id, (int)status, buf_slice(&t->head));
+}
+
+// A header line. The lines of answers that only redirect make way for those of the next.
+static size_t line_arrived(char *data, size_t size, size_t count, void *ctx)
+{
+    struct fetch *t = ctx;
+    const size_t n = size * count;
+    if (t->ftp && n >= 4 && data[0] >= '1' && data[0] <= '5')
+        return n;                       // a server's own words
+    if (n >= 5 && memcmp(data, "HTTP/", 5) == 0)
+        t->head.n = 0;
+    head_add(t, data, n);
+    return n;
+}
+
+// libcurl offers a chunk that was not taken again, from its beginning.
+static size_t stream_arrived(char *data, size_t size, size_t count, void *ctx)
+{
+    struct fetch *t = ctx;
+    const size_t n = size * count;
+    if (t->ftp && t->want.probe)
+        return n;                       // libcurl's own words
+    tell_head(t, false);
+    if (t->moved)
+        return n;
+    ASSERT(t->taken <= n);
+    t->taken += t->f->cfg.rx(t->f->cfg.ctx, t->id, slice_of(data + t->taken, n - t->taken));
+    ASSERT(t->taken <= n);
+    t->paused = t->taken < n;
+    if (t->paused)
+        return CURL_WRITEFUNC_PAUSE;
+    t->taken = 0;
+    return n;
+}
 
 static void collect(struct fetcher *f)
 {
@@ -96,12 +182,17 @@ static void collect(struct fetcher *f)
         (void)curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
         struct fetch *t = (struct fetch *)(void *)priv;
         const enum err e = t->too_long ? ERR_TOO_LONG : err_of_curl(code);
+        tell_head(t, code != CURLE_OK);
         char *next = NULL;
         (void)curl_easy_getinfo(easy, CURLINFO_REDIRECT_URL, &next);
-        if (e == ERR_OK && next != NULL && owner_follows(f))
-            f->cfg.redirected(f->cfg.ctx, t->id, slice_str(next), t->family, t->hops + 1);
-        else
+        if (e == ERR_OK && next != NULL && owner_follows(f)) {
+            struct fetch_want again = t->want;
+            again.url = slice_str(next);
+            again.hops++;
+            f->cfg.redirected(f->cfg.ctx, &again);
+        } else {
             f->cfg.done(f->cfg.ctx, t->id, e, (int)status, e == ERR_OK ? buf_slice(&t->body) : (struct slice){0});
+        }
         fetch_free(t);
     }
 }
@@ -240,17 +331,55 @@ static enum err pin_host(struct fetch *t, const struct fetch_pin *pin)
     for (uint32_t i = 0; i < pin->addrs_n && (size_t)n + sizeof ip + 4 < sizeof text; i++) {
         const struct addr *a = &pin->addrs[i];
         const bool is_v6 = a->family == ADDR_IPV6;
-        if (t->family == ADDR_NONE || t->family == (enum addr_family)a->family)
+        if (t->want.family == ADDR_NONE || t->want.family == (enum addr_family)a->family)
             n += snprintf(text + n, sizeof text - (size_t)n, is_v6 ? "%s[%s]" : "%s%s", n == head ? "" : ",", addr_format_ip(a, ip));
     }
     if (n == head)
         return ERR_NOT_FOUND;
     t->pin = curl_slist_append(NULL, text);
-    t->hops = pin->hops;
     if (t->pin == NULL)
         return ERR_NOMEM;
     (void)curl_easy_setopt(t->easy, CURLOPT_RESOLVE, t->pin);
     return ERR_OK;
+}
+
+static void set_body_options(struct fetch *t)
+{
+    CURL *c = t->easy;
+    (void)curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, body_arrived);
+    (void)curl_easy_setopt(c, CURLOPT_TIMEOUT, (long)FETCH_TIMEOUT_S);
+    (void)curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, (long)(FETCH_TIMEOUT_S / 2));
+    (void)curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
+    (void)curl_easy_setopt(c, CURLOPT_ACCEPT_ENCODING, "gzip");
+    (void)curl_easy_setopt(c, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)t->f->cfg.body_max);
+}
+
+static void set_stream_options(struct fetch *t, const struct fetch_want *want)
+{
+    CURL *c = t->easy;
+    char range[64];
+    (void)curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, stream_arrived);
+    (void)curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, line_arrived);
+    (void)curl_easy_setopt(c, CURLOPT_HEADERDATA, t);
+    (void)curl_easy_setopt(c, CURLOPT_FAILONERROR, 1L);
+    (void)curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, (long)(FETCH_TIMEOUT_S / 4));
+    (void)curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    (void)curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, (long)FETCH_SILENT_S);
+    (void)curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https,ftp,ftps");
+    (void)curl_easy_setopt(c, CURLOPT_BUFFERSIZE, (long)FETCH_READ_BYTES);
+    // Ranges of one file want connections of their own.
+    (void)curl_easy_setopt(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    if (t->ftp && want->probe) {
+        (void)curl_easy_setopt(c, CURLOPT_NOBODY, 1L);
+        (void)curl_easy_setopt(c, CURLOPT_FILETIME, 1L);
+    }
+    if (!want->ranged || (t->ftp && want->probe))
+        return;
+    if (want->len == FETCH_TO_END)
+        (void)snprintf(range, sizeof range, "%llu-", (unsigned long long)want->off);
+    else
+        (void)snprintf(range, sizeof range, "%llu-%llu", (unsigned long long)want->off, (unsigned long long)(want->off + want->len - 1));
+    (void)curl_easy_setopt(c, CURLOPT_RANGE, range);
 }
 
 static void set_options(struct fetch *t, const char *url)
@@ -258,18 +387,12 @@ static void set_options(struct fetch *t, const char *url)
     CURL *c = t->easy;
     (void)curl_easy_setopt(c, CURLOPT_URL, url);
     (void)curl_easy_setopt(c, CURLOPT_PRIVATE, (char *)t);
-    (void)curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, body_arrived);
     (void)curl_easy_setopt(c, CURLOPT_WRITEDATA, t);
     (void)curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
-    (void)curl_easy_setopt(c, CURLOPT_TIMEOUT, (long)FETCH_TIMEOUT_S);
-    (void)curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, (long)(FETCH_TIMEOUT_S / 2));
     (void)curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, owner_follows(t->f) ? 0L : 1L);
     (void)curl_easy_setopt(c, CURLOPT_MAXREDIRS, (long)FETCH_REDIRECTS_MAX);
-    (void)curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
     (void)curl_easy_setopt(c, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
-    (void)curl_easy_setopt(c, CURLOPT_ACCEPT_ENCODING, "gzip");
     (void)curl_easy_setopt(c, CURLOPT_USERAGENT, "kith/0.1.0");
-    (void)curl_easy_setopt(c, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)t->f->cfg.body_max);
     // Else the end would wait for a name that is being resolved.
     (void)curl_easy_setopt(c, CURLOPT_QUICK_EXIT, 1L);
     if (t->f->from != NULL)
@@ -281,29 +404,40 @@ static void set_options(struct fetch *t, const char *url)
     // The environment's proxies are for browsers; and one that was asked for is never gone around.
     (void)curl_easy_setopt(c, CURLOPT_PROXY, t->f->proxy != NULL ? t->f->proxy : "");
     (void)curl_easy_setopt(c, CURLOPT_NOPROXY, "");
+    if (t->want.stream)
+        set_stream_options(t, &t->want);
+    else
+        set_body_options(t);
 }
 
-enum err fetcher_get(struct fetcher *f, uint32_t id, struct slice url, enum addr_family family, const struct fetch_pin *pin)
+enum err fetcher_get(struct fetcher *f, const struct fetch_want *want)
 {
-    ASSERT(pin != NULL || !owner_follows(f));
+    const struct slice url = want->url;
+    ASSERT(want->pin != NULL || !owner_follows(f));
+    ASSERT(!want->stream || (f->cfg.head != NULL && f->cfg.rx != NULL));
     if (url.n == 0 || url.n > FETCH_URL_MAX || memchr(url.p, 0, url.n) != NULL)
         return ERR_SYNTAX;
+    if (want->hops > FETCH_REDIRECTS_MAX)
+        return ERR_PROTOCOL;
     char text[FETCH_URL_MAX + 1];
     memcpy(text, url.p, url.n);
     text[url.n] = 0;
     struct fetch *t = calloc(1, sizeof *t);
     if (t == NULL)
         return ERR_NOMEM;
-    *t = (struct fetch){.f = f, .id = id, .family = family, .easy = curl_easy_init()};
+    *t = (struct fetch){.f = f, .id = want->id, .want = *want, .easy = curl_easy_init()};
+    t->want.url = (struct slice){0};
+    t->want.pin = NULL;
+    t->ftp = strncasecmp(text, "ftp", 3) == 0;
     list_init(&t->link);
     if (t->easy == NULL) {
         free(t);
         return ERR_NOMEM;
     }
     set_options(t, text);
-    const long resolve = family == ADDR_IPV4 ? CURL_IPRESOLVE_V4 : family == ADDR_IPV6 ? CURL_IPRESOLVE_V6 : CURL_IPRESOLVE_WHATEVER;
+    const long resolve = want->family == ADDR_IPV4 ? CURL_IPRESOLVE_V4 : want->family == ADDR_IPV6 ? CURL_IPRESOLVE_V6 : CURL_IPRESOLVE_WHATEVER;
     (void)curl_easy_setopt(t->easy, CURLOPT_IPRESOLVE, resolve);
-    enum err e = pin == NULL ? ERR_OK : pin_host(t, pin);
+    enum err e = want->pin == NULL ? ERR_OK : pin_host(t, want->pin);
     if (e == ERR_OK && curl_multi_add_handle(f->multi, t->easy) != CURLM_OK)
         e = ERR_NOMEM;
     if (e != ERR_OK) {
@@ -314,4 +448,30 @@ enum err fetcher_get(struct fetcher *f, uint32_t id, struct slice url, enum addr
     }
     list_push_back(&f->running, &t->link);
     return ERR_OK;
+}
+
+static struct fetch *fetch_find(struct fetcher *f, uint32_t id)
+{
+    LIST_EACH(&f->running, link, save) {
+        struct fetch *t = CONTAINER(link, struct fetch, link);
+        if (t->id == id)
+            return t;
+    }
+    return NULL;
+}
+
+void fetcher_resume(struct fetcher *f, uint32_t id)
+{
+    struct fetch *t = fetch_find(f, id);
+    if (t == NULL || !t->paused)
+        return;
+    t->paused = false;
+    (void)curl_easy_pause(t->easy, CURLPAUSE_CONT);
+}
+
+void fetcher_cancel(struct fetcher *f, uint32_t id)
+{
+    struct fetch *t = fetch_find(f, id);
+    if (t != NULL)
+        fetch_free(t);
 }

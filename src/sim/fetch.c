@@ -4,6 +4,7 @@
 #include "codec/url.h"
 #include "sim/hostile.h"
 #include "sim/task.h"
+#include "sim/web.h"
 
 struct fetch {
     struct task task;
@@ -254,6 +255,10 @@ void fetch_on_timer(struct world *w, uint32_t id)
 {
     struct fetch *f = slots_get(&w->tasks, id);
     ASSERT(f != NULL);
+    if (f->task.kind == TASK_WEB) {
+        web_on_timer(w, id);
+        return;
+    }
     struct host *h = task_host(w, &f->task);
     if (f->fault == WEB_SLOW && f->answer == NULL && h != NULL) {
         f->fault = WEB_FINE;

@@ -152,6 +152,10 @@ void host_datagram(struct world *w, struct host *h, enum node_port port, const s
 void host_tick(struct world *w, struct host *h);
 void host_job_done(struct world *w, struct host *h, uint32_t id, enum err e, uint32_t file);
 void host_fetched(struct world *w, struct host *h, uint32_t id, enum err e, int status, struct slice body);
+void host_stream_head(struct world *w, struct host *h, uint32_t id, int status, struct slice lines);
+// False: no room now.
+bool host_stream_room(struct world *w, struct host *h, uint32_t id, struct span *out);
+void host_stream_rx(struct world *w, struct host *h, uint32_t id, size_t len);
 void host_resolved(struct world *w, struct host *h, uint32_t id, enum err e, const struct addr *addrs, uint32_t n);
 void host_mapped(struct world *w, struct host *h, bool udp, enum err e, const struct addr *external, uint32_t lifetime_s);
 void host_saved(struct world *w, struct host *h, uint32_t id);

@@ -5,6 +5,7 @@
 #include "sim/hostile.h"
 #include "sim/job.h"
 #include "sim/oracle.h"
+#include "sim/web.h"
 
 // The stream end that a conn of the node names; NULL: it is gone already.
 static struct end *end_of(struct world *w, struct host *h, uint32_t conn)
@@ -101,6 +102,9 @@ static void carry_out(struct world *w, struct host *h, enum node_kind kind, cons
         break;
     case NODE_JOB: job_start(w, h, &out->job); break;
     case NODE_FETCH: fetch_start(w, h, out->id, out->bytes); break;
+    case NODE_STREAM: web_start(w, h, out); break;
+    case NODE_STREAM_RESUME: web_resume(w, h, out->id); break;
+    case NODE_STREAM_CANCEL: web_cancel(w, h, out->id); break;
     case NODE_RESOLVE: resolve_start(w, h, out->id, out->bytes); break;
     case NODE_MAP: map_start_task(w, h, &out->map); break;
     case NODE_SAVE: save_start(w, h, out->id, out->key, out->bytes); break;
@@ -291,6 +295,35 @@ void host_fetched(struct world *w, struct host *h, uint32_t id, enum err e, int 
     oracle_input(w, h);
     world_trace(w, h, TRACE_FETCHED, (uint32_t)e, id, (uint64_t)status);
     node_fetched(h->node, host_now(w, h), id, e, status, body);
+    host_settle(w, h);
+}
+
+void host_stream_head(struct world *w, struct host *h, uint32_t id, int status, struct slice lines)
+{
+    oracle_input(w, h);
+    world_trace(w, h, TRACE_FETCHED, 1000, id, (uint64_t)status);
+    node_stream_head(h->node, host_now(w, h), id, status, lines);
+    host_settle(w, h);
+}
+
+bool host_stream_room(struct world *w, struct host *h, uint32_t id, struct span *out)
+{
+    struct node_room room = {.spans_n = 0};
+    oracle_input(w, h);
+    node_stream_room(h->node, host_now(w, h), id, &room);
+    if (room.spans_n != 0) {
+        *out = room.spans[0];
+        return true;
+    }
+    world_trace(w, h, TRACE_RX, 3, id, 0);
+    host_settle(w, h);
+    return false;
+}
+
+void host_stream_rx(struct world *w, struct host *h, uint32_t id, size_t len)
+{
+    world_trace(w, h, TRACE_RX, 2, id, len);
+    node_stream_rx(h->node, host_now(w, h), id, len);
     host_settle(w, h);
 }
 

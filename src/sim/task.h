@@ -2,7 +2,7 @@
 #pragma once
 #include "sim/world.h"
 
-enum task_kind { TASK_JOB, TASK_FETCH, TASK_RESOLVE, TASK_SAVE, TASK_READ_FAILED, TASK_MAP };
+enum task_kind { TASK_JOB, TASK_FETCH, TASK_RESOLVE, TASK_SAVE, TASK_READ_FAILED, TASK_MAP, TASK_WEB };
 
 struct task {
     enum task_kind kind;

@@ -220,6 +220,12 @@ void world_names(struct world *w, const struct world_name *names, uint32_t n)
     w->names_n = n;
 }
 
+void world_webs(struct world *w, struct world_web *webs, uint32_t n)
+{
+    w->webs = webs;
+    w->webs_n = n;
+}
+
 bool world_settled(struct world *w)
 {
     oracle_sums(w);

@@ -48,6 +48,32 @@ struct world_name {
     struct addr addr;
 };
 
+// A server that has a torrent's files below prefix (or, if that is all of the URL, the first one), and how it fails.
+enum server_fault {
+    SERVER_GOOD,
+    SERVER_BUSY,                           // 503, come again in 5 s
+    SERVER_GONE,                           // 404
+    SERVER_DEAD,                           // nobody listens
+    SERVER_SILENT,                         // never answers
+    SERVER_WHOLE,                          // 200 and the whole file, whatever range was asked for
+    SERVER_TRUNCATE,                       // breaks off half way
+    SERVER_WRONG,                          // every byte is wrong
+    SERVER_OTHER_RANGE,                    // from the start of the file on, and says so
+};
+
+struct world_web {
+    struct slice prefix;
+    uint32_t torrent;                   // of the world
+    uint64_t bps;                       // for all transfers together; 0: no limit
+    nsec delay;                         // before an answer
+    enum server_fault fault;
+    uint32_t faults_n;                  // only the first so many requests; 0: all
+    // What happened
+    uint32_t requests, running, running_max;
+    uint64_t bytes;
+    nsec free_at;
+};
+
 enum ev_kind {
     EV_UPLINK, EV_ARRIVE, EV_DELIVER, EV_WAKE, EV_SYN, EV_SYNACK, EV_FIN, EV_RESET, EV_RETRY, EV_PUMP,
     EV_DGRAM_ARRIVE, EV_DGRAM_DELIVER, EV_JOB, EV_FETCH, EV_RESOLVED, EV_MAPPED, EV_SAVED, EV_READ_FAILED, EV_ACTION, EV_VANISH, EV_HOSTILE,
@@ -94,6 +120,8 @@ struct world {
     uint32_t answers_n;
     const struct world_name *names;
     uint32_t names_n;
+    struct world_web *webs;
+    uint32_t webs_n;
     struct buf tx;                      // for node_poll
     struct world_totals totals;
     char failure[WORLD_FAILURE_MAX];    // what the first oracle that fired said; "": none did
@@ -122,6 +150,7 @@ MUST_USE enum err world_portmap(struct world *w, uint32_t host, bool tcp, uint16
 // Tables for fetches and names; borrowed.
 void world_answers(struct world *w, const struct world_answer *answers, uint32_t n);
 void world_names(struct world *w, const struct world_name *names, uint32_t n);
+void world_webs(struct world *w, struct world_web *webs, uint32_t n);
 
 // Runs until `until`, a failure, or nothing is left to happen. False: an oracle fired (world.failure).
 bool world_run(struct world *w, nsec until);

@@ -2,18 +2,20 @@
 // with time passing. Hashes are real, so that pieces verify, or turn out to be wrong and somebody is blamed.
 //
 // The first byte chooses: 1 fast, 2 extensions, 4 a seed, 8 rate limits, 16 the second peer brings everything. Then steps:
-// a byte whose two top bits name the peer and the others what happens (enum step), the rest is the step's own.
+// a byte whose two top bits name the peer and the others what happens (enum step), the rest is the step's own. With 32 there
+// are two web seeds as well; with 64 nothing has a hash, as a file that is fetched by its URL.
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/rate.h"
 #include "engine/swarm/swarm.h"
 
-enum { PIECES = 12, PIECE_LEN = 6 * BLOCK_LEN, LEN = PIECES * PIECE_LEN - 5000, OUTPUTS_MAX = 20000, PEERS = 4, LISTENED_MAX = 64 };
+enum { PIECES = 12, PIECE_LEN = 6 * BLOCK_LEN, LEN = PIECES * PIECE_LEN - 5000, OUTPUTS_MAX = 20000, PEERS = 4, LISTENED_MAX = 64, WEBS = 8 };
 
 // Values of the step's lower six bits; higher ones than STEP_BYTES are lengths of raw bytes.
 enum step {
     STEP_TIME, STEP_LEAVE, STEP_COME, STEP_DEAF, STEP_HEAR, STEP_ANSWER, STEP_LIE, STEP_BLOCK, STEP_MESSAGE, STEP_FAIL, STEP_HOLD,
-    STEP_READ_FAILED, STEP_MANY, STEP_KNOWN, STEP_BYTES = 16,
+    STEP_READ_FAILED, STEP_MANY, STEP_KNOWN, STEP_WEB, STEP_WEB_END, STEP_BYTES = 16,
 };
 
 struct side {
@@ -32,6 +34,11 @@ struct world {
     bool hold;                          // jobs stay under way until it is over
     uint32_t held[256], held_n;
     uint8_t flags;
+    struct web {
+        bool open, resting;
+        uint64_t at, end;               // of the content
+        bool lie;
+    } webs[WEBS];
 };
 
 struct input {
@@ -59,6 +66,8 @@ static uint8_t peer_id[PEER_ID_LEN] = "-KH0100-fuzzfuzzfuzz";
 static struct metainfo_file files[2] = {{.path = {(const uint8_t *)"a", 1}, .len = 100000}, {.path = {(const uint8_t *)"b", 1}, .offset = 100000, .len = LEN - 100000}};
 static const struct metainfo meta = {.has_v1 = true, .piece_len = PIECE_LEN, .pieces_n = PIECES, .span = LEN, .len = LEN,
                                      .pieces = hashes, .files = files, .files_n = 2, .mem = &mem};
+
+static struct metainfo_url web_seeds[2] = {{.url = {(const uint8_t *)"http://a/", 9}}, {.url = {(const uint8_t *)"ftp://b/c", 9}}};
 
 static void make_content(void)
 {
@@ -143,6 +152,17 @@ static void run_send(struct world *w, const struct swarm_out *out)
         abort();                        // it is told more and more and hears nothing
 }
 
+static void web_begin(struct world *w, const struct swarm_out *out)
+{
+    struct web *b = &w->webs[out->id - 1];
+    if (b->open || out->bytes.n < 10)
+        abort();
+    const uint64_t file = out->bytes.p[out->bytes.n - 1] == 'b' ? 100000 : 0;
+    *b = (struct web){.open = true, .at = file + out->fetch.off, .end = file + out->fetch.off + out->fetch.len};
+    if (b->end > LEN || (out->fetch.ranged && out->fetch.len == 0))
+        abort();
+}
+
 static void drain(struct world *w)
 {
     static uint8_t space[64 * 1024];
@@ -158,6 +178,9 @@ static void drain(struct world *w)
         case SWARM_SEND: run_send(w, &out); break;
         case SWARM_CLOSE: w->sides[out.conn - 1].peer = NULL; break;
         case SWARM_JOB: run_job(w, &out.job); break;
+        case SWARM_FETCH: web_begin(w, &out); break;
+        case SWARM_FETCH_RESUME: w->webs[out.id - 1].resting = false; break;
+        case SWARM_FETCH_CANCEL: w->webs[out.id - 1].open = false; break;
         case SWARM_SAVE: swarm_saved(w->swarm, w->now, ERR_OK); break;
         case SWARM_RESUME:
         case SWARM_EVENT: break;
@@ -246,6 +269,50 @@ static void answer(struct world *w, struct side *t, uint32_t n, bool lie)
     }
 }
 
+// A server speaks: `what` chooses the kind of answer at its beginning, then how much of it comes.
+static void web(struct world *w, struct input *in)
+{
+    const uint8_t which = take(in) % WEBS, what = take(in);
+    struct web *b = &w->webs[which];
+    char lines[200];
+    if (!b->open)
+        return;
+    const uint64_t file = b->at >= 100000 ? 100000 : 0, len = file == 0 ? 100000 : LEN - 100000;
+    if ((what & 7) < 5) {
+        const int n = snprintf(lines, sizeof lines, "Content-Range: bytes %llu-%llu/%llu\r\nETag: %d\r\n", (unsigned long long)(b->at - file),
+            (unsigned long long)(b->end - file - ((what & 7) == 4)), (unsigned long long)len + ((what & 7) == 3), what >> 7);
+        swarm_fetch_head(w->swarm, w->now, which + 1u, (what & 7) == 2 ? 200 : 206, slice_of(lines, (size_t)n));
+        b->at = (what & 7) == 2 ? file : b->at;
+        b->lie = (what & 16) != 0;
+    } else {
+        swarm_fetch_head(w->swarm, w->now, which + 1u, 400 + what, SLICE_LIT("Retry-After: 7\n"));
+    }
+    drain(w);
+    for (uint32_t left = what >> 5 == 0 ? LEN : 1000u << (what >> 5); left != 0 && b->open && !b->resting;) {
+        struct span to = {0};
+        swarm_fetch_room(w->swarm, w->now, which + 1u, &to);
+        const uint32_t n = u32_min((uint32_t)to.n, left);
+        for (uint32_t i = 0; i < n; i++)
+            to.p[i] = (uint8_t)((b->at + i < LEN ? content[b->at + i] : 0) ^ b->lie);
+        if (n != 0)
+            swarm_fetch_rx(w->swarm, w->now, which + 1u, n);
+        b->resting = n == 0;
+        b->at += n;
+        left -= n;
+        drain(w);
+    }
+}
+
+static void web_end(struct world *w, uint8_t which, uint8_t e)
+{
+    struct web *b = &w->webs[which % WEBS];
+    if (!b->open)
+        return;
+    b->open = false;
+    swarm_fetched(w->swarm, w->now, which % WEBS + 1u, e % 4 == 0 ? ERR_CLOSED : ERR_OK, e % 3 == 0 ? 500 : 206);
+    drain(w);
+}
+
 // A message of small numbers, `n` times.
 static void message(struct world *w, struct side *t, struct input *in, uint32_t n)
 {
@@ -302,6 +369,12 @@ static void one_step(struct world *w, struct input *in)
         drain(w);
         break;
     case STEP_KNOWN: know(w, take(in)); break;
+    case STEP_WEB: web(w, in); break;
+    case STEP_WEB_END: {
+        const uint8_t which = take(in);
+        web_end(w, which, take(in));
+        break;
+    }
     case STEP_BYTES:
     default: {
         const size_t n = size_min((step & 63) == 63 ? 20000 : step & 63, in->n);
@@ -326,7 +399,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct rate up = {0}, down = {0};
     rate_init(&up, (w.flags & 8) != 0 ? 100000 : 0);
     rate_init(&down, (w.flags & 8) != 0 ? 100000 : 0);
-    const struct swarm_config cfg = {.meta = &meta, .store = 1, .pool = &pool, .up = &up, .down = &down, .peer_id = peer_id, .peers_max = 3,
+    struct metainfo described = meta;
+    described.is_dir = true;
+    described.web_seeds = web_seeds;
+    described.web_seeds_n = (w.flags & 32) != 0 ? 2 : 0;
+    described.has_v1 = (w.flags & 64) == 0;
+    const struct swarm_config cfg = {.meta = &described, .store = 1, .pool = &pool, .up = &up, .down = &down, .peer_id = peer_id, .peers_max = 3,
                                      .trust = (w.flags & 4) != 0};
     if (swarm_new(&w.swarm, &cfg, &env, w.now) != ERR_OK)
         abort();

@@ -324,6 +324,17 @@ void node_fetched(struct node *n, nsec now, uint32_t id, enum err e, int status,
 {
     (void)n, (void)now, (void)id, (void)e, (void)status, (void)body;
 }
+void node_stream_head(struct node *n, nsec now, uint32_t id, int status, struct slice lines)
+{
+    (void)n, (void)now, (void)id, (void)status, (void)lines;
+}
+void node_stream_room(struct node *n, nsec now, uint32_t id, struct node_room *out)
+{
+    (void)n, (void)now, (void)id;
+    out->spans_n = 0;
+}
+bool node_stream_wanted(struct node *n, uint32_t id) { (void)n, (void)id; return false; }
+void node_stream_rx(struct node *n, nsec now, uint32_t id, size_t len) { (void)n, (void)now, (void)id, (void)len; }
 void node_resolved(struct node *n, nsec now, uint32_t id, enum err e, const struct addr *addrs, uint32_t n_addrs)
 {
     (void)n, (void)now, (void)id, (void)e, (void)addrs, (void)n_addrs;

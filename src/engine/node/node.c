@@ -265,8 +265,49 @@ void node_fetched(struct node *n, nsec now, uint32_t id, enum err e, int status,
     if (!request_end(n, id, &p))
         return;
     struct torrent *t = torrent_get(n, p.torrent);
-    announcer_fetched(t->announcer, now, p.local, e, status, body);
+    if (p.stream)
+        swarm_fetched(t->swarm, now, p.local, e, status);
+    else
+        announcer_fetched(t->announcer, now, p.local, e, status, body);
     torrent_touch(n, t);
+}
+
+void node_stream_head(struct node *n, nsec now, uint32_t id, int status, struct slice lines)
+{
+    ASSERT(now >= n->now);
+    n->now = now;
+    const struct pending *p = request_stream(n, id);
+    if (p == NULL)
+        return;
+    struct torrent *t = torrent_get(n, p->torrent);
+    swarm_fetch_head(t->swarm, now, p->local, status, lines);
+    torrent_touch(n, t);
+}
+
+void node_stream_room(struct node *n, nsec now, uint32_t id, struct node_room *out)
+{
+    ASSERT(now >= n->now);
+    n->now = now;
+    out->spans_n = 0;
+    const struct pending *p = request_stream(n, id);
+    if (p == NULL)
+        return;
+    struct torrent *t = torrent_get(n, p->torrent);
+    swarm_fetch_room(t->swarm, now, p->local, &out->spans[0]);
+    out->spans_n = out->spans[0].n != 0;
+    if (out->spans_n == 0)
+        torrent_touch(n, t);
+}
+
+void node_stream_rx(struct node *n, nsec now, uint32_t id, size_t len)
+{
+    ASSERT(now >= n->now);
+    n->now = now;
+    const struct pending *p = request_stream(n, id);
+    ASSERT(p != NULL);
+    struct torrent *t = torrent_get(n, p->torrent);
+    if (swarm_fetch_rx(t->swarm, now, p->local, len))
+        torrent_touch(n, t);
 }
 
 void node_resolved(struct node *n, nsec now, uint32_t id, enum err e, const struct addr *addrs, uint32_t n_addrs)

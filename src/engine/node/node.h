@@ -90,6 +90,7 @@ struct node_torrent_stats {
     uint64_t wanted_bytes, done_bytes;  // of the wanted files; done: verified and written
     uint64_t down_bytes, up_bytes;      // payload since start
     uint64_t down_seed_bytes;           // part of down_bytes that came from peers that had everything
+    uint64_t web_bytes;                 // part of down_bytes that came from web seeds
     uint64_t waste_bytes;               // payload thrown away: duplicates and failed pieces
     uint64_t down_bps, up_bps;          // over the last seconds
     uint32_t pieces_n, pieces_have, pieces_checked;
@@ -97,6 +98,7 @@ struct node_torrent_stats {
     uint32_t hash_failures, banned;
     uint64_t metadata_size;             // TORRENT_METADATA: bytes, 0: nobody has said yet
     uint32_t metadata_parts, metadata_here;     // of 16 KiB
+    uint32_t web_seeds, web_conns;      // URLs in use or waiting for their turn; transfers under way
 };
 
 enum node_event_kind {
@@ -110,6 +112,7 @@ enum node_event_kind {
     NODE_EVENT_TRACKER,                 // a tracker's warning or failure; text
     NODE_EVENT_BANNED,                  // addr sent bad data
     NODE_EVENT_DHT,                     // dht_kind, dht: an answer to node_dht_ask
+    NODE_EVENT_WEB_SEED,                // text: a URL and what is wrong with it; err. ERR_HASH: it sent bad data and is not used again
     NODE_EVENT_STOPPED,                 // node_stop has finished: saved and announced
 };
 
@@ -133,6 +136,9 @@ enum node_kind {
     NODE_RESUME,        // conn: room again after node_rx_room gave none
     NODE_JOB,           // job: answered by node_job_done
     NODE_FETCH,         // id, bytes: an http(s) URL: answered by node_fetched
+    NODE_STREAM,        // id, bytes, fetch: a URL, also ftp(s): node_stream_head, node_stream_rx …, then node_fetched without body
+    NODE_STREAM_RESUME, // id: room again after node_stream_room gave none
+    NODE_STREAM_CANCEL, // id: no more calls for it
     NODE_RESOLVE,       // id, bytes: a host name; answered by node_resolved
     NODE_MAP,           // map: answered by node_mapped
     NODE_SAVE,          // id, key, bytes: answered by node_saved once durable
@@ -159,6 +165,7 @@ struct node_out {
     uint32_t segs_n;
     struct io_job job;
     struct node_map map;
+    struct io_fetch fetch;
     struct node_event event;
 };
 
@@ -194,6 +201,14 @@ void node_datagram(struct node *n, nsec now, enum node_port port, const struct a
 // Completions. ERR_CANCELLED where the host gave up.
 void node_job_done(struct node *n, nsec now, uint32_t id, enum err e, uint32_t file);      // file: the one that failed
 void node_fetched(struct node *n, nsec now, uint32_t id, enum err e, int status, struct slice body);
+// Streamed fetches. The header lines of the answer (codec/http_head.h), before its first byte; FTP: status 206 and the range.
+void node_stream_head(struct node *n, nsec now, uint32_t id, int status, struct slice lines);
+// Where the next bytes of the body belong, as node_rx_room. spans_n 0: none now, NODE_STREAM_RESUME will come. These three do
+// nothing for an id that is over.
+void node_stream_room(struct node *n, nsec now, uint32_t id, struct node_room *out);
+// Whether a stream is still waited for.
+bool node_stream_wanted(struct node *n, uint32_t id);
+void node_stream_rx(struct node *n, nsec now, uint32_t id, size_t len);
 void node_resolved(struct node *n, nsec now, uint32_t id, enum err e, const struct addr *addrs, uint32_t n_addrs);
 void node_saved(struct node *n, nsec now, uint32_t id, enum err e);
 // external: as the router has it, port 0: as wished; lifetime_s: how long it holds.

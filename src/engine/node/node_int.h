@@ -107,6 +107,7 @@ struct port_map {
 
 struct pending {
     uint32_t torrent, local, id;        // id 0: free; torrent 0: of the DHT
+    bool stream;                        // the swarm's; else the announcer's
 };
 
 struct node_dht {
@@ -175,6 +176,7 @@ bool torrent_poll(struct node *n, struct torrent *t, struct buf *tx, struct node
 void torrent_free(struct node *n, struct torrent *t);
 uint32_t request_add(struct node *n, uint32_t torrent, uint32_t local); // 0: too many
 bool request_end(struct node *n, uint32_t id, struct pending *out);
+struct pending *request_stream(struct node *n, uint32_t id);            // of a streamed fetch; NULL: it is over
 
 enum err torrent_hashes_add(struct node *n, struct torrent *t);         // of t->meta, those that are not there
 enum err torrent_swarm_make(struct node *n, struct torrent *t, const struct node_add *add);

@@ -284,6 +284,10 @@ static bool swarm_event(struct node *n, struct torrent *t, const struct swarm_ou
     case SWARM_EVENT_RECOVERED: out->event.kind = NODE_EVENT_RECOVERED; break;
     case SWARM_EVENT_DHT_NODE: node_dht_peer(n, &so->addr); return false;
     case SWARM_EVENT_BANNED: out->event.kind = NODE_EVENT_BANNED; break;
+    case SWARM_EVENT_WEB_SEED:
+        out->event.kind = NODE_EVENT_WEB_SEED;
+        out->event.text = so->bytes;
+        break;
     case SWARM_EVENT_STOPPED: t->swarm_stopped = true; return false;   // the node's last word is said once for all torrents
     }
     return true;
@@ -309,6 +313,42 @@ void node_resume_key(struct wr *w, const struct metainfo *meta, struct slice roo
         wr_hex(w, slice_of(digest, sizeof digest));
     else
         wr_bytes(w, root);
+}
+
+// The swarm names its fetches by small numbers of its own; `global` finds the host's.
+static uint32_t stream_id(const struct node *n, const struct torrent *t, uint32_t local)
+{
+    for (uint32_t i = 0; i < NODE_PENDING_MAX; i++) {
+        const struct pending *p = &n->requests[i];
+        if (p->id != 0 && p->stream && p->torrent == t->number && p->local == local)
+            return p->id;
+    }
+    return 0;
+}
+
+static bool fetch_carry(struct node *n, struct torrent *t, enum swarm_kind what, const struct swarm_out *so, struct node_out *out,
+                        enum node_kind *kind)
+{
+    struct pending gone;
+    if (what == SWARM_FETCH) {
+        out->id = request_add(n, t->number, so->id);
+        if (out->id == 0) {
+            swarm_fetched(t->swarm, n->now, so->id, ERR_FULL, 0);
+            return false;
+        }
+        n->requests[out->id % NODE_PENDING_MAX].stream = true;
+        out->bytes = so->bytes;
+        out->fetch = so->fetch;
+        *kind = NODE_STREAM;
+        return true;
+    }
+    out->id = stream_id(n, t, so->id);
+    if (out->id == 0)
+        return false;
+    *kind = what == SWARM_FETCH_RESUME ? NODE_STREAM_RESUME : NODE_STREAM_CANCEL;
+    if (what == SWARM_FETCH_CANCEL)
+        (void)request_end(n, out->id, &gone);
+    return true;
 }
 
 static bool swarm_carry(struct node *n, struct torrent *t, enum swarm_kind what, struct swarm_out *so, struct node_out *out, enum node_kind *kind)
@@ -351,6 +391,9 @@ static bool swarm_carry(struct node *n, struct torrent *t, enum swarm_kind what,
         out->job.id = t->number << JOB_BITS | so->job.id;
         *kind = NODE_JOB;
         return true;
+    case SWARM_FETCH:
+    case SWARM_FETCH_RESUME:
+    case SWARM_FETCH_CANCEL: return fetch_carry(n, t, what, so, out, kind);
     case SWARM_SAVE:
         out->id = t->number;
         out->key = resume_key(n, t);
@@ -463,7 +506,7 @@ uint32_t request_add(struct node *n, uint32_t torrent, uint32_t local)
     n->requests = items;
     n->requests_n++;
     n->request_serial = n->request_serial % (UINT32_MAX / NODE_PENDING_MAX - 1) + 1;
-    n->requests[i] = (struct pending){torrent, local, n->request_serial * NODE_PENDING_MAX + i};
+    n->requests[i] = (struct pending){.torrent = torrent, .local = local, .id = n->request_serial * NODE_PENDING_MAX + i};
     return n->requests[i].id;
 }
 
@@ -478,6 +521,14 @@ bool request_end(struct node *n, uint32_t id, struct pending *out)
     n->requests_n--;
     return true;
 }
+
+struct pending *request_stream(struct node *n, uint32_t id)
+{
+    struct pending *p = &n->requests[id % NODE_PENDING_MAX];
+    return id != 0 && p->id == id && p->stream ? p : NULL;
+}
+
+bool node_stream_wanted(struct node *n, uint32_t id) { return request_stream(n, id) != NULL; }
 
 static enum torrent_state state_of(enum swarm_state s)
 {
@@ -508,6 +559,7 @@ void node_torrent_stats(const struct node *n, uint32_t torrent, struct node_torr
         .down_bps = s.down_bps, .up_bps = s.up_bps, .pieces_n = t->meta->pieces_n, .pieces_have = s.pieces_have,
         .pieces_checked = s.pieces_checked, .peers = s.peers, .seeds = s.seeds, .unchoked_by = s.unchoked_by,
         .unchoking = s.unchoking, .known = s.known, .hash_failures = s.hash_failures, .banned = s.banned,
+        .web_bytes = s.web_bytes, .web_seeds = s.web_seeds, .web_conns = s.web_conns,
     };
     if (s.error != ERR_OK) {
         const struct slice path = file_path(t, s.error_file);

@@ -2,6 +2,8 @@
 // compared with the next good copy; only who sent a differing block is banned. Bittorrent note, trap 11.
 #include "engine/swarm/swarm_int.h"
 
+#include "engine/swarm/webseed.h"
+
 struct blame {
     struct map_node node;
     uint32_t index, blocks_n;
@@ -159,6 +161,8 @@ static const struct addr *source_addr(const struct swarm *s, uint32_t serial)
 
 void ban(struct swarm *s, uint32_t serial)
 {
+    if (web_ban(s, serial))
+        return;
     const struct addr *from = source_addr(s, serial);
     if (from == NULL)
         return;                         // so long gone that its address is forgotten

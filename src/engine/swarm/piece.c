@@ -2,6 +2,7 @@
 #include "engine/swarm/swarm_int.h"
 
 #include "base/bits.h"
+#include "engine/swarm/webseed.h"
 
 struct piece *piece_find(const struct swarm *s, uint32_t index)
 {
@@ -17,6 +18,7 @@ static void piece_free(struct swarm *s, struct piece *p)
     for (uint32_t b = 0; b < p->blocks_n; b++)
         if (p->blocks[b].slot != NULL)
             pool_give(s->cfg.pool, p->blocks[b].slot);
+    web_piece_gone(s, p);
     if (p->owner != NULL && p->owner->piece == p)
         p->owner->piece = NULL;
     LIST_EACH(&s->peers, link, save) {
@@ -138,6 +140,11 @@ static void hash_work(struct swarm *s, struct piece *p)
     uint32_t n = 0;
     while (p->hashed + n < p->blocks_n && n < IO_SPANS_MAX && p->blocks[p->hashed + n].state == BLOCK_HERE)
         n++;
+    if (!s->meta->has_v1 && !s->meta->has_v2) {         // a file by its URL alone: there is nothing to compare with
+        p->hashed += n;
+        p->verified = p->hashed == p->blocks_n;
+        return;
+    }
     if (n >= HASH_BLOCKS || (n != 0 && p->hashed + n == p->blocks_n))
         post_hash(s, p, n);
 }

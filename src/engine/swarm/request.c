@@ -2,6 +2,7 @@
 #include "engine/swarm/swarm_int.h"
 
 #include "base/bits.h"
+#include "engine/swarm/webseed.h"
 
 enum {
     OWN_S = 30,                         // piece affinity holds while the owner can finish within this
@@ -198,7 +199,7 @@ static uint32_t with_gaps(const struct swarm *s)
 
 static struct piece *pick_new(struct swarm *s, struct swarm_peer *p)
 {
-    if (s->picker.closed_n == 0 || with_gaps(s) >= PARTIALS_BASE + s->peers_n * 3 / 2)
+    if ((s->picker.closed_n == 0 && !web_yield(s)) || with_gaps(s) >= PARTIALS_BASE + s->peers_n * 3 / 2)
         return NULL;
     uint32_t index = UINT32_MAX;
     for (uint32_t i = 0; i < p->allowed_n && p->peer_choking; i++)

@@ -285,7 +285,7 @@ static void check_done(struct swarm *s, struct check *c, enum err e)
     else if (c->at < piece_data_len(s, c->index))
         check_next(s, c);
     else
-        check_end(s, c, verify(s, c->index, &c->sha1, c->leaves));
+        check_end(s, c, (s->meta->has_v1 || s->meta->has_v2) && verify(s, c->index, &c->sha1, c->leaves));    // no hash: never believed
 }
 
 // ---- syncing and saving

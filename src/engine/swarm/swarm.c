@@ -2,6 +2,7 @@
 #include "engine/swarm/swarm_int.h"
 
 #include "base/bits.h"
+#include "engine/swarm/webseed.h"
 
 bool is_running(const struct swarm *s)
 {
@@ -133,6 +134,8 @@ enum err swarm_new(struct swarm **out, const struct swarm_config *cfg, const str
         e = start_priorities(s);
     if (e == ERR_OK)
         e = hashes_init(s);
+    if (e == ERR_OK)
+        e = web_init(s);
     if (e != ERR_OK) {
         swarm_free(s);
         return e;
@@ -192,6 +195,7 @@ void swarm_free(struct swarm *s)
     ASSERT(s->jobs_busy == 0);
     LIST_EACH(&s->peers, link, save)
         peer_free(s, CONTAINER(link, struct swarm_peer, link));
+    web_done(s);
     pieces_free(s);
     if (s->mover.slot != NULL)
         pool_give(s->cfg.pool, s->mover.slot);
@@ -441,7 +445,8 @@ void swarm_tick(struct swarm *s, nsec now)
         down += p->down_bps;
         up += p->up_bps;
     }
-    s->stats_now.down_bps = down;
+    web_beat(s);
+    s->stats_now.down_bps = down + (s->web == NULL ? 0 : s->web->bps);
     s->stats_now.up_bps = up;
     if (now >= s->round_at) {
         s->round_at = now + CHOKE_ROUND_S * NSEC_S;
@@ -456,6 +461,7 @@ static nsec deadline(const struct swarm *s)
     if (s->state == SWARM_STOPPED)
         return NSEC_NEVER;
     nsec at = s->peers_n != 0 || s->dirty || s->unsynced_bytes != 0 || s->error != ERR_OK ? s->beat_at : NSEC_NEVER;
+    at = u64_min(at, web_deadline(s));
     const bool limited = s->cfg.up->bps != 0 || s->cfg.down->bps != 0;
     for (const struct list *l = s->peers.next; limited && l != &s->peers; l = l->next) {
         const struct swarm_peer *p = CONTAINER((struct list *)(uintptr_t)l, struct swarm_peer, link);
@@ -521,6 +527,9 @@ enum swarm_kind swarm_poll(struct swarm *s, nsec now, struct buf *tx, struct swa
         out->job = j->io;
         return SWARM_JOB;
     }
+    enum swarm_kind web;
+    if (web_poll(s, out, &web))
+        return web;
     while (!list_empty(&s->ready)) {
         const enum swarm_kind kind = poll_peer(s, CONTAINER(s->ready.next, struct swarm_peer, ready), tx, out);
         if (kind != SWARM_IDLE)
@@ -544,6 +553,7 @@ void swarm_stop(struct swarm *s, nsec now)
     if (s->state == SWARM_STOPPING || s->state == SWARM_STOPPED)
         return;
     s->state = SWARM_STOPPING;
+    web_stop(s);
     LIST_EACH(&s->peers, link, save)
         rx_close(s, CONTAINER(link, struct swarm_peer, link), ERR_CANCELLED);
 }
@@ -569,6 +579,7 @@ void swarm_stats(const struct swarm *s, struct swarm_stats *out)
     out->known = s->known.map.n;
     out->banned = s->banned.n;
     out->left_bytes = out->wanted_bytes - out->done_bytes;
+    web_stats(s, out);
     for (const struct list *l = s->peers.next; l != &s->peers; l = l->next) {
         const struct swarm_peer *p = CONTAINER((struct list *)(uintptr_t)l, struct swarm_peer, link);
         out->seeds += p->has_n == s->meta->pieces_n;
@@ -617,4 +628,5 @@ void swarm_check(const struct swarm *s)
         ASSERT(s->picker.state[piece->index] == PICKER_OPEN);
     }
     ASSERT(partials == s->partials_n);
+    web_check(s);
 }

@@ -57,6 +57,9 @@ enum swarm_kind {
     SWARM_RESUME,                       // conn: room again
     SWARM_JOB,                          // job
     SWARM_SAVE,                         // bytes: resume data, to be answered by swarm_saved
+    SWARM_FETCH,                        // id, bytes, fetch: as NODE_STREAM
+    SWARM_FETCH_RESUME,                 // id
+    SWARM_FETCH_CANCEL,                 // id: it is over
     SWARM_EVENT,                        // event
 };
 
@@ -68,6 +71,7 @@ enum swarm_event {
     SWARM_EVENT_BANNED, SWARM_EVENT_STOPPED,
     SWARM_EVENT_DHT_NODE,               // addr: a peer says that it has a DHT node there
     SWARM_EVENT_LAYERS,                 // all piece layers that the torrent lacked are there
+    SWARM_EVENT_WEB_SEED,               // bytes: a URL and what is wrong with it; err
 };
 
 struct swarm_out {
@@ -76,6 +80,8 @@ struct swarm_out {
     const struct io_seg *segs;
     uint32_t segs_n;
     struct io_job job;
+    uint32_t id;
+    struct io_fetch fetch;
     struct slice bytes;
     enum swarm_event event;
     uint32_t file;
@@ -95,6 +101,8 @@ struct swarm_stats {
     uint32_t pieces_have, pieces_checked;
     uint32_t peers, seeds, unchoked_by, unchoking, known, hash_failures, banned;
     uint64_t rx_moved;                  // bytes copied because room was guessed wrong
+    uint64_t web_bytes;                 // part of down_bytes that came from web seeds
+    uint32_t web_seeds, web_conns;      // URLs not given up; transfers under way
 };
 
 // A v2 torrent without piece layers fetches them from its peers first. ERR_NOMEM.
@@ -118,6 +126,12 @@ void swarm_sent(struct swarm *s, nsec now, struct swarm_peer *p, uint64_t len);
 void swarm_peer_closed(struct swarm *s, nsec now, struct swarm_peer *p);
 void swarm_job_done(struct swarm *s, nsec now, uint32_t id, enum err e, uint32_t file);
 void swarm_saved(struct swarm *s, nsec now, enum err e);
+// Web seeds: what comes of a SWARM_FETCH, as node_stream_*. An empty span: no room now. swarm_fetch_rx: whether there is
+// something to be polled.
+void swarm_fetch_head(struct swarm *s, nsec now, uint32_t id, int status, struct slice lines);
+void swarm_fetch_room(struct swarm *s, nsec now, uint32_t id, struct span *out);
+bool swarm_fetch_rx(struct swarm *s, nsec now, uint32_t id, size_t len);
+void swarm_fetched(struct swarm *s, nsec now, uint32_t id, enum err e, int status);
 // A file could not be read for an upload: its pieces are checked again.
 void swarm_read_failed(struct swarm *s, nsec now, uint32_t file);
 

@@ -319,6 +319,7 @@ struct swarm {
     uint16_t *partial_at;               // piece -> 1 + index in partial_slots, 0: none
     bool endgame;
     struct map blames;                  // struct blame: failed pieces whose culprit is unknown
+    struct web *web;                    // web seeds; NULL: none
 
     // Trees of v2
     struct layer *layers;               // for each file; NULL: the torrent brought all

@@ -96,6 +96,9 @@ static void drain(struct ground *g)
             g->banned += out.event == SWARM_EVENT_BANNED;
             g->finished += out.event == SWARM_EVENT_COMPLETE;
             break;
+        case SWARM_FETCH:
+        case SWARM_FETCH_RESUME:
+        case SWARM_FETCH_CANCEL:
         case SWARM_RESUME: break;
         }
     }

@@ -183,6 +183,33 @@ void node_fetched(struct node *n, nsec now, uint32_t id, enum err e, int status,
         fake.fetched(id, e, status, body);
 }
 
+void node_stream_head(struct node *n, nsec now, uint32_t id, int status, struct slice lines)
+{
+    advance(n, now);
+    if (fake.stream_head != NULL)
+        fake.stream_head(id, status, lines);
+}
+
+static uint8_t stream_space[65536];
+static struct span stream_at;
+
+void node_stream_room(struct node *n, nsec now, uint32_t id, struct node_room *out)
+{
+    advance(n, now);
+    stream_at = (struct span){stream_space, sizeof stream_space};
+    out->spans_n = fake.stream_room == NULL || fake.stream_room(id, &stream_at) != 0;
+    out->spans[0] = stream_at;
+}
+
+bool node_stream_wanted(struct node *n, uint32_t id) { (void)n, (void)id; return true; }
+
+void node_stream_rx(struct node *n, nsec now, uint32_t id, size_t len)
+{
+    advance(n, now);
+    if (fake.stream_rx != NULL)
+        fake.stream_rx(id, slice_of(stream_at.p, len));
+}
+
 void node_resolved(struct node *n, nsec now, uint32_t id, enum err e, const struct addr *addrs, uint32_t n_addrs)
 {
     advance(n, now);

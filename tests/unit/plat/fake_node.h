@@ -13,6 +13,9 @@ struct fake_hooks {
     void (*datagram)(enum node_port port, const struct addr *from, struct slice data);
     void (*job_done)(uint32_t id, enum err e, uint32_t file);
     void (*fetched)(uint32_t id, enum err e, int status, struct slice body);
+    void (*stream_head)(uint32_t id, int status, struct slice lines);
+    size_t (*stream_room)(uint32_t id, struct span *out);       // NULL: as much as comes; 0: none now
+    void (*stream_rx)(uint32_t id, struct slice data);
     void (*resolved)(uint32_t id, enum err e, const struct addr *addrs, uint32_t n);
     void (*saved)(uint32_t id, enum err e);
     void (*read_failed)(uint32_t store, uint32_t file, enum err e);

@@ -219,6 +219,35 @@ static void answer(int fd, const char *status, const char *headers, const char *
     }
 }
 
+enum { BIG_LEN = 3000000, BIG_OFF = 1000, BIG_END = 2500000 };
+
+static uint8_t big_byte(uint64_t at) { return (uint8_t)(at * 7 + (at >> 11)); }
+
+// Answers the range that is asked for; cut: only a part of what it promises.
+static void answer_range(int fd, const char *in, bool cut)
+{
+    unsigned long long from = 0, to = BIG_LEN - 1;
+    const char *a = strstr(in, "Range: bytes=");
+    if (a != NULL)
+        (void)sscanf(a, "Range: bytes=%llu-%llu", &from, &to);
+    const size_t n = (size_t)(to - from + 1);
+    char head[200];
+    (void)snprintf(head, sizeof head, "Content-Range: bytes %llu-%llu/%u\r\nETag: \"e\"\r\n", from, to, (unsigned)BIG_LEN);
+    char *bytes = malloc(n);
+    for (size_t i = 0; i < n; i++)
+        bytes[i] = (char)big_byte(from + i);
+    char text[400];
+    const int head_n = snprintf(text, sizeof text, "HTTP/1.1 206 Partial Content\r\nContent-Length: %zu\r\n%sConnection: close\r\n\r\n", n, head);
+    (void)!write(fd, text, (size_t)head_n);
+    for (size_t at = 0; at < (cut ? n / 2 : n);) {
+        const ssize_t w = send(fd, bytes + at, (cut ? n / 2 : n) - at, MSG_NOSIGNAL);
+        if (w <= 0)
+            break;
+        at += (size_t)w;
+    }
+    free(bytes);
+}
+
 static void *serve(void *ctx)
 {
     (void)ctx;
@@ -235,6 +264,12 @@ static void *serve(void *ctx)
             answer(fd, "200 OK", "", "body", 4);
         } else if (strncmp(in, "GET /redirect", 13) == 0) {
             answer(fd, "302 Found", "Location: /ok\r\n", "away", 4);
+        } else if (strncmp(in, "GET /range", 10) == 0) {
+            answer_range(fd, in, false);
+        } else if (strncmp(in, "GET /cut", 8) == 0) {
+            answer_range(fd, in, true);
+        } else if (strncmp(in, "GET /moved", 10) == 0) {
+            answer(fd, "302 Found", "Location: /range\r\nETag: \"old\"\r\n", "away", 4);
         } else if (strncmp(in, "GET /loop", 9) == 0) {
             answer(fd, "302 Found", "Location: /loop\r\n", "", 0);
         } else if (strncmp(in, "GET /file", 9) == 0) {
@@ -271,32 +306,108 @@ static void on_fetched(uint32_t id, enum err e, int status, struct slice body)
         host_stop(host);
 }
 
-static void test_fetch(void **state)
+static uint16_t web_start(pthread_t *thread)
 {
-    UNUSED_STATE(state);
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t n = sizeof at;
     web = socket(AF_INET, SOCK_STREAM, 0);
     assert_int_equal(bind(web, (struct sockaddr *)&at, n), 0);
     assert_int_equal(listen(web, 16), 0);
     assert_int_equal(getsockname(web, (struct sockaddr *)&at, &n), 0);
+    pthread_create(thread, NULL, serve, NULL);
+    return ntohs(at.sin_port);
+}
+
+static void web_stop(pthread_t thread)
+{
+    shutdown(web, SHUT_RDWR);
+    close(web);
+    pthread_join(thread, NULL);
+}
+
+static uint64_t stream_got[4];
+static uint32_t stream_rooms;
+static int stream_status[4];
+static char stream_lines[4][1024];
+
+static void on_stream_head(uint32_t id, int status, struct slice lines)
+{
+    assert_int_equal(stream_got[id], 0);
+    stream_status[id] = status;
+    memcpy(stream_lines[id], lines.p, size_min(lines.n, sizeof stream_lines[id] - 1));
+}
+
+// Small and odd rooms, and none every now and then: then it rests until the node says so.
+static size_t stream_room(uint32_t id, struct span *out)
+{
+    if (++stream_rooms % 50 == 0) {
+        fake_push(NODE_STREAM_RESUME, &(struct node_out){.id = id});
+        return 0;
+    }
+    out->n = 7777;
+    return out->n;
+}
+
+static void on_stream(uint32_t id, struct slice data)
+{
+    for (size_t i = 0; i < data.n; i++)
+        if (data.p[i] != big_byte(BIG_OFF + stream_got[id] + i))
+            fail_msg("byte %zu of stream %u is wrong", (size_t)stream_got[id] + i, id);
+    stream_got[id] += data.n;
+    if (id == 3 && stream_got[id] > 100000)
+        fake_push(NODE_STREAM_CANCEL, &(struct node_out){.id = id});
+}
+
+// A range of a file as it comes: after a redirect, in small portions with rests between them, cut short by the server, and
+// cancelled in the middle.
+static void test_stream(void **state)
+{
+    UNUSED_STATE(state);
     pthread_t thread;
-    pthread_create(&thread, NULL, serve, NULL);
+    const uint16_t port = web_start(&thread);
+    static const char *const PATHS[4] = {NULL, "/moved", "/cut", "/range"};
+    fake.fetched = on_fetched;
+    fake.stream_head = on_stream_head;
+    fake.stream_room = stream_room;
+    fake.stream_rx = on_stream;
+    start((struct host_config){0});
+    fetches_left = 2;
+    for (uint32_t i = 3; i >= 1; i--) {
+        char url[64];
+        (void)snprintf(url, sizeof url, "http://127.0.0.1:%u%s", port, PATHS[i]);
+        fake_push(NODE_STREAM, &(struct node_out){.id = i, .bytes = slice_str(url), .fetch = {true, BIG_OFF, BIG_END - BIG_OFF}});
+    }
+    host_drain(host);
+    assert_int_equal(host_run(host), ERR_OK);
+    web_stop(thread);
+    assert_int_equal(stream_status[1], 206);
+    assert_non_null(strstr(stream_lines[1], "ETag: \"e\""));
+    assert_null(strstr(stream_lines[1], "old"));
+    assert_int_equal(stream_got[1], BIG_END - BIG_OFF);
+    assert_int_equal(fetch_err[1], ERR_OK);
+    assert_int_equal(stream_got[2], (BIG_END - BIG_OFF) / 2);
+    assert_int_equal(fetch_err[2], ERR_CLOSED);
+    assert_true(stream_got[3] < BIG_END - BIG_OFF);
+}
+
+static void test_fetch(void **state)
+{
+    UNUSED_STATE(state);
+    pthread_t thread;
+    const uint16_t port = web_start(&thread);
     static const char *const PATHS[8] = {NULL, "/ok", "/redirect", "/missing", "/loop", "/long", "/file", NULL};
     fake.fetched = on_fetched;
     start((struct host_config){0});
     fetches_left = 7;
     for (uint32_t i = 1; i <= 6; i++) {
         char url[64];
-        (void)snprintf(url, sizeof url, "http://127.0.0.1:%u%s", ntohs(at.sin_port), PATHS[i]);
+        (void)snprintf(url, sizeof url, "http://127.0.0.1:%u%s", port, PATHS[i]);
         fake_push(NODE_FETCH, &(struct node_out){.id = i, .bytes = slice_str(url), .family = ADDR_IPV4});
     }
     fake_push(NODE_FETCH, &(struct node_out){.id = 7, .bytes = SLICE_LIT("gopher://127.0.0.1/")});
     host_drain(host);
     assert_int_equal(host_run(host), ERR_OK);
-    shutdown(web, SHUT_RDWR);
-    close(web);
-    pthread_join(thread, NULL);
+    web_stop(thread);
     assert_string_equal(agent, "kith/0.1.0");
     assert_int_equal(fetch_err[1], ERR_OK);
     assert_int_equal(fetch_len[1], 4);
@@ -314,6 +425,6 @@ static void test_fetch(void **state)
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-    const struct CMUnitTest tests[] = {T(test_jobs), T(test_job_failures), T(test_save_and_names), T(test_fetch)};
+    const struct CMUnitTest tests[] = {T(test_jobs), T(test_job_failures), T(test_save_and_names), T(test_fetch), T(test_stream)};
     return cmocka_run_group_tests_name("host work", tests, NULL, NULL);
 }
