@@ -7,7 +7,9 @@
 
 #include "app/cmd.h"
 #include "app/fileio.h"
+#include "app/get.h"
 #include "app/link.h"
+#include "app/probe.h"
 #include "app/select.h"
 #include "app/session.h"
 #include "base/units.h"
@@ -21,7 +23,7 @@ struct get {
     struct link link;                   // text NULL: it was a torrent file
     struct metainfo file;               // as read
     struct metainfo meta;               // the same with more trackers
-    bool own_trackers;
+    bool own_trackers, own_web_seeds;
     char *root;
     uint8_t *priorities;
 };
@@ -55,6 +57,23 @@ static int add_trackers(struct get *g)
         if (!has_tracker(m, url))
             all[m->trackers_n++] = (struct metainfo_url){url, tier++};
     }
+    return 0;
+}
+
+// The torrent's web seeds and behind them those of the command line.
+static int add_web_seeds(struct get *g)
+{
+    struct metainfo *m = &g->meta;
+    const struct texts *more = &g->a->options.web_seeds;
+    struct metainfo_url *all = calloc((size_t)m->web_seeds_n + more->n + 1, sizeof *all);
+    if (all == NULL)
+        return talk_fail(&g->a->talk, FAIL_INTERNAL, NULL, "out of memory");
+    for (uint32_t i = 0; i < m->web_seeds_n; i++)
+        all[i] = m->web_seeds[i];
+    for (uint32_t i = 0; i < more->n && m->web_seeds_n < METAINFO_URLS_MAX; i++)
+        all[m->web_seeds_n++] = (struct metainfo_url){.url = slice_str(more->items[i])};
+    m->web_seeds = all;
+    g->own_web_seeds = true;
     return 0;
 }
 
@@ -151,7 +170,13 @@ static void print_sha256(struct app *a, const struct metainfo *m, const char *ro
     free(chunk);
 }
 
-static int make_root(struct app *a, char **out)
+void get_print_sha256(struct app *a, const char *root, const char *name)
+{
+    struct metainfo_file file = {.path = slice_str(name)};
+    print_sha256(a, &(struct metainfo){.files = &file, .files_n = 1}, root, NULL);
+}
+
+int get_make_root(struct app *a, char **out)
 {
     const char *const dir = a->options.output != NULL ? a->options.output : ".";
     char name[TALK_NAME_MAX];
@@ -208,6 +233,8 @@ static int load(struct get *g, const char *what, bool *out_known)
         return talk_fail(&g->a->talk, FAIL_INTERNAL, NULL, "out of memory");
     for (uint32_t i = 0; i < g->a->options.trackers.n && g->link.magnet.trackers_n < MAGNET_TRACKERS_MAX; i++)
         g->link.magnet.trackers[g->link.magnet.trackers_n++] = slice_str(g->a->options.trackers.items[i]);
+    for (uint32_t i = 0; i < g->a->options.web_seeds.n && g->link.magnet.web_seeds_n < MAGNET_WEB_SEEDS_MAX; i++)
+        g->link.magnet.web_seeds[g->link.magnet.web_seeds_n++] = slice_str(g->a->options.web_seeds.items[i]);
     return 0;
 }
 
@@ -226,7 +253,7 @@ static int save_known(struct get *g)
 static int run(struct get *g, bool known)
 {
     struct app *a = g->a;
-    int status = make_root(a, &g->root);
+    int status = get_make_root(a, &g->root);
     if (status == 0 && known)
         status = save_known(g);
     if (status == 0 && known)
@@ -256,14 +283,25 @@ int cmd_get(struct app *a)
 {
     struct get g = {.a = a};
     bool known = false;
-    int status = load(&g, a->options.args.items[0], &known);
+    int status;
+    if (probe_is_url(a->options.args.items[0])) {
+        status = get_urls(a, &g.file, &known);
+        if (!known)
+            return status;              // it was an ordinary file
+    } else {
+        status = load(&g, a->options.args.items[0], &known);
+    }
     g.meta = g.file;
     if (status == 0)
         status = add_trackers(&g);
     if (status == 0)
+        status = add_web_seeds(&g);
+    if (status == 0)
         status = run(&g, known);
     if (g.own_trackers)
         free(g.meta.trackers);
+    if (g.own_web_seeds)
+        free(g.meta.web_seeds);
     free(g.priorities);
     free(g.root);
     metainfo_free(&g.file);

@@ -15,7 +15,7 @@ static const char *const examples[COMMANDS_N][EXAMPLES_N][2] = {
         {"kith get debian.torrent -o ~/iso", "fetch into ~/iso, then end"},
         {"kith get debian.torrent -o ~/iso --seed --up 2M", "go on seeding, at most 2 MiB/s"},
         {"kith get album.torrent -o . --select '1,3-5'", "only some files; `kith show` has the numbers"},
-        {"kith get x.torrent -o . --peer 192.0.2.7:51413", "from a peer you know, without a tracker"},
+        {"kith get https://a.example/f.iso https://b.example/f.iso", "a file from two mirrors at once; again: goes on"},
         {"kith get 'magnet:?xt=urn:btih:…' -o . --timeout 2m", "by its link; give up after 2 minutes alone"},
     },
     [CMD_SHARE] = {

@@ -47,6 +47,8 @@ const char *command_line(enum command c)
 
 // ---- did you mean
 
+enum { GET_URLS_MAX = 64 };
+
 static const char *nearest_option(const char *written, enum command c)
 {
     struct near near = {.written = written};
@@ -247,13 +249,37 @@ static enum err parse_word(struct parser *p, const char *word)
     return refuse(p, ERR_SYNTAX, "unknown command %s", word);
 }
 
+static bool is_web_seed(const char *text)
+{
+    static const char *const schemes[] = {"http", "https", "ftp", "ftps"};
+    struct url u;
+    const bool ok = url_parse(slice_str(text), &u) == ERR_OK;
+    for (size_t i = 0; i < ARRAY_LEN(schemes) && ok; i++)
+        if (url_is(&u, schemes[i]))
+            return true;
+    return false;
+}
+
+// Then they are copies of one file.
+static bool all_urls(const struct texts *t)
+{
+    for (uint32_t i = 0; i < t->n; i++)
+        if (!is_web_seed(t->items[i]))
+            return false;
+    return true;
+}
+
 // How many words a command wants.
 static enum err check_args(struct parser *p)
 {
     const struct options *o = p->o;
     uint32_t least = 0, most = 0;
     switch (o->command) {
-    case CMD_GET: case CMD_SHARE: case CMD_CREATE: case CMD_SHOW: least = most = 1; break;
+    case CMD_GET:
+        least = 1;
+        most = all_urls(&o->args) ? GET_URLS_MAX : 1;
+        break;
+    case CMD_SHARE: case CMD_CREATE: case CMD_SHOW: least = most = 1; break;
     case CMD_VERIFY: least = most = 2; break;
     case CMD_HELP: most = 1; break;
     case CMD_DHT: most = 2; break;
@@ -279,12 +305,6 @@ static bool is_tracker(const char *text)
         if (url_is(&u, schemes[i]))
             return true;
     return false;
-}
-
-static bool is_web_seed(const char *text)
-{
-    struct url u;
-    return url_parse(slice_str(text), &u) == ERR_OK && (url_is(&u, "http") || url_is(&u, "https") || url_is(&u, "ftp"));
 }
 
 static enum err check_urls(struct parser *p)

@@ -6,7 +6,7 @@
 
 // id, name, arguments, one line
 #define COMMANDS(X) \
-    X(CMD_GET, "get", "FILE.torrent|MAGNET", "fetch what a torrent file or magnet link describes") \
+    X(CMD_GET, "get", "FILE.torrent|MAGNET|URL...", "fetch what a torrent or magnet link describes, or a file by its URLs") \
     X(CMD_SHARE, "share", "PATH", "seed a file or directory, making its torrent if need be") \
     X(CMD_CREATE, "create", "PATH", "make a torrent file, no network") \
     X(CMD_SHOW, "show", "FILE.torrent|MAGNET", "print what a torrent file or magnet link says") \
@@ -47,7 +47,7 @@ struct texts {
 struct options {
     enum command command;
     struct texts args;
-    const char *output, *torrent, *comment, *select, *listen, *state, *whitelist, *save_torrent;
+    const char *output, *torrent, *comment, *select, *listen, *state, *whitelist, *save_torrent, *name, *checksum;
     const char *key, *salt, *item_seq;
     struct texts trackers, web_seeds, peers, dht_routers;
     bool v1, v2, hybrid, is_private, date, force;
@@ -71,12 +71,14 @@ struct options {
     X(FLAG, "hybrid", 0, NULL, hybrid, IN_MAKE, "both in one; older programs may show its pad files") \
     X(SIZE, "piece-length", 'l', "N", piece_len, IN_MAKE, "bytes of a piece, a power of two; default: by size") \
     X(LIST, "tracker", 't', "URL", trackers, IN_MAKE | IN_GET, "announce here, too; again: a lower tier") \
-    X(LIST, "web-seed", 'w', "URL", web_seeds, IN_MAKE, "the files are also at this URL") \
+    X(LIST, "web-seed", 'w', "URL", web_seeds, IN_MAKE | IN_GET, "the files are also at this URL") \
     X(FLAG, "private", 0, NULL, is_private, IN_MAKE, "peers come only from the trackers (BEP 27)") \
     X(TEXT, "comment", 'c', "TEXT", comment, IN_MAKE, "a comment in the torrent file") \
     X(FLAG, "date", 0, NULL, date, IN_MAKE, "write the creation date: not the same file twice") \
     X(TEXT, "save-torrent", 0, "FILE", save_torrent, IN_GET, "of a magnet link: write its torrent file here, too") \
-    X(FLAG, "force", 'f', NULL, force, IN_MAKE | IN_GET, "overwrite a torrent file that exists") \
+    X(FLAG, "force", 'f', NULL, force, IN_MAKE | IN_GET, "overwrite a torrent file that exists; get URL: the file") \
+    X(TEXT, "name", 0, "NAME", name, IN_GET, "of a URL: name of the file, instead of what the server says") \
+    X(TEXT, "checksum", 0, "ALGO=HEX", checksum, IN_GET, "of a URL: sha-256 or sha-1 that the file must have") \
     X(COUNT, "threads", 0, "N", threads, IN_MAKE | IN_VERIFY, "threads that hash; default: one for each core") \
     X(TEXT, "torrent", 0, "FILE", torrent, IN_SHARE, "seed by this torrent file instead of making one") \
     X(LIST, "peer", 'p', "HOST:PORT", peers, IN_PEER, "connect to this peer") \

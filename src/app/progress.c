@@ -82,6 +82,8 @@ char *progress_block(const struct progress_view *v, unsigned width, bool utf8, c
         line.n = 0;
         wr_fmt(&l, " peers %u%sseeds %u%s%s %s%sknown %u", v->peers, dot, v->seeds, dot, utf8 ? "↑" : "up",
             units_rate(v->up_bps, a), dot, v->known);
+        if (v->web != 0)
+            wr_fmt(&l, "%sservers %u", dot, v->web);
         wr_str(&w, "\n");
         append_cut(&w, buf_slice(&line), width);
     }
@@ -125,6 +127,8 @@ json_t *progress_json(const struct progress_view *v)
         json_object_set_new(e, "peers", talk_json_count(v->peers));
         json_object_set_new(e, "seeds", talk_json_count(v->seeds));
     }
+    if (v->web != 0)
+        json_object_set_new(e, "servers", talk_json_count(v->web));
     const uint64_t eta = progress_eta(v);
     json_object_set_new(e, "eta", eta == UINT64_MAX ? json_null() : talk_json_count(eta));
     return e;

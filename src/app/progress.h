@@ -19,6 +19,7 @@ struct progress_view {
     uint64_t up_bytes;
     uint32_t peers, seeds;
     uint32_t known;                     // peers heard of
+    uint32_t web;                       // transfers from servers
     bool net;                           // peers, seeds and up_bps mean something
 };
 

@@ -53,7 +53,7 @@ static struct progress_view view_of(struct session *s, const struct node_torrent
 {
     struct progress_view v = {.verb = s->done && s->cfg->stay ? "seed" : s->cfg->share ? "share" : "get", .id = s->id, .name = s->name,
         .done = st->done_bytes, .size = st->wanted_bytes, .down_bps = st->down_bps, .up_bps = st->up_bps, .up_bytes = st->up_bytes,
-        .peers = st->peers, .seeds = st->seeds, .known = st->known, .net = true};
+        .peers = st->peers, .seeds = st->seeds, .known = st->known, .web = st->web_conns, .net = !s->cfg->plain};
     if (st->state == TORRENT_METADATA) {
         v.verb = "metadata";
         v.size = st->metadata_size;
@@ -105,6 +105,7 @@ static void emit_totals(struct session *s, const char *type)
     json_object_set_new(e, "done", talk_json_count(st->done_bytes));
     json_object_set_new(e, "down_bytes", talk_json_count(st->down_bytes));
     json_object_set_new(e, "down_seed_bytes", talk_json_count(st->down_seed_bytes));
+    json_object_set_new(e, "web_bytes", talk_json_count(st->web_bytes));
     json_object_set_new(e, "up_bytes", talk_json_count(st->up_bytes));
     json_object_set_new(e, "waste_bytes", talk_json_count(st->waste_bytes));
     json_object_set_new(e, "ms", talk_json_count(((s->done ? s->done_at : host_now(s->host)) - s->started) / NSEC_MS));
@@ -207,6 +208,11 @@ static void check_timeout(struct session *s, const struct node_torrent_stats *st
     }
     if (s->done || now - s->alive_at < limit)
         return;
+    if (s->cfg->plain) {
+        session_stop(s, talk_fail(&s->a->talk, FAIL_TIMEOUT, "run the same command again: it goes on from there",
+            "no data from any server for %s", units_time(limit / NSEC_S, time)));
+        return;
+    }
     const bool alone = st->peers == 0;
     session_stop(s, talk_fail(&s->a->talk, alone ? FAIL_NO_PEERS : FAIL_NO_ANSWER, "run the same command again: it goes on from there",
         alone ? "no peer for %s" : st->state == TORRENT_METADATA ? "no peer gave the metadata for %s" : "no data from any peer for %s",
@@ -220,6 +226,8 @@ static void on_tick(void *ctx)
     const struct node_torrent_stats st = stats_of(s);
     if (st.state == TORRENT_SEEDING && !s->done)
         on_done(s);
+    if (s->cfg->plain && st.web_seeds == 0 && st.state == TORRENT_DOWNLOADING && !s->stopping)
+        session_stop(s, talk_fail(&s->a->talk, FAIL_NETWORK, NULL, "no server gives the file as it was any more"));
     check_timeout(s, &st, now);
     if (!s->stopping)
         show(s, false);
@@ -254,14 +262,15 @@ static void fill_host(struct session *s, struct host_config *cfg)
     *cfg = (struct host_config){
         .listen = o->listen, .device = o->interface, .proxy = o->proxy, .port = (uint16_t)(o->port != 0 ? o->port : PORT_DEFAULT),
         .port_last = (uint16_t)(o->port != 0 ? 0 : PORT_DEFAULT + PORTS_TRIED),
+        .peer_closed = s->cfg->plain,
         .node = {.up_bps = o->up_bps, .down_bps = o->down_bps, .slots_max = o->slots, .no_utp = o->no_utp, .no_tcp = o->no_tcp,
-                 .encryption = (enum node_encryption)o->encryption, .map_ports = !o->no_port_map,
+                 .encryption = (enum node_encryption)o->encryption, .map_ports = !o->no_port_map && !s->cfg->plain,
                  .blocked = o->blocklist != NULL ? &s->blocked : NULL},
         .log_level = s->a->talk.verbose > 1 ? LOG_DEBUG : LOG_INFO,
         .event = on_event, .tick = on_tick, .save = on_save, .log = on_log, .ctx = s,
     };
     dht_setup(&s->dht, o, s->state, &cfg->node.dht);
-    if (s->meta != NULL && s->meta->is_private)
+    if (s->cfg->plain || (s->meta != NULL && s->meta->is_private))
         cfg->node.dht.on = false;                   // BEP 27
     uint8_t random[12] = {0};
     if (getrandom(random, sizeof random, 0) < 0)
@@ -277,7 +286,8 @@ static bool content_gone(const struct session *s)
 {
     char path[PATH_MAX];
     struct stat st;
-    const int n = snprintf(path, sizeof path, "%s/%.*s", s->cfg->root, (int)s->meta->name.n, (const char *)s->meta->name.p);
+    const struct slice first = s->cfg->plain ? s->meta->files[0].path : s->meta->name;
+    const int n = snprintf(path, sizeof path, "%s/%.*s", s->cfg->root, (int)first.n, (const char *)first.p);
     return n > 0 && (size_t)n < sizeof path && lstat(path, &st) != 0 && errno == ENOENT;
 }
 

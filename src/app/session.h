@@ -20,6 +20,7 @@ struct session_config {
     bool trust;                         // just hashed
     bool stay;                          // goes on seeding
     bool share;                         // the content must be complete
+    bool plain;                         // a file by its URLs: no hashes, no peers
 };
 
 // Runs until it is complete, given up or interrupted. Says what happens; returns the exit status.

@@ -144,7 +144,7 @@ void torrent_describe(const struct metainfo *m, json_t *out)
     json_object_set_new(out, "pieces", talk_json_count(m->pieces_n));
     json_object_set_new(out, "piece_length", talk_json_count(m->piece_len));
     json_object_set_new(out, "private", json_boolean(m->is_private));
-    char *const link = torrent_magnet(m);
+    char *const link = m->has_v1 || m->has_v2 ? torrent_magnet(m) : NULL;
     if (link != NULL)
         json_object_set_new(out, "magnet", talk_json_text(slice_str(link)));
     free(link);

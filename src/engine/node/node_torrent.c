@@ -69,6 +69,8 @@ enum err torrent_announcer_make(struct node *n, struct torrent *t)
         memcpy(cfg.info_hash[cfg.n_hashes++], t->hash_v1, INFO_HASH_LEN);
     if (t->meta->has_v2)
         memcpy(cfg.info_hash[cfg.n_hashes++], t->hash_v2, INFO_HASH_LEN);
+    if (cfg.n_hashes == 0)              // a file by its URLs: it has no trackers, nothing is announced
+        memcpy(cfg.info_hash[cfg.n_hashes++], t->hash_v2, INFO_HASH_LEN);
     cfg.n_trackers = u32_min(t->meta->trackers_n, ANNOUNCER_TRACKERS_MAX);
     for (uint32_t i = 0; i < cfg.n_trackers; i++)
         trackers[i] = (struct announcer_tracker){t->meta->trackers[i].url, t->meta->trackers[i].tier};

@@ -34,6 +34,8 @@ void check_pieces(struct swarm *s, uint32_t first, uint32_t last)
 {
     for (uint32_t i = first; i <= last; i++) {
         have_unset(s, i);
+        if (!s->meta->has_v1 && !s->meta->has_v2)
+            continue;                   // no hash: what is in doubt is fetched again
         if (s->picker.state[i] == PICKER_OPEN || bits_get(s->check_todo, i))
             continue;
         bits_set(s->check_todo, i);
@@ -124,6 +126,8 @@ static bool compare_stats(struct swarm *s)
 
 static void check_existing(struct swarm *s)
 {
+    if (!s->meta->has_v1 && !s->meta->has_v2)
+        return;
     for (uint32_t f = 0; f < s->meta->files_n; f++) {
         uint32_t first, last;
         if (file_pieces(s, f, &first, &last) && s->stats[f].exists && s->stats[f].size != 0)
@@ -180,12 +184,18 @@ void storage_failed(struct swarm *s, enum err e, uint32_t file)
     event_push(s, &(struct event){.kind = SWARM_EVENT_ERROR, .err = e, .file = file});
 }
 
+// Without hashes only what is synced counts after a crash.
+static nsec sync_after(const struct swarm *s)
+{
+    return (s->meta->has_v1 || s->meta->has_v2 ? SYNC_S : SAVE_S) * NSEC_S;
+}
+
 void storage_written(struct swarm *s, uint64_t bytes)
 {
     if (!s->dirty)
         s->save_at = s->now + SAVE_S * NSEC_S;
     if (s->unsynced_bytes == 0)
-        s->sync_at = s->now + SYNC_S * NSEC_S;
+        s->sync_at = s->now + sync_after(s);
     s->dirty = true;
     s->unsynced_bytes += bytes;
     if (s->unsynced_bytes >= SYNC_BYTES)
@@ -320,7 +330,7 @@ static void sync_done(struct swarm *s, const struct job *j)
         if (s->have_log[i] != UINT32_MAX)
             bits_set(s->synced, s->have_log[i]);
     s->unsynced_bytes -= u64_min(s->unsynced_bytes, j->to);
-    s->sync_at = s->now + SYNC_S * NSEC_S;
+    s->sync_at = s->now + sync_after(s);
     struct job *stat = job_new(s, JOB_STAT);
     if (stat == NULL) {
         s->syncing = false;

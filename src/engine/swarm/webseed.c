@@ -338,10 +338,12 @@ static bool room_is_open(const struct swarm *s)
 void swarm_fetch_room(struct swarm *s, nsec now, uint32_t id, struct span *out)
 {
     struct web_conn *c = conn_of(s, now, id);
-    *out = (struct span){s->staging, STAGING_LEN / 2};
+    uint8_t *staging = pool_staging(s->cfg.pool);
+    *out = (struct span){staging, staging == NULL ? 0 : POOL_STAGING_LEN / 2};
+    c->starved = staging == NULL;
     if (is_over(c))
         return;
-    c->starved = !room_is_open(s);
+    c->starved |= !room_is_open(s);
     if (!c->starved && c->skip != 0) {
         out->n = (size_t)u64_min(c->skip, out->n);
         return;

@@ -200,11 +200,9 @@ static void start(struct swarm *s, struct web_conn *c)
 void web_assign(struct swarm *s)
 {
     struct web *web = s->web;
-    if (!web->due)
+    if (!web->due || web->stopped || s->state != SWARM_DOWNLOADING || s->error != ERR_OK || !s->prepared || s->picker.missing_n == 0)
         return;
     web->due = false;
-    if (web->stopped || s->state != SWARM_DOWNLOADING || s->error != ERR_OK || !s->prepared || s->picker.missing_n == 0)
-        return;
     uint32_t busy = 0;
     for (uint32_t i = 0; i < WEB_CONNS_MAX; i++)
         busy += web->conns[i].source != NULL;
@@ -229,7 +227,8 @@ static bool write_url(const struct swarm *s, const struct web_source *source, co
     const struct slice url = source->url;
     const bool slash = url.p[url.n - 1] == '/';
     wr_bytes(w, url);
-    if (!slash && !s->meta->is_dir)
+    const bool by_url = !s->meta->has_v1 && !s->meta->has_v2;
+    if (by_url || (!slash && !s->meta->is_dir))
         return w->ok;                   // the URL of the file itself
     if (!slash)
         wr_u8(w, '/');

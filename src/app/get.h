@@ -1,0 +1,12 @@
+// What the ways of `kith get` share: torrents and links (cmd_get.c), URLs of files (get_url.c).
+#pragma once
+#include "app/cmd.h"
+
+// The directory of -o, made if missing; from malloc.
+MUST_USE int get_make_root(struct app *a, char **out);
+// As sha256sum prints it, for a file below root.
+void get_print_sha256(struct app *a, const char *root, const char *name);
+
+// Fetches the file that all URLs of the command line are copies of. If it is a torrent file, and the only URL: reads it
+// into *torrent (to be freed) and sets *is_torrent. Returns the exit status.
+MUST_USE int get_urls(struct app *a, struct metainfo *torrent, bool *is_torrent);
