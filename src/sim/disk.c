@@ -247,6 +247,7 @@ void disk_rot(struct disk *d, uint64_t len)
     const uint64_t all = stored_bytes(d);
     if (all == 0)
         return;
+    d->spoiled = true;
     uint64_t at = rng_below(&d->fault, all);
     for (uint32_t i = 0; i < d->stores_n; i++)
         for (uint32_t k = 0; k < d->stores[i].files_n; k++) {

@@ -52,6 +52,7 @@ struct disk {
     uint64_t used;                      // bytes of all files
     nsec busy_until, hash_busy_until;
     struct rng fault;
+    bool spoiled;                       // it rotted or misdirected a write: nobody can know what is on it
     bool fail_next, misdirect_next, short_next;     // armed faults, each for one operation
     bool by_bytes;
     const struct content *content;

@@ -44,6 +44,7 @@ static void *host_resize(void *ctx, void *old, size_t old_n, size_t new_n)
     list_push_back(&h->blocks, &kept->link);
     h->mem_used += kept->n;
     h->mem_peak = u64_max(h->mem_peak, h->mem_used);
+    oracle_memory(h);
     return fresh == NULL ? NULL : fresh + 1;
 }
 
@@ -261,6 +262,9 @@ void host_start(struct world *w, struct host *h)
     h->dark = false;
     h->life++;
     h->started_at = w->now;
+    h->choked_at = 0;
+    if (h->life == 1)
+        h->first_start = w->now;
     world_trace(w, h, TRACE_START, 0, h->life, 0);
     if (h->cfg.hostile.kind != HOSTILE_NONE) {
         hostile_start(w, h);

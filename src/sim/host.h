@@ -108,6 +108,9 @@ struct host {
     struct idmap conns;                 // the node's conn -> conn * 2 + end
     struct list ends;
     uint32_t ends_n;
+    uint32_t unchoked_n;                // peers that were told so; see watch.h
+    nsec choked_at, first_start;        // the last round that took a slot away; 0: none
+    bool faster;                        // its line was made faster than configured
     uint16_t port_next;
     struct want wants[HOST_WANTS_MAX];
     uint32_t wants_n;

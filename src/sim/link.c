@@ -3,6 +3,7 @@
 // A block goes out in one piece, but small messages and datagrams do not wait for its end: they go at the next packet boundary and
 // put the end off. So what happens is as if packets took turns, at a tenth of the events.
 #include "sim/net_int.h"
+#include "sim/oracle.h"
 
 enum { DGRAM_OVERHEAD = 28, QUANTUM_MS = 400, PACKET_LEN = 1500 };          // IPv4 and UDP headers
 
@@ -175,6 +176,7 @@ bool link_send_now(struct world *w, struct pipe *p)
     bool lost = false;
     const nsec t = l->fifo ? queue_up(w, l, len, &lost) : slip_in(w, l, len);
     l->up_bytes += len;
+    oracle_line(w, from->host, false, t, lost ? 0 : len);
     p->departed += len;
     w->totals.stream_bytes += len;
     p->conn->pending++;
@@ -199,6 +201,7 @@ void net_on_uplink(struct world *w, struct host *h)
     }
     l->tx_pipe = NULL;
     l->up_bytes += l->tx_len;
+    oracle_line(w, h, false, w->now, l->tx_len);
     p->departed += l->tx_len;
     w->totals.stream_bytes += l->tx_len;
     pipe_departed(w, p, l->tx_len, w->now, false);

@@ -92,6 +92,7 @@ struct conn {
     uint32_t boots;                     // of the NAT boxes on the way, when it began
     nsec used_at, patience;             // last traffic; how long the boxes wait for the next
     uint32_t pending;                   // events that name it
+    struct watch *watch;                // NULL: nobody looks
     bool timeout_set, forgotten;        // forgotten: an end died without a word
     bool unmapped;                      // a NAT box has forgotten it
 };
@@ -117,6 +118,7 @@ struct link {
     nsec tx_start, up_until;            // of that quantum; when the line is free
     nsec down_busy;
     uint64_t up_bytes, down_bytes, dropped_bytes;
+    struct { uint64_t second, bytes; } busy[2];         // up, down: bytes in the last second that had any
     struct rng loss;
 };
 

@@ -12,6 +12,14 @@ void oracle_event(struct world *w, struct host *h, const struct node_event *ev);
 void oracle_upload(struct world *w, const struct host *h, const struct extent *e);
 // Every piece that the node says it has is on its disk (durable: and would survive a crash).
 void oracle_have(struct world *w, struct host *h, const struct want *want, bool durable);
+// A line carried len bytes at t: never more in a second than its rate, but for one block that was under way at each end of it.
+void oracle_line(struct world *w, struct host *h, bool down, nsec t, uint64_t len);
+// The node's memory grew.
+void oracle_memory(struct host *h);
+// Every piece of the torrent is on the disk of an honest host that is up.
+bool oracle_reachable(const struct world *w, uint32_t torrent);
+// Faults ended at `healed`: whoever wants what is reachable has it within three times the bound and ten minutes.
+void oracle_liveness(struct world *w, nsec healed);
 // Bytes that were sent have arrived, were lost, or are still on their way.
 void oracle_sums(struct world *w);
 // Kumar and Ross 2006, "Optimal peer-assisted file distribution": no swarm of leeches_n leeches, all there from the start, with

@@ -2,6 +2,7 @@
 #include "sim/job.h"
 #include "sim/net_int.h"
 #include "sim/oracle.h"
+#include "sim/watch.h"
 
 static struct part *part_new(struct world *w, uint64_t len, size_t bytes_n, bool payload)
 {
@@ -13,7 +14,7 @@ static struct part *part_new(struct world *w, uint64_t len, size_t bytes_n, bool
     return part;
 }
 
-static void append(struct pipe *p, struct part *part)
+static void append(struct world *w, struct pipe *p, struct part *part)
 {
     if (p->tail == NULL)
         p->head = part;
@@ -25,6 +26,7 @@ static void append(struct pipe *p, struct part *part)
         p->cursor_off = 0;
     }
     p->queued += part->len;
+    watch_said(w, p, part);
 }
 
 // Whether the bytes lie in a node's payload memory: then they travel as content, in both modes alike.
@@ -105,7 +107,7 @@ enum err net_send(struct world *w, struct end *end, const struct io_seg *segs, u
         }
         if (part->payload)
             w->totals.payload_up_bytes += part->len;
-        append(p, part);
+        append(w, p, part);
     }
     pipe_kick(w, p);
     return e;
@@ -117,7 +119,7 @@ void net_send_bytes(struct world *w, struct conn *c, uint32_t end, struct slice 
         return;
     struct part *part = part_new(w, bytes.n, bytes.n, false);
     memcpy(part->bytes, bytes.p, bytes.n);
-    append(&c->pipes[end], part);
+    append(w, &c->pipes[end], part);
     pipe_kick(w, &c->pipes[end]);
 }
 
@@ -133,6 +135,6 @@ void net_send_extent(struct world *w, struct conn *c, uint32_t end, const struct
         content_bytes(&w->content, &at, part->bytes);
     else
         extents_put(&part->ref, w->env->mem, &at);
-    append(&c->pipes[end], part);
+    append(w, &c->pipes[end], part);
     pipe_kick(w, &c->pipes[end]);
 }

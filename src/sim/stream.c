@@ -2,6 +2,8 @@
 #include "sim/fetch.h"
 #include "sim/hostile.h"
 #include "sim/net_int.h"
+#include "sim/oracle.h"
+#include "sim/watch.h"
 
 enum { PORT_FIRST = 32768, CREDITS_MAX = 1 << 20 };
 
@@ -51,6 +53,7 @@ static void reap(struct world *w, struct conn *c)
         pipe_done(w, &c->pipes[i]);
     }
     slots_remove(&w->conns, c->index);
+    watch_free(w, c);
     mem_free(w->env->mem, c, sizeof *c);
 }
 
@@ -160,6 +163,7 @@ static void gone(struct conn *c, uint32_t i)
     end->state = END_GONE;
     list_remove(&end->link);
     end->host->ends_n--;
+    watch_gone(end->host->world, c, i);
     if (end->kind == END_NODE)
         idmap_remove(&end->host->conns, end->id);
     // What it had not sent yet is never sent, but for a flush.
@@ -408,6 +412,7 @@ void net_on_deliver(struct world *w, struct pipe *p, uint32_t len)
     }
     p->arrived += len;
     to->host->link.down_bytes += len;
+    oracle_line(w, to->host, true, w->now, len);
     host_pump(w, p);
 }
 
@@ -457,6 +462,7 @@ void pipe_take(struct world *w, struct pipe *p, uint64_t len)
     while (len > 0) {
         struct part *part = p->head;
         const uint64_t n = u64_min(part->len - part->taken, len);
+        watch_heard(w, p, part, part->taken, n);
         part->taken += n;
         len -= n;
         if (part->taken == part->len && part != p->cursor) {
@@ -576,6 +582,8 @@ void net_done(struct world *w)
             list_remove(&c->ends[k].link);
             pipe_done(w, &c->pipes[k]);
         }
+        if (c != NULL)
+            watch_free(w, c);
         mem_free(w->env->mem, c, sizeof *c);
     }
     for (uint32_t i = 0; i < w->dgrams.n; i++) {

@@ -31,6 +31,8 @@ struct world_config {
     uint64_t window_bytes;              // receive window of streams; 0: 1 MiB
     bool check;                         // node_check after every step
     uint32_t ring_n;                    // records kept; 0: 4096
+    bool watch;                         // judges read the wire: watch.h
+    uint64_t memory_max;                // of a node's engines, bytes; more is a failure. 0: no limit
     bool forgive_unsynced;              // files that are done need not be durable: to look past a known fault
 };
 

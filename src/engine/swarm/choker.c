@@ -66,6 +66,8 @@ static bool may_be_regular(const struct choke_row *row, const struct choke_confi
         return false;
     if (cfg->refill && row->optimistic)
         return false;                   // keeps its own slot
+    if (cfg->refill && row->unchoked)
+        return true;                    // a round takes it, not the arrival of somebody else
     return cfg->mode != CHOKE_LEECH || !row->snubbed;
 }
 
