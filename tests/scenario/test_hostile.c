@@ -20,7 +20,7 @@ struct fight {
 static nsec fight(struct lab *l, const struct fight *f)
 {
     const struct lab_swarm s = {.name = f->name,
-        .world = {.seed = f->seed == 0 ? 17 : f->seed, .payload = f->mode, .latency = 20 * NSEC_MS, .latency_spread = 20 * NSEC_MS, .check = true},
+        .world = {.seed = f->seed == 0 ? 17 : f->seed, .payload = f->mode, .latency = 20 * NSEC_MS, .latency_spread = 20 * NSEC_MS, .check = true, .watch = true},
         .torrent = {.v1 = !f->v2, .v2 = f->v2, .piece_len = 65536, .lens = f->lens, .files_n = 1},
         .seed = {.up_bps = f->seed_up == 0 ? KBPS(200) : f->seed_up}, .leech = {.up_bps = KBPS(200), .down_bps = KBPS(1000), .dials = 10},
         .seeds = f->seeds, .leeches = f->leeches};

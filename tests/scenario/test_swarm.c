@@ -9,7 +9,7 @@ static const uint64_t mb2[] = {2000000}, mb8[] = {8388608 + 5000}, kb300[] = {30
 static void two_nodes_copy_a_file(void **state)
 {
     UNUSED_STATE(state);
-    const struct lab_swarm s = {.name = __func__, .world = {.seed = 1, .latency = 20 * NSEC_MS, .check = true},
+    const struct lab_swarm s = {.name = __func__, .world = {.seed = 1, .latency = 20 * NSEC_MS, .check = true, .watch = true},
         .torrent = {.v1 = true, .piece_len = 32768, .lens = kb300, .files_n = 1},
         .seed = {.up_bps = KBPS(200)}, .leech = {.dials = 1}, .seeds = 1, .leeches = 1};
     struct lab l;
@@ -23,7 +23,7 @@ static void two_nodes_copy_a_file(void **state)
 static nsec twenty(const char *name, enum payload_mode mode, uint64_t *out_hash)
 {
     const struct lab_swarm s = {.name = name,
-        .world = {.seed = 42, .payload = mode, .latency = 30 * NSEC_MS, .latency_spread = 40 * NSEC_MS, .loss_ppm = 2000, .check = true},
+        .world = {.seed = 42, .payload = mode, .latency = 30 * NSEC_MS, .latency_spread = 40 * NSEC_MS, .loss_ppm = 2000, .check = true, .watch = true},
         .torrent = {.v1 = true, .piece_len = 65536, .lens = mb2, .files_n = 1},
         .seed = {.up_bps = KBPS(200), .down_bps = KBPS(1000)}, .leech = {.up_bps = KBPS(100), .down_bps = KBPS(1000)},
         .seeds = 1, .leeches = 20, .tracker = true, .arrivals = 5 * NSEC_S};
