@@ -93,11 +93,12 @@ static enum err read_number(const struct field *f, const char *text, uint64_t *v
 enum err field_read(const struct field *f, struct slice text, uint64_t *out, char *why)
 {
     char word[VALUE_TEXT_MAX];
-    if (text.n >= sizeof word || memchr(text.p, 0, text.n) != NULL) {
+    if (text.n >= sizeof word || (text.n != 0 && memchr(text.p, 0, text.n) != NULL)) {
         (void)snprintf(why, FIELD_TEXT_MAX, "something shorter");
         return ERR_SYNTAX;
     }
-    memcpy(word, text.p, text.n);
+    if (text.n != 0)
+        memcpy(word, text.p, text.n);
     word[text.n] = '\0';
     if (f->type == FIELD_WORD)
         return read_word(f, word, out, why);
