@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "app/cmd.h"
+#include "app/recorder.h"
 
 static void set_up_talk(struct app *a)
 {
@@ -81,6 +82,8 @@ static int run(struct app *a)
         options_help(a->talk.err, CMD_NONE);
         return fail_status(FAIL_USAGE);
     }
+    if (a->options.record != NULL && recorder_open(a->options.record) != ERR_OK)
+        return talk_fail(&a->talk, FAIL_IO, NULL, "cannot write %s", a->options.record);
     if (a->options.command != CMD_SHOW)
         say_hello(a);
     switch (a->options.command) {
@@ -117,6 +120,8 @@ int main(int argc, char **argv)
     const enum err e = options_parse(&a.options, argc, argv, why, hint);
     set_up_talk(&a);
     int status = e == ERR_OK ? run(&a) : talk_fail(&a.talk, e == ERR_NOMEM ? FAIL_INTERNAL : FAIL_USAGE, hint[0] != 0 ? hint : NULL, "%s", why);
+    if (!recorder_close() && status == 0)
+        status = talk_fail(&a.talk, FAIL_IO, NULL, "the recording is not complete");
     // what did not reach its reader is not done
     if ((fflush(stdout) != 0 || ferror(stdout)) && status == 0)
         status = reader_left() ? fail_status(FAIL_IO) : talk_fail(&a.talk, FAIL_IO, NULL, "cannot write to standard output");

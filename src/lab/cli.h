@@ -11,13 +11,16 @@ struct lab_options {
     bool quick, tsv, help, expand, check, big;
     uint64_t seed, seeds, runs;
     nsec budget;
-    const char *out, *class;
+    const char *out, *class, *corpus;
 };
 
 extern const struct mem lab_heap;       // the C library's
 
 int lab_run(const struct lab_options *o);
 int lab_trace(const struct lab_options *o);
+int lab_fuzz(const struct lab_options *o);
+int lab_replay(const struct lab_options *o);
+int lab_shrink(const struct lab_options *o);
 int lab_all(const struct lab_options *o);
 // The experiment of that name; LAB_NOT_FOUND: there is none, and nothing was said.
 int lab_experiment(const struct lab_options *o);

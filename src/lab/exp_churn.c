@@ -63,7 +63,7 @@ static void work(void *ctx, uint32_t i, struct cell *out)
 int exp_churn(const struct lab_options *o)
 {
     static struct cell cells[EXP_CELLS_MAX];
-    struct plan p = {.peers = o->quick ? 15 : 60, .runs = u32_min(exp_seeds(o, 2, 10), EXP_CELLS_MAX / LEVELS), .bytes = o->quick ? 4e6 : 12e6};
+    struct plan p = {.peers = o->quick ? 15 : 40, .runs = u32_min(exp_seeds(o, 1, 10), EXP_CELLS_MAX / LEVELS), .bytes = o->quick ? 4e6 : 8e6};
     struct report r;
     report_begin(&r, "churn", o);
     if (!exp_cells(&r, LEVELS * p.runs, work, &p, cells))

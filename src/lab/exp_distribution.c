@@ -16,8 +16,8 @@ struct size {
     bool servers;                       // also with servers alone: their time grows with n, so only while it is short
 };
 
-static const struct size full[] = {{10, 16, true}, {30, 32, true}, {100, 32, true}, {300, 64, false}, {1000, 128, false}};
-static const struct size quick[] = {{10, 128, true}, {30, 256, true}, {100, 256, false}};
+static const struct size full[] = {{10, 32, true}, {30, 64, true}, {100, 64, true}, {300, 128, false}};
+static const struct size quick[] = {{10, 256, true}, {30, 512, true}, {60, 512, false}};
 static const struct size big[] = {{10, 16, true}, {30, 32, true}, {100, 32, true}, {300, 32, false}, {1000, 64, false}, {3000, 128, false}, {10000,
     256, false}};
 
@@ -117,7 +117,7 @@ static void judge(struct report *r, const struct plan *p, const struct cell *cel
 int exp_distribution(const struct lab_options *o)
 {
     static struct cell cells[EXP_CELLS_MAX];
-    struct plan p = {.sizes = o->quick ? quick : o->big ? big : full, .seeds = exp_seeds(o, 1, 3)};
+    struct plan p = {.sizes = o->quick ? quick : o->big ? big : full, .seeds = exp_seeds(o, 1, 2)};
     p.sizes_n = o->quick ? ARRAY_LEN(quick) : o->big ? ARRAY_LEN(big) : ARRAY_LEN(full);
     struct report r;
     report_begin(&r, "distribution", o);

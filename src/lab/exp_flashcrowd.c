@@ -4,7 +4,6 @@
 #define SEED_UP 768000.0                // bytes/s: 6000 kbit/s, 1 kbit = 1024 bit, as in the row E03.bound
 #define UP 51200.0
 #define DOWN 192000.0
-#define PIECES 400
 #define PAPER_BYTES (100.0 * 1024 * 1024)
 
 enum { SIZES_MAX = 8 };
@@ -24,7 +23,7 @@ static void work(void *ctx, uint32_t i, struct cell *out)
     t.n = 0;
     exp_line(&t, "seed %u", run);
     exp_line(&t, "world latency=20ms spread=80ms end=24h");
-    exp_line(&t, "content c0 size=%.0f piece=%s", bytes, p->divide >= 16 ? "16KiB" : p->divide >= 8 ? "32KiB" : p->divide >= 4 ? "64KiB" : "256KiB");
+    exp_line(&t, "content c0 size=%.0f piece=%s", bytes, p->divide >= 16 ? "32KiB" : p->divide >= 4 ? "64KiB" : "256KiB");
     exp_line(&t, "node t0 tracker=yes interval=60s");
     exp_line(&t, "node s0 up=%.0f has=c0", seed_up);
     exp_line(&t, "nodes p %u up=%.0f down=%.0f want=c0 from=1s arrive=flash:10s after=vanish", n, UP, DOWN);
@@ -46,9 +45,9 @@ static void work(void *ctx, uint32_t i, struct cell *out)
 int exp_flashcrowd(const struct lab_options *o)
 {
     static struct cell cells[EXP_CELLS_MAX];
-    static const uint32_t quick[] = {20, 50}, full[] = {25, 50, 100, 200, 400, 800}, big[] = {50, 100, 200, 500, 1000, 2000};
-    struct plan p = {.sizes = o->quick ? quick : o->big ? big : full, .divide = o->quick ? 16 : o->big ? 4 : 8};
-    p.sizes_n = o->quick ? ARRAY_LEN(quick) : ARRAY_LEN(full);
+    static const uint32_t quick[] = {20, 50}, full[] = {25, 50, 100, 200, 400}, big[] = {50, 100, 200, 500, 1000, 2000};
+    struct plan p = {.sizes = o->quick ? quick : o->big ? big : full, .divide = o->quick ? 32 : o->big ? 4 : 16};
+    p.sizes_n = o->quick ? ARRAY_LEN(quick) : o->big ? ARRAY_LEN(big) : ARRAY_LEN(full);
     p.runs = u32_min(exp_seeds(o, 2, 3), EXP_CELLS_MAX / p.sizes_n);
     struct report r;
     report_begin(&r, "flashcrowd", o);

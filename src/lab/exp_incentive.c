@@ -156,8 +156,8 @@ static void tell_shares(struct report *r, const struct plan *p, const struct cel
 int exp_incentive(const struct lab_options *o)
 {
     static struct cell cells[EXP_CELLS_MAX], share_cells[EXP_CELLS_MAX];
-    struct plan p = {.each = o->quick ? 3 : 8, .runs = u32_min(exp_seeds(o, 2, 10), EXP_CELLS_MAX / MODES), .peers = o->quick ? 20 : 60,
-        .share_runs = o->quick ? 1 : 3, .bytes = o->quick ? 4e6 : 12e6};
+    struct plan p = {.each = o->quick ? 2 : 5, .runs = u32_min(exp_seeds(o, 1, 10), EXP_CELLS_MAX / MODES), .peers = o->quick ? 20 : 40,
+        .share_runs = o->quick ? 1 : 3, .bytes = o->quick ? 4e6 : 16e6};
     struct report r;
     report_begin(&r, "incentive", o);
     if (!exp_cells(&r, MODES * p.runs, work_classes, &p, cells) ||

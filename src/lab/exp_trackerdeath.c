@@ -59,7 +59,7 @@ static void work(void *ctx, uint32_t i, struct cell *out)
 int exp_trackerdeath(const struct lab_options *o)
 {
     static struct cell cells[EXP_CELLS_MAX];
-    struct plan p = {.early = o->quick ? 15 : 60, .late = o->quick ? 10 : 30, .runs = u32_min(exp_seeds(o, 1, 10), 100),
+    struct plan p = {.early = o->quick ? 15 : 60, .late = o->quick ? 10 : 30, .runs = u32_min(exp_seeds(o, 1, 5), 100),
         .bytes = o->quick ? 4e6 : 8e6};
     struct report r;
     report_begin(&r, "trackerdeath", o);

@@ -79,6 +79,9 @@ static const struct command commands[] = {
     {"list", "", "the experiments and the scenario language, in short", list, 0},
     {"run", "FILE.scn", "run one scenario and print what came out", lab_run, 1},
     {"trace", "FILE.scn", "print every record of its trace", lab_trace, 1},
+    {"fuzz", "", "scenarios drawn from seeds: everything may break, then all is healed and must complete", lab_fuzz, 0},
+    {"shrink", "FILE.scn", "the smallest scenario that fails the same way, on stdout", lab_shrink, 1},
+    {"replay", "FILE", "what `kith get --record FILE` wrote: the same inputs, the same outputs?", lab_replay, 1},
     {"all", "", "every experiment", lab_all, 0},
     {"help", "", "this", help, 0},
 };
@@ -94,8 +97,12 @@ static int help(const struct lab_options *o)
                "  --quick       experiments: small, at most 5 seconds\n"
                "  --big         experiments: larger, minutes to an hour\n"
                "  --seeds N     experiments: so many runs of each case\n"
-               "  --out DIR     experiments: where files go; default: here\n"
-               "  --seed N      seed of the run: instead of the scenario's\n"
+               "  --out DIR     experiments: where files go, default: here; fuzz: where failing scenarios are kept\n"
+               "  --seed N      run, trace: instead of the scenario's; fuzz: the first one\n"
+               "  --class C     fuzz: swarm, tracker or mixed\n"
+               "  --runs K      fuzz: so many seeds, one after the other\n"
+               "  --budget T    fuzz, shrink: stop after so long; shrink: 10m\n"
+               "  --corpus FILE fuzz: first the seeds in this file, lines `CLASS SEED`\n"
                "  --expand      run: print the scenario, every node and arrival a line of its own, and do not run it\n"
                "  --check       run: check the invariants of every engine after every step (slow)\n"
                "  --tsv         trace: tab-separated columns\n"
@@ -147,7 +154,7 @@ static bool read_count(const char *name, const char *text, uint64_t max, uint64_
 static bool read_option(struct lab_options *o, int argc, char **argv, int *i)
 {
     static const char *const names[] = {"--quick", "--tsv", "--help", "--expand", "--check", "--big", "--seed", "--seeds", "--runs", "--budget",
-        "--out", "--class"};
+        "--out", "--class", "--corpus"};
     const char *a = argv[*i];
     bool *const flags[] = {&o->quick, &o->tsv, &o->help, &o->expand, &o->check, &o->big};
     if (strcmp(a, "-h") == 0) {
@@ -169,6 +176,8 @@ static bool read_option(struct lab_options *o, int argc, char **argv, int *i)
         return (o->out = value_of(argc, argv, i)) != NULL;
     if (strcmp(a, "--class") == 0)
         return (o->class = value_of(argc, argv, i)) != NULL;
+    if (strcmp(a, "--corpus") == 0)
+        return (o->corpus = value_of(argc, argv, i)) != NULL;
     if (strcmp(a, "--budget") == 0) {
         const char *v = value_of(argc, argv, i);
         if (v != NULL && units_parse_time(v, &o->budget) == ERR_OK)

@@ -12,7 +12,7 @@ struct report {
     const struct lab_options *o;
     char (*rows)[REPORT_ROW_MAX];       // cells apart by tabs; the first row is the head
     uint32_t rows_n;
-    uint32_t failed, judged;
+    uint32_t failed;
     bool broken;                        // a run did not work at all
 };
 

@@ -15,7 +15,7 @@ struct result_group {
 
 struct result {
     char failure[WORLD_FAILURE_MAX];    // what an oracle said; "": none fired
-    bool stuck;                         // after heal, an honest node did not complete
+    bool stuck;                         // after heal, an honest node did not complete, though somebody has what it lacks
     uint64_t hash, records, events;     // of the trace
     nsec end;                           // when the run ended
     nsec last;                          // last completion

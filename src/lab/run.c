@@ -31,6 +31,7 @@ static struct host_config host_of(const struct scenario *s, const struct scenari
     struct host_config c = {.up_bps = g->up, .down_bps = g->down, .latency = g->latency, .after = (enum host_after)g->after,
         .linger = g->linger, .dials = (uint32_t)g->dials};
     c.node = (struct node_config){.slots_max = (uint32_t)g->slots, .choke = (enum node_choke)g->choke, .no_optimistic = g->optimistic != 0,
+        .no_allowed_fast = g->gifts != 0,
         .peers_max = (uint32_t)g->peers, .tracker = g->tracker != 0, .tracker_interval_s = (uint32_t)(g->interval / NSEC_S)};
     if (g->tracker != 0 && c.node.tracker_interval_s == 0)
         c.node.tracker_interval_s = 60;
@@ -162,6 +163,22 @@ static bool all_done(const struct world *w)
     return true;
 }
 
+// Whoever lacks something could have it: an honest node that was set up with it is there.
+static bool all_served(const struct world *w)
+{
+    for (uint32_t t = 0; t < w->torrents_n; t++) {
+        bool served = false;
+        for (uint32_t i = 0; i < w->hosts_n && !served; i++) {
+            const struct host *h = w->hosts[i];
+            for (uint32_t k = 0; honest(h) && h->up && k < h->wants_n; k++)
+                served |= h->wants[k].torrent == t && h->wants[k].kind == WANT_SEED;
+        }
+        if (!served && w->torrents[t].leeches_n > 0)
+            return false;
+    }
+    return true;
+}
+
 static bool actions_left(const struct scenario *s, nsec now)
 {
     for (uint32_t i = 0; i < s->faults_n; i++)
@@ -200,7 +217,7 @@ static void run_phases(const struct scenario *s, const struct run_options *o, st
         heal(s, st);
         while (w->now < end && run_chunk(o, st, end) && !all_done(w))
             continue;
-        out->stuck = w->failure[0] == '\0' && !all_done(w);
+        out->stuck = w->failure[0] == '\0' && !all_done(w) && all_served(w);
     }
     if (w->failure[0] == '\0')
         (void)world_settled(w);

@@ -58,6 +58,7 @@ const struct field scenario_node_fields[] = {
     N("check", FIELD_WORD, check, yes_no, 0),
     N("order", FIELD_WORD, order, orders, 0),
     N("optimistic", FIELD_WORD, optimistic, no_yes, 0),
+    N("gifts", FIELD_WORD, gifts, no_yes, 0),
     N("choke", FIELD_WORD, choke, chokes, 0),
     N("slots", FIELD_COUNT, slots, NULL, 50),
     N("dials", FIELD_COUNT, dials, NULL, 200),

@@ -42,7 +42,7 @@ struct scenario_group {
     uint64_t tracker, interval, hostile, corrupt;
     uint64_t up, down, latency;
     uint64_t has, want;                 // bits of contents
-    uint64_t check, order, optimistic, choke, slots, dials, peers;
+    uint64_t check, order, optimistic, gifts, choke, slots, dials, peers;
     uint64_t knows;                     // FIELD_NODES: connects to that one by itself
     uint64_t from, arrive, arrive_time; // arrive: enum arrive_kind
     uint64_t after, linger;

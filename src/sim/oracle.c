@@ -182,10 +182,11 @@ static void complete(struct world *w, struct host *h, struct want *want)
     const bool first = !want->done;
     if (first && want->kind != WANT_SEED)
         w->torrents[want->torrent].done_n++;
-    if (first)
+    if (first) {                        // a restarted node says it again
+        want->done_at = w->now;
         physics(w, h, want);
+    }
     want->done = true;
-    want->done_at = w->now;
 }
 
 static void after(struct world *w, struct host *h)

@@ -57,6 +57,7 @@ struct node_config {
     uint32_t slots_max;                 // unchoke slots for each torrent; 0: follows the uplink (bittorrent note 3.2)
     enum node_choke choke;
     bool no_optimistic;                 // no optimistic unchoke: for comparison
+    bool no_allowed_fast;               // no pieces for choked peers (BEP 6): for comparison
     bool tracker;                       // run a tracker on NODE_PORT_TRACKER
     bool tracker_whitelist;             // only hashes admitted by node_tracker_admit
     bool tracker_metrics;               // its HTTP side serves /metrics

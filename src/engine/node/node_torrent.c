@@ -87,6 +87,7 @@ enum err torrent_swarm_make(struct node *n, struct torrent *t, const struct node
         .listen_port = n->port_told, .dht = n->dht.dht != NULL && !add->meta->is_private,
         .slots = n->cfg.slots_max, .peers_max = u32_min(SWARM_PEERS_MAX, n->cfg.peers_max),
         .choke = (enum swarm_choke)n->cfg.choke, .no_optimistic = n->cfg.no_optimistic,
+        .no_allowed_fast = n->cfg.no_allowed_fast,
         .sequential = add->sequential, .random_order = add->random_order, .trust = add->trust, .check = add->check,
         .check_only = add->check_only, .priorities = add->priorities, .resume = add->resume,
     };

@@ -151,7 +151,7 @@ void serve_choked(struct swarm *s, struct swarm_peer *p)
 void serve_allowed_fast(struct swarm *s, struct swarm_peer *p)
 {
     uint32_t set[ALLOWED_FAST_MAX];
-    if (!p->fast || s->meta->pieces_n <= ALLOWED_FAST_K)
+    if (!p->fast || s->cfg.no_allowed_fast || s->meta->pieces_n <= ALLOWED_FAST_K)
         return;
     const uint8_t *hash = s->meta->has_v1 ? s->meta->hash_v1 : s->meta->hash_v2;
     p->allowed_out_n = allowed_fast_set(&p->addr, hash, s->meta->pieces_n, ALLOWED_FAST_K, set);

@@ -204,8 +204,29 @@ void storage_written(struct swarm *s, uint64_t bytes)
         recovered(s);
 }
 
+// Pieces that could not be read are looked at again, unless they came from somewhere else meanwhile.
+static void recheck(struct swarm *s)
+{
+    if (s->recheck_at == 0 || s->now < s->recheck_at || s->rechecks == RECHECKS_MAX)
+        return;
+    s->recheck_at = 0;
+    s->rechecks++;
+    for (uint32_t i = 0; i < s->meta->pieces_n; i++) {
+        if (!bits_get(s->recheck_bits, i))
+            continue;
+        if (s->picker.state[i] == PICKER_OPEN) {
+            s->recheck_at = s->now + RETRY_S * NSEC_S;
+            continue;
+        }
+        bits_clear(s->recheck_bits, i);
+        if (s->picker.state[i] == PICKER_MISSING)
+            check_pieces(s, i, i);
+    }
+}
+
 void storage_beat(struct swarm *s)
 {
+    recheck(s);
     if (s->unsynced_bytes != 0 && s->now >= s->sync_at)
         s->sync_due = true;
     if (s->error == ERR_OK || s->now < s->retry_at)
@@ -290,6 +311,12 @@ static void check_next(struct swarm *s, struct check *c)
 
 static void check_done(struct swarm *s, struct check *c, enum err e)
 {
+    if (e != ERR_OK && e != ERR_NOT_FOUND) {
+        // The disk hiccups; what is there may be right, and nobody else may have it.
+        bits_set(s->recheck_bits, c->index);
+        if (s->recheck_at == 0)
+            s->recheck_at = s->now + RETRY_S * NSEC_S;
+    }
     if (e != ERR_OK)
         check_end(s, c, false);
     else if (c->at < piece_data_len(s, c->index))

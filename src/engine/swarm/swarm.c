@@ -44,6 +44,7 @@ static enum err take_memory(struct swarm *s)
     s->synced = mem_zalloc(s->mem, bytes);
     s->suspect_bits = mem_zalloc(s->mem, bytes);
     s->check_todo = mem_zalloc(s->mem, bytes);
+    s->recheck_bits = mem_zalloc(s->mem, bytes);
     s->have_log = mem_zarray(s->mem, (size_t)n * 2, sizeof *s->have_log);
     s->partial_at = mem_zarray(s->mem, n, sizeof *s->partial_at);
     s->jobs = mem_zarray(s->mem, JOBS_MAX, sizeof *s->jobs);
@@ -52,8 +53,8 @@ static enum err take_memory(struct swarm *s)
     s->stats_saved = mem_zarray(s->mem, files_n + 1, sizeof *s->stats_saved);
     s->priorities = mem_zarray(s->mem, files_n, 4);
     s->file_left = mem_zarray(s->mem, s->meta->files_n, sizeof *s->file_left);
-    if (s->have == NULL || s->synced == NULL || s->suspect_bits == NULL || s->check_todo == NULL || s->have_log == NULL ||
-        s->partial_at == NULL || s->jobs == NULL || s->stats == NULL || s->stats_saved == NULL ||
+    if (s->have == NULL || s->synced == NULL || s->suspect_bits == NULL || s->check_todo == NULL || s->recheck_bits == NULL ||
+        s->have_log == NULL || s->partial_at == NULL || s->jobs == NULL || s->stats == NULL || s->stats_saved == NULL ||
         s->file_left == NULL || s->priorities == NULL)
         return ERR_NOMEM;
     s->in_parts = s->priorities + files_n;
@@ -71,6 +72,7 @@ static void free_memory(struct swarm *s)
     mem_free(s->mem, s->synced, bytes);
     mem_free(s->mem, s->suspect_bits, bytes);
     mem_free(s->mem, s->check_todo, bytes);
+    mem_free(s->mem, s->recheck_bits, bytes);
     mem_free(s->mem, s->have_log, (size_t)n * 2 * sizeof *s->have_log);
     mem_free(s->mem, s->partial_at, n * sizeof *s->partial_at);
     mem_free(s->mem, s->sources, s->sources_cap * sizeof *s->sources);

@@ -34,7 +34,7 @@ struct swarm_config {
     uint32_t slots;                     // regular unchoke slots, 0: by the uplink
     uint32_t peers_max;                 // 1 … SWARM_PEERS_MAX
     enum swarm_choke choke;
-    bool no_optimistic;
+    bool no_optimistic, no_allowed_fast;
     bool sequential, random_order;
     bool trust, check, check_only;      // as in node_add
     const uint8_t *priorities;          // one for each file or NULL; read during swarm_new only

@@ -32,7 +32,7 @@ enum {
     ASK_PAUSE_S = 2,                    // who did not deliver is asked after all others have had their choice
     REJECTS_ROW_MAX = 16,               // without a block in between
     KEEPALIVE_S = 110, SILENT_MAX_S = 240,
-    SAVE_S = 5, SYNC_S = 30, RETRY_S = 30,
+    SAVE_S = 5, SYNC_S = 30, RETRY_S = 30, RECHECKS_MAX = 20,
     SYNC_BYTES = 256 << 20,
     EXTENDED_KEPT_MAX = 16 * 1024,      // a longer extension handshake is skipped: no memory by the length field alone
     UNASKED_MAX = 64, UNASKED_ROUNDS = 6,               // unasked blocks in a minute before the peer is closed
@@ -336,6 +336,9 @@ struct swarm {
     struct list jobs_new;
     struct check checks[CHECKS_MAX];
     uint8_t *check_todo;                // bits: to be checked
+    uint8_t *recheck_bits;              // bits: could not be read; looked at again at recheck_at (0: none), RECHECKS_MAX times in all
+    nsec recheck_at;
+    uint32_t rechecks;
     uint32_t check_at, check_left, checked_n, checks_busy;
     struct io_stat *stats;              // of the files, for JOB_STAT
     struct io_stat *stats_saved;        // as they were at the last sync

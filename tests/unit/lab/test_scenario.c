@@ -165,17 +165,22 @@ static void truncation_at_every_length(void **state)
 static void what_does_not_complete_is_stuck(void **state)
 {
     UNUSED_STATE(state);
-    static const char text[] = "world end=2m heal=20s\ncontent c0 size=1MB piece=64KiB\nnode t0 tracker=yes\nnode p0 want=c0\n";
-    struct scenario s;
-    struct result r;
-    char why[STAGE_WHY_MAX];
-    const struct run_options o = {0};
-    parse(&s, text, sizeof text - 1);
-    assert_int_equal(run_scenario(&s, &o, &r, why), ERR_OK);
-    assert_true(r.stuck);
-    assert_int_equal(r.groups[1].metrics[METRIC_DONE], 0);
-    result_done(&r);
-    scenario_done(&s);
+    static const char *const texts[] = {
+        "world end=2m heal=20s\ncontent c0 size=1MB piece=64KiB tracker=no\nnode s0 has=c0\nnode p0 want=c0\n",
+        "world end=2m heal=20s\ncontent c0 size=1MB piece=64KiB\nnode t0 tracker=yes\nnode p0 want=c0\n",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        struct scenario s;
+        struct result r;
+        char why[STAGE_WHY_MAX];
+        const struct run_options o = {0};
+        parse(&s, texts[i], strlen(texts[i]));
+        assert_int_equal(run_scenario(&s, &o, &r, why), ERR_OK);
+        assert_int_equal(r.stuck, i == 0);              // without anybody who has it, nobody is to blame
+        assert_int_equal(r.groups[1].metrics[METRIC_DONE], 0);
+        result_done(&r);
+        scenario_done(&s);
+    }
 }
 
 int main(void)

@@ -1,0 +1,297 @@
+// See replay.h.
+#include "lab/replay.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "codec/record.h"
+#include "engine/node/out_hash.h"
+#include "lab/cli.h"
+
+enum { JOBS_MAX = 65536, TORRENTS_MAX = 256, ROUTERS_MAX = 64, TX_BYTES = 2 * NODE_TX_MIN };
+
+struct player {
+    struct replay *out;
+    struct node *node;
+    struct env env;
+    struct buf tx;
+    struct node_room room;
+    struct io_job *jobs;                // under way
+    uint32_t jobs_n;
+    struct metainfo *metas[TORRENTS_MAX];
+    uint8_t *roots[TORRENTS_MAX];
+    uint32_t metas_n;
+    struct slice priorities, routers[ROUTERS_MAX];
+    bool ended;
+};
+
+static void *pages_resize(void *ctx, void *p, size_t old_n, size_t new_n)
+{
+    (void)ctx;
+    (void)old_n;
+    if (new_n == 0) {
+        free(p);
+        return NULL;
+    }
+    ASSERT(p == NULL);
+    return aligned_alloc(4096, (new_n + 4095) / 4096 * 4096);
+}
+
+static const struct mem pages = {.resize = pages_resize};
+
+FORMAT(2, 3)
+static void differs(struct player *p, const char *fmt, ...)
+{
+    char text[REPLAY_WHY_MAX];
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    if (p->out->why[0] == '\0')
+        (void)snprintf(p->out->why, REPLAY_WHY_MAX, "frame %llu, at %.6f s: %.180s", (unsigned long long)p->out->frames,
+            (double)(p->out->now - p->out->start) / 1e9, text);
+    p->ended = true;
+}
+
+static void begin(struct player *p, const struct record *r)
+{
+    struct node_config cfg;
+    if (r->slice[0].n != sizeof cfg) {
+        differs(p, "made by another version of kith: its configuration has %zu bytes, ours %zu", r->slice[0].n, sizeof cfg);
+        return;
+    }
+    memcpy(&cfg, r->slice[0].p, sizeof cfg);
+    struct slice rest = r->slice[2];
+    cfg.dht.routers_n = 0;
+    cfg.dht.saved = r->slice[1];
+    while (rest.n > 0 && cfg.dht.routers_n < ROUTERS_MAX) {
+        const uint8_t *end = memchr(rest.p, '\n', rest.n);
+        const size_t n = end == NULL ? rest.n : (size_t)(end - rest.p);
+        p->routers[cfg.dht.routers_n] = slice_sub(rest, 0, n);
+        cfg.dht.routers_n++;
+        rest = slice_sub(rest, n + 1, rest.n);
+    }
+    cfg.dht.routers = p->routers;       // they outlive the node
+    p->env.seed = r->num[0];
+    p->out->start = r->now;
+    if (p->node != NULL || node_new(&p->node, &cfg, &p->env, r->now) != ERR_OK)
+        differs(p, "the node cannot be made");
+}
+
+static void drained(struct player *p, const struct record *r)
+{
+    uint64_t hash = 0;
+    for (uint64_t i = 0; i < r->num[1]; i++) {
+        struct node_out o = {0};
+        p->tx.n = 0;
+        const enum node_kind kind = node_poll(p->node, r->now, &p->tx, &o);
+        hash = node_out_hash(hash, kind, &o);
+        if (kind == NODE_JOB && p->jobs_n < JOBS_MAX)
+            p->jobs[p->jobs_n++] = o.job;
+        p->out->polls++;
+        if (kind == NODE_IDLE && i + 1 < r->num[1]) {
+            differs(p, "the node has said all after %llu outputs; recorded are %llu", (unsigned long long)i + 1, (unsigned long long)r->num[1]);
+            return;
+        }
+    }
+    p->out->checked++;
+    if (hash != r->num[0])
+        differs(p, "the node's outputs are not those that were recorded");
+}
+
+static void rx(struct player *p, const struct record *r)
+{
+    size_t at = 0;
+    for (uint32_t i = 0; i < p->room.spans_n && at < r->slice[0].n; i++) {
+        const size_t n = size_min(r->slice[0].n - at, p->room.spans[i].n);
+        memcpy(p->room.spans[i].p, r->slice[0].p + at, n);
+        at += n;
+    }
+    if (at != r->slice[0].n) {
+        differs(p, "there is no room for %zu bytes that were received", r->slice[0].n);
+        return;
+    }
+    p->out->bytes += at;
+    node_rx(p->node, r->now, (uint32_t)r->num[0], at);
+}
+
+// Content is hashed again: bytes that were not received as recorded are found here.
+static bool hashes_alike(const struct io_job *j, struct slice recorded)
+{
+    static const uint8_t zeros[4096];
+    if (j->kind != JOB_HASH || j->sha1 == NULL)
+        return true;
+    struct sha1 run = *j->sha1;
+    for (uint32_t i = 0; i < j->spans_n; i++)
+        sha1_update(&run, slice_of(j->spans[i].p, j->spans[i].n));
+    for (uint64_t left = j->zeros; left > 0; left -= u64_min(left, sizeof zeros))
+        sha1_update(&run, slice_of(zeros, (size_t)u64_min(left, sizeof zeros)));
+    return slice_eq(slice_of(&run, sizeof run), recorded);
+}
+
+static void put_back(const struct io_job *j, const struct record *r)
+{
+    struct rd read = rd_make(r->slice[2]);
+    if (j->sha1 != NULL && r->slice[0].n == sizeof *j->sha1)
+        memcpy(j->sha1, r->slice[0].p, r->slice[0].n);
+    if (j->leaves != NULL && r->slice[1].n == u64_div_up(j->leaves_len, 16384) * SHA256_LEN)
+        memcpy(j->leaves, r->slice[1].p, r->slice[1].n);
+    for (uint32_t i = 0; j->kind == JOB_READ && i < j->spans_n; i++)
+        rd_copy(&read, j->spans[i].p, j->spans[i].n);
+}
+
+static void job_done(struct player *p, const struct record *r)
+{
+    uint32_t at = 0;
+    while (at < p->jobs_n && p->jobs[at].id != r->num[0])
+        at++;
+    if (at == p->jobs_n) {
+        differs(p, "job %llu ends, which the node has not asked for", (unsigned long long)r->num[0]);
+        return;
+    }
+    const struct io_job *j = &p->jobs[at];
+    if (r->num[1] == ERR_OK && !hashes_alike(j, r->slice[0]))
+        differs(p, "content has another hash than recorded");
+    put_back(j, r);
+    if (j->kind == JOB_STAT && r->slice[1].n == node_store_files(p->node, j->store) * sizeof *j->stats)
+        memcpy(j->stats, r->slice[1].p, r->slice[1].n);
+    p->jobs[at] = p->jobs[--p->jobs_n];
+    node_job_done(p->node, r->now, (uint32_t)r->num[0], (enum err)r->num[1], (uint32_t)r->num[2]);
+}
+
+static void add(struct player *p, const struct record *r)
+{
+    char why[160] = "";
+    struct metainfo *meta = p->metas_n < TORRENTS_MAX ? calloc(1, sizeof *meta) : NULL;
+    uint8_t *root = calloc(1, r->slice[1].n + 1);
+    if (meta == NULL || root == NULL || metainfo_parse(meta, &lab_heap, r->slice[0], why) != ERR_OK) {
+        differs(p, "a torrent cannot be read: %s", why);
+        free(meta);
+        free(root);
+        return;
+    }
+    memcpy(root, r->slice[1].p, r->slice[1].n);
+    p->metas[p->metas_n] = meta;
+    p->roots[p->metas_n++] = root;
+    const struct node_add a = {.meta = meta, .root = slice_of(root, r->slice[1].n), .resume = r->slice[2],
+        .trust = (r->num[0] & RECORD_TRUST) != 0, .check = (r->num[0] & RECORD_CHECK) != 0, .check_only = (r->num[0] & RECORD_CHECK_ONLY) != 0,
+        .sequential = (r->num[0] & RECORD_SEQUENTIAL) != 0, .reserve = (r->num[0] & RECORD_RESERVE) != 0,
+        .random_order = (r->num[0] & RECORD_RANDOM) != 0, .seed_bytes_max = r->num[1],
+        .priorities = p->priorities.n == meta->files_n && meta->files_n > 0 ? p->priorities.p : NULL};
+    uint32_t torrent = 0;
+    const enum err e = node_torrent_add(p->node, r->now, &a, &torrent);
+    if (e != (enum err)r->num[3] || (e == ERR_OK && torrent != r->num[2]))
+        differs(p, "adding the torrent gave %s, number %u", err_text(e), torrent);
+    p->priorities = (struct slice){0};
+}
+
+static void resolved(struct player *p, const struct record *r)
+{
+    struct addr addrs[64];
+    uint32_t n = 0;
+    struct rd d = rd_make(r->slice[0]);
+    for (; d.n >= 19 && n < ARRAY_LEN(addrs); n++) {
+        addrs[n].family = rd_u8(&d);
+        rd_copy(&d, addrs[n].ip, sizeof addrs[n].ip);
+        addrs[n].port = rd_be16(&d);
+    }
+    node_resolved(p->node, r->now, (uint32_t)r->num[0], (enum err)r->num[1], addrs, n);
+}
+
+static void admit(struct player *p, const struct record *r)
+{
+    enum err e = ERR_SYNTAX;
+    if (r->slice[0].n == 20)
+        e = r->num[0] == 0 ? node_tracker_admit(p->node, r->slice[0].p) : node_tracker_revoke(p->node, r->slice[0].p);
+    if (e == ERR_SYNTAX || e == ERR_NOMEM)
+        differs(p, "the whitelist cannot be changed: %s", err_text(e));
+}
+
+// The node's own checks are for its host's mistakes; a file may hold any number.
+static bool plausible(struct player *p, const struct record *r)
+{
+    if (p->node == NULL && r->kind != RECORD_NEW)
+        differs(p, "the recording does not begin with a new node");
+    else if (r->now < p->out->now && r->kind != RECORD_ADMIT)
+        differs(p, "time runs backwards");
+    return !p->ended;
+}
+
+static void play(struct player *p, const struct record *r)
+{
+    const uint32_t a = (uint32_t)r->num[0];
+    p->out->now = r->kind == RECORD_ADMIT ? p->out->now : r->now;
+    switch (r->kind) {
+    case RECORD_NEW: begin(p, r); break;
+    case RECORD_TICK: node_tick(p->node, r->now); break;
+    case RECORD_ACCEPT:
+        if (node_accept(p->node, r->now, (enum node_port)a, &r->addr) != r->num[1])
+            differs(p, "a stream was not accepted as it was");
+        break;
+    case RECORD_CONNECTED: node_connected(p->node, r->now, a, (enum err)r->num[1]); break;
+    case RECORD_ROOM: node_rx_room(p->node, r->now, a, &p->room); break;
+    case RECORD_RX: rx(p, r); break;
+    case RECORD_SENT: node_sent(p->node, r->now, a, r->num[1]); break;
+    case RECORD_CLOSED: node_closed(p->node, r->now, a, (enum err)r->num[1]); break;
+    case RECORD_DATAGRAM:
+        p->out->bytes += r->slice[0].n;
+        node_datagram(p->node, r->now, (enum node_port)a, &r->addr, r->slice[0]);
+        break;
+    case RECORD_JOB_DONE: job_done(p, r); break;
+    case RECORD_FETCHED: node_fetched(p->node, r->now, a, (enum err)r->num[1], (int)r->num[2], r->slice[0]); break;
+    case RECORD_RESOLVED: resolved(p, r); break;
+    case RECORD_SAVED: node_saved(p->node, r->now, a, (enum err)r->num[1]); break;
+    case RECORD_READ_FAILED: node_read_failed(p->node, r->now, a, (uint32_t)r->num[1], (enum err)r->num[2]); break;
+    case RECORD_ADD: add(p, r); break;
+    case RECORD_PRIORITIES: p->priorities = r->slice[0]; break;
+    case RECORD_PEER:
+        if (node_peer_add(p->node, r->now, a, &r->addr) != (enum err)r->num[1])
+            differs(p, "adding a peer did not give what it gave");
+        break;
+    case RECORD_STOP: node_stop(p->node, r->now); break;
+    case RECORD_ADMIT:
+        admit(p, r);
+        break;
+    case RECORD_DRAINED: drained(p, r); break;
+    case RECORD_MAPPED: node_mapped(p->node, r->now, a != 0, (enum err)r->num[1], &r->addr, (uint32_t)r->num[2]); break;
+    case RECORD_STRANGE:
+        memcpy(p->out->strange, r->slice[0].p, size_min(r->slice[0].n, sizeof p->out->strange - 1));
+        p->ended = true;
+        break;
+    case RECORD_NONE:
+    case RECORD_KINDS: break;
+    }
+}
+
+void replay_run(struct slice recording, struct replay *out)
+{
+    *out = (struct replay){0};
+    static const size_t magic_n = sizeof RECORD_MAGIC - 1;
+    struct player p = {.out = out, .env = {.mem = &lab_heap, .payload = &pages}, .tx = {calloc(1, TX_BYTES), 0, TX_BYTES}};
+    p.jobs = calloc(JOBS_MAX, sizeof *p.jobs);
+    if (!slice_eq(slice_sub(recording, 0, magic_n), SLICE_LIT(RECORD_MAGIC)))
+        (void)snprintf(out->why, REPLAY_WHY_MAX, "no recording, or of another version: it does not begin with `kith-record 1`");
+    else if (p.jobs == NULL || p.tx.p == NULL)
+        (void)snprintf(out->why, REPLAY_WHY_MAX, "not enough memory");
+    struct rd rest = rd_make(slice_sub(recording, magic_n, recording.n));
+    while (out->why[0] == '\0' && !p.ended && rest.n > 0) {
+        struct record r;
+        out->frames++;
+        if (record_read(&rest, &r) != ERR_OK)
+            break;                      // a process that died has half a frame at the end
+        if (plausible(&p, &r))
+            play(&p, &r);
+    }
+    if (out->why[0] == '\0' && p.node == NULL)
+        (void)snprintf(out->why, REPLAY_WHY_MAX, "nothing is recorded");
+    if (p.jobs_n == 0)
+        node_free(p.node);              // with jobs under way it must not go; the process ends soon
+    for (uint32_t i = 0; i < p.metas_n; i++) {
+        metainfo_free(p.metas[i]);
+        free(p.metas[i]);
+        free(p.roots[i]);
+    }
+    free(p.jobs);
+    free(p.tx.p);
+}

@@ -1,0 +1,16 @@
+// Runs a recording (codec/record.h) through one node: the same inputs at the same times must give the same outputs.
+#pragma once
+#include "base/bytes.h"
+
+enum { REPLAY_WHY_MAX = 240 };
+
+struct replay {
+    uint64_t frames, polls, bytes;      // what was replayed; bytes: of streams and datagrams
+    uint64_t now, start;                // ns
+    uint64_t checked;                   // drains whose hash was compared
+    char strange[40];                   // it ends early: recordings do not carry that; "": to the end
+    char why[REPLAY_WHY_MAX];           // "": all is as recorded
+};
+
+// out->why says at which frame something is not as recorded, or what is wrong with the file.
+void replay_run(struct slice recording, struct replay *out);
