@@ -1,5 +1,5 @@
-// Why people upload: E06, E13 of the catalogue. Bandwidth is scarce, the seed is weak, peers leave when they are done, and rates are
-// measured until then: with seeds that stay and slots to spare everybody would look alike.
+// Why people upload: E06, E13 of the catalogue. Bandwidth is scarce, peers leave when they are done, and rates are measured until then: with
+// seeds that stay and slots to spare everybody would look alike. So it is when the seed is the bottleneck: then all get what there is.
 #include <stdlib.h>
 
 #include "lab/exp.h"
@@ -33,7 +33,7 @@ static void work_classes(void *ctx, uint32_t i, struct cell *out)
     exp_line(&t, "world latency=20ms spread=60ms end=6h");
     exp_line(&t, "content c0 size=%.0f piece=64KiB", p->bytes);
     exp_line(&t, "node t0 tracker=yes interval=60s");
-    exp_line(&t, "node s0 up=100kB has=c0 choke=%s", chokes[i % MODES]);
+    exp_line(&t, "node s0 up=400kB has=c0 choke=%s", chokes[i % MODES]);
     for (uint32_t c = 0; c < CLASSES; c++)
         exp_line(&t, "nodes u%c %u up=%.0f down=2MB want=c0 from=1s arrive=flash:5s after=vanish choke=%s", 'a' + (char)c, p->each, ups[c],
             chokes[i % MODES]);
@@ -83,7 +83,7 @@ static void figure(struct report *r, const struct plan *p, const struct cell *ce
     static double x[CLASSES], y[MODES][CLASSES], low[MODES][CLASSES], high[MODES][CLASSES], rx[1] = {0.5}, ry[MODES], rl[MODES], rh[MODES];
     struct plot plot = {.title = "What one gives and what one gets", .log_x = true, .y_from_zero = true,
         .x_label = "uplink, kB/s (free riders: at 5)",
-        .subtitle = "mean rate while leeching; weak seed, peers leave when they are done", .y_label = "download rate, kB/s"};
+        .subtitle = "mean rate while leeching; a seed of 400 kB/s, peers leave when they are done", .y_label = "download rate, kB/s"};
     rx[0] = 5;
     for (uint32_t c = 0; c < CLASSES; c++)
         x[c] = ups[c] / 1e3;
