@@ -328,6 +328,14 @@ BETWEEN(void, node_mapped, struct node *n, nsec now, bool udp, enum err e, const
     rec.depth--;
 }
 
+BETWEEN(void, node_stream_head, struct node *n, nsec now, uint32_t id, int status, struct slice lines)
+{
+    input(n, &(struct record){.kind = RECORD_STRANGE, .now = now, .slice = {SLICE_LIT("what a web server sends")}});
+    rec.depth++;
+    __real_node_stream_head(n, now, id, status, lines);
+    rec.depth--;
+}
+
 BETWEEN(void, node_network_changed, struct node *n, nsec now)
 {
     input(n, &(struct record){.kind = RECORD_STRANGE, .now = now, .slice = {SLICE_LIT("another network")}});

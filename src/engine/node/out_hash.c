@@ -53,6 +53,9 @@ uint64_t node_out_hash(uint64_t hash, enum node_kind kind, const struct node_out
     case NODE_CLOSE: return number(number(h, o->conn), o->flush);
     case NODE_RESUME: return number(h, o->conn);
     case NODE_JOB: return job(h, &o->job);
+    case NODE_STREAM_RESUME:
+    case NODE_STREAM_CANCEL: return number(h, o->id);
+    case NODE_STREAM:
     case NODE_FETCH:
     case NODE_RESOLVE: return bytes(number(h, o->id), o->bytes);
     case NODE_MAP:
