@@ -2,10 +2,10 @@
 # replay.sh KITH: two real nodes on the loopback device record what goes into them; replayed, both say the same again. A changed byte is
 # found. Without it a field failure could not be taken home.
 set -eu
-kith=$1
+kith=$(realpath "$1")
 work=$(mktemp -d)
-trap 'kill "$seed" 2>/dev/null || true; rm -rf "$work"' EXIT
-seed=0
+trap '[ -z "$seed" ] || kill "$seed" 2>/dev/null || true; rm -rf "$work"' EXIT
+seed=
 cd "$work"
 port=$(/usr/bin/python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 mkdir src
