@@ -75,9 +75,12 @@ static bool wants(const struct host *h, uint32_t torrent, bool seed)
     return false;
 }
 
-// The least time for all leeches of a torrent, from the first one's arrival on; 0: no bound is known.
+// The least time for all leeches of a torrent, from the first one's arrival on; 0: no bound is known. Web servers have no line
+// of their own.
 static nsec swarm_bound(const struct world *w, uint32_t torrent)
 {
+    if (w->torrents[torrent].meta->web_seeds_n != 0)
+        return 0;
     uint64_t seeds = 0, leeches = 0, down = UINT64_MAX;
     uint32_t n = 0;
     for (uint32_t i = 0; i < w->hosts_n; i++) {
@@ -98,7 +101,7 @@ static nsec swarm_bound(const struct world *w, uint32_t torrent)
 static void physics(struct world *w, const struct host *h, const struct want *want)
 {
     const uint64_t len = content_len(w, want->torrent);
-    if (want->kind == WANT_SEED || want->kind == WANT_CHECK || h->faster)
+    if (want->kind == WANT_SEED || want->kind == WANT_CHECK || h->faster || w->torrents[want->torrent].meta->web_seeds_n != 0)
         return;
     if (h->cfg.down_bps != 0 && w->now - h->first_start < len * NSEC_S / h->cfg.down_bps / 1000 * 999)
         world_fail(w, "n%u is done after %llu ms: faster than its line", h->index, (unsigned long long)((w->now - h->first_start) / NSEC_MS));
