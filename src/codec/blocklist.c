@@ -47,7 +47,7 @@ static bool parse_ip(struct slice s, struct addr *out)
     if (parse_v4(s, out))
         return true;
     struct addr a;
-    if (memchr(s.p, ':', s.n) == NULL || addr_parse(s, 0, &a) != ERR_OK || a.port != 0)
+    if (s.n == 0 || memchr(s.p, ':', s.n) == NULL || addr_parse(s, 0, &a) != ERR_OK || a.port != 0)
         return false;
     *out = a;
     return true;

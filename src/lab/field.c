@@ -11,7 +11,8 @@ enum { VALUE_TEXT_MAX = 64, SHARE_ONE = 1000000, TEXT_SHOWN = 40 };
 const struct field *field_find(const struct field *fields, uint32_t n, struct slice name, const char **out_near)
 {
     char word[NEAR_MAX + 2] = "";
-    memcpy(word, name.p, size_min(name.n, NEAR_MAX + 1));
+    if (name.n != 0)
+        memcpy(word, name.p, size_min(name.n, NEAR_MAX + 1));
     struct near near = {.written = word};
     *out_near = NULL;
     for (uint32_t i = 0; i < n && fields[i].name != NULL; i++) {

@@ -65,7 +65,8 @@ static bool is_name(struct slice s)
 static void copy_name(char out[SCENARIO_NAME_MAX], struct slice s)
 {
     memset(out, 0, SCENARIO_NAME_MAX);
-    memcpy(out, s.p, size_min(s.n, SCENARIO_NAME_MAX - 1));
+    if (s.n != 0)
+        memcpy(out, s.p, size_min(s.n, SCENARIO_NAME_MAX - 1));
 }
 
 // Splits `name=value`. False: there is no `=`.
@@ -85,7 +86,7 @@ static bool take(struct slice *rest, uint8_t sep, struct slice *out)
 {
     if (rest->n == 0)
         return false;
-    const uint8_t *at = memchr(rest->p, sep, rest->n);
+    const uint8_t *at = rest->n == 0 ? NULL : memchr(rest->p, sep, rest->n);
     const size_t n = at == NULL ? rest->n : (size_t)(at - rest->p);
     *out = slice_sub(*rest, 0, n);
     *rest = slice_sub(*rest, n + 1, rest->n);
@@ -95,7 +96,8 @@ static bool take(struct slice *rest, uint8_t sep, struct slice *out)
 static const char *content_near(const struct scenario *s, struct slice name, uint32_t *out)
 {
     char word[NEAR_MAX + 2] = "";
-    memcpy(word, name.p, size_min(name.n, NEAR_MAX + 1));
+    if (name.n != 0)
+        memcpy(word, name.p, size_min(name.n, NEAR_MAX + 1));
     struct near near = {.written = word};
     for (*out = 0; *out < s->contents_n; (*out)++) {
         if (slice_eq_str(name, s->contents[*out].name))
@@ -167,7 +169,8 @@ static enum err read_arrive(struct reader *r, const struct field *f, struct slic
 static enum err read_whom(struct reader *r, struct slice name, struct scenario_fault *f)
 {
     char word[NEAR_MAX + 2] = "";
-    memcpy(word, name.p, size_min(name.n, NEAR_MAX + 1));
+    if (name.n != 0)
+        memcpy(word, name.p, size_min(name.n, NEAR_MAX + 1));
     struct near near = {.written = word};
     for (uint32_t i = 0; i < r->s->groups_n; i++) {
         const struct scenario_group *g = &r->s->groups[i];
@@ -359,7 +362,8 @@ static enum err read_fault_option(struct reader *r, struct slice word, const str
 static enum err find_fault(struct reader *r, struct slice name, uint32_t *out)
 {
     char word[NEAR_MAX + 2] = "";
-    memcpy(word, name.p, size_min(name.n, NEAR_MAX + 1));
+    if (name.n != 0)
+        memcpy(word, name.p, size_min(name.n, NEAR_MAX + 1));
     struct near near = {.written = word};
     for (uint32_t i = 0; i < fault_kinds_n; i++) {
         if (slice_eq_str(name, fault_kinds[i].name)) {
@@ -447,7 +451,8 @@ static enum err read_line(struct reader *r)
 {
     static const char *const kinds[] = {"seed", "world", "content", "node", "nodes", "at", "gate"};
     char word[NEAR_MAX + 2] = "";
-    memcpy(word, r->words[0].p, size_min(r->words[0].n, NEAR_MAX + 1));
+    if (r->words[0].n != 0)
+        memcpy(word, r->words[0].p, size_min(r->words[0].n, NEAR_MAX + 1));
     struct near near = {.written = word};
     uint32_t kind = 0;
     for (; kind < ARRAY_LEN(kinds) && !slice_eq_str(r->words[0], kinds[kind]); kind++)
@@ -497,7 +502,7 @@ enum err scenario_parse(struct scenario *out, const struct mem *mem, const char 
     if (text.n > SCENARIO_BYTES_MAX)
         return bad(&r, "longer than %d MiB", SCENARIO_BYTES_MAX >> 20);
     while (text.n > 0) {
-        const uint8_t *newline = memchr(text.p, '\n', text.n);
+        const uint8_t *newline = text.n == 0 ? NULL : memchr(text.p, '\n', text.n);
         const size_t n = newline == NULL ? text.n : (size_t)(newline - text.p);
         r.line++;
         if (n > SCENARIO_LINE_MAX)

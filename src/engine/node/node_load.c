@@ -77,7 +77,8 @@ static enum err bytes_room(struct loads *s, struct load *l, size_t n)
         l->bytes_at = l->bytes.n = 0;
     if (n <= buf_room(&l->bytes))
         return ERR_OK;
-    memmove(l->bytes.p, l->bytes.p + l->bytes_at, l->bytes.n - l->bytes_at);
+    if (l->bytes_at != 0)
+        memmove(l->bytes.p, l->bytes.p + l->bytes_at, l->bytes.n - l->bytes_at);
     l->bytes.n -= l->bytes_at;
     l->bytes_at = 0;
     if (n <= buf_room(&l->bytes))
