@@ -136,6 +136,7 @@ static void refilling_takes_from_nobody(void **state)
     struct choke_row rows[7];
     for (uint32_t i = 0; i < 7; i++)
         rows[i] = (struct choke_row){.id = i, .interested = true, .gave = 10 * i, .net = i, .unchoked = i < 3};
+    rows[1].snubbed = true;             // a round takes its slot, not the arrival of somebody else
     rows[3].unchoked = rows[3].optimistic = true;
     decide(rows, 7, LEECH(.refill = true));
     for (int i = 0; i < 4; i++)
