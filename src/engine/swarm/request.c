@@ -20,14 +20,9 @@ static bool is_allowed(const struct swarm_peer *p, uint32_t index)
     return false;
 }
 
-static bool may_ask(const struct swarm *s, const struct swarm_peer *p, uint32_t index)
+bool request_may_ask(const struct swarm *s, const struct swarm_peer *p, uint32_t index)
 {
     return peer_has(p, index) && s->picker.priority[index] != 0 && (!p->peer_choking || is_allowed(p, index));
-}
-
-static struct asked *asked_nth(const struct swarm_peer *p, uint32_t i)
-{
-    return &p->asked[(p->asked_at + i) % p->asked_cap];
 }
 
 bool request_find(const struct swarm_peer *p, uint32_t index, uint32_t begin, uint32_t *at)
@@ -178,7 +173,7 @@ static struct piece *pick_partial(const struct swarm *s, const struct swarm_peer
 {
     for (const struct list *l = s->partials.next; l != &s->partials; l = l->next) {
         struct piece *piece = CONTAINER((struct list *)(uintptr_t)l, struct piece, link);
-        if (piece->free_n == 0 || piece->failed || !may_ask(s, p, piece->index))
+        if (piece->free_n == 0 || piece->failed || !request_may_ask(s, p, piece->index))
             continue;
         if (piece->owner == NULL || piece->owner == p)
             return piece;
@@ -212,42 +207,10 @@ static struct piece *pick_new(struct swarm *s, struct swarm_peer *p)
     return index == UINT32_MAX ? NULL : piece_open(s, index);
 }
 
-static bool asked_here(const struct swarm_peer *p, uint32_t index, uint32_t begin)
-{
-    uint32_t at;
-    return request_find(p, index, begin, &at) || (p->rx_slot != NULL && p->rx_block.piece == index && p->rx_block.begin == begin);
-}
-
-// Endgame: everything missing is asked for; ask a second peer for what the first has not brought yet.
-static bool pick_endgame(const struct swarm *s, const struct swarm_peer *p, struct piece **out, uint32_t *block)
-{
-    if (s->picker.closed_n != 0)
-        return false;
-    for (const struct list *l = s->partials.next; l != &s->partials; l = l->next)
-        if (CONTAINER((struct list *)(uintptr_t)l, struct piece, link)->free_n != 0)
-            return false;
-    for (const struct list *l = s->partials.next; l != &s->partials; l = l->next) {
-        struct piece *piece = CONTAINER((struct list *)(uintptr_t)l, struct piece, link);
-        if (piece->here_n == piece->blocks_n || piece->failed || piece->single || !may_ask(s, p, piece->index))
-            continue;
-        for (uint32_t b = 0; b < piece->blocks_n; b++) {
-            const struct block *state = &piece->blocks[b];
-            if (state->state != BLOCK_ASKED || state->asks >= ENDGAME_ASKS_MAX || state->source == p->serial)
-                continue;
-            if (asked_here(p, piece->index, b * BLOCK_LEN))
-                continue;
-            *out = piece;
-            *block = b;
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool pick(struct swarm *s, struct swarm_peer *p, struct piece **out, uint32_t *block)
 {
     struct piece *piece = p->piece;
-    if (piece == NULL || piece->free_n == 0 || piece->failed || !may_ask(s, p, piece->index)) {
+    if (piece == NULL || piece->free_n == 0 || piece->failed || !request_may_ask(s, p, piece->index)) {
         // Until a few are whole there is nothing to trade: then all work on the same pieces.
         piece = pick_partial(s, p, s->picker.had_n < PICKER_RANDOM_FIRST);
         if (piece == NULL)
@@ -259,7 +222,7 @@ static bool pick(struct swarm *s, struct swarm_peer *p, struct piece **out, uint
             piece->owner = p;
     }
     if (piece == NULL)
-        return pick_endgame(s, p, out, block);
+        return endgame_pick(s, p, out, block);
     *out = piece;
     *block = next_free(piece);
     return *block != UINT32_MAX;

@@ -447,6 +447,14 @@ void request_unask(struct swarm *s, const struct asked *a);
 void request_beat(struct swarm *s, struct swarm_peer *p);
 void request_cancel_others(struct swarm *s, uint32_t piece, uint32_t block, struct swarm_peer *but);
 bool request_find(const struct swarm_peer *p, uint32_t index, uint32_t begin, uint32_t *at);
+bool request_may_ask(const struct swarm *s, const struct swarm_peer *p, uint32_t index);
+static inline struct asked *asked_nth(const struct swarm_peer *p, uint32_t i)
+{
+    return &p->asked[(p->asked_at + i) % p->asked_cap];
+}
+
+// endgame.c: whom to ask for what is asked for already; false: nobody, for now.
+bool endgame_pick(const struct swarm *s, const struct swarm_peer *p, struct piece **out, uint32_t *block);
 
 // peer_rx.c: bytes in.
 void rx_close(struct swarm *s, struct swarm_peer *p, enum err e);

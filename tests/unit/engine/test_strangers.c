@@ -479,6 +479,50 @@ static void a_block_held_back_is_asked_elsewhere(void **state)
     ground_done(&g);
 }
 
+// Two sources, the second of them answers `slow` requests a second, the first eight: seconds until all is here, and how many blocks were
+// asked for twice.
+static uint32_t finish(uint32_t slow, uint32_t *twice)
+{
+    struct ground g;
+    struct { uint32_t index, begin; } owed[2][256];
+    uint32_t owed_n[2] = {0}, at[2] = {0}, asked = 0, second = 0;
+    ground_init(&g, false);
+    bring_all(&g, 0);
+    bring_all(&g, 1);
+    for (; second < 200 && g.finished == 0; second++) {
+        for (uint32_t i = 0; i < 2; i++) {
+            for (struct peer_msg m; next_heard(&g.all[i], &m);) {
+                if (m.id != MSG_REQUEST)
+                    continue;
+                owed[i][owed_n[i]].index = m.index;
+                owed[i][owed_n[i]++].begin = m.begin;
+                asked++;
+            }
+            for (uint32_t n = 0; n < (i == 0 ? 8 : slow) && at[i] < owed_n[i] && g.all[i].peer != NULL; n++, at[i]++)
+                give(&g, i, owed[i][at[i]].index, owed[i][at[i]].begin, true);
+        }
+        pass(&g, 1);
+    }
+    *twice = asked - PIECES * BLOCKS;
+    ground_done(&g);
+    return second;
+}
+
+// The last blocks are asked for again only where that is likely to bring them well before: what comes twice is waste.
+static void the_last_blocks_are_asked_twice_if_it_helps(void **state)
+{
+    (void)state;
+    uint32_t twice;
+    assert_true(finish(8, &twice) <= 8);        // 96 blocks
+    assert_int_equal(twice, 0);
+    assert_true(finish(7, &twice) <= 9);
+    assert_int_equal(twice, 0);
+    const uint32_t dead = finish(0, &twice);    // it owes four blocks for ever
+    assert_true(dead <= 15);
+    assert_true(twice >= 4);
+    assert_true(twice <= 8);
+}
+
 // Six hundred connections that come and go do not make us forget who is giving bad blocks.
 static void a_crowd_does_not_hide_the_poisoner(void **state)
 {
@@ -656,6 +700,7 @@ int main(void)
         cmocka_unit_test(places_and_names_are_not_stolen),
         cmocka_unit_test(stallers_hold_nothing_up),
         cmocka_unit_test(a_block_held_back_is_asked_elsewhere),
+        cmocka_unit_test(the_last_blocks_are_asked_twice_if_it_helps),
         cmocka_unit_test(a_crowd_does_not_hide_the_poisoner),
         cmocka_unit_test(who_is_met_and_lost_is_told),
         cmocka_unit_test(what_is_exchanged_is_limited),
