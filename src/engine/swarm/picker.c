@@ -177,7 +177,7 @@ uint32_t picker_next(struct picker *p, const uint8_t *has, uint32_t has_n)
     const uint32_t end = level_start(p, LEVEL_NEVER);
     if (end == 0 || has_n == 0)
         return UINT32_MAX;
-    if (p->had_n < PICKER_RANDOM_FIRST) {
+    if (has_n < p->pieces_n && p->had_n < PICKER_RANDOM_FIRST) {       // a weak seed is asked for what nobody has yet
         const uint32_t piece = next_random(p, has, end);
         if (piece != UINT32_MAX)
             return piece;

@@ -7,7 +7,7 @@ enum {
     PICKER_PRIORITIES = 8,              // 0 skip, 1 … 7 most wanted
     PICKER_AVAIL_MAX = 255,             // more copies than this count as this many
     PICKER_WALK_MAX = 1024,             // steps of one search in the order
-    PICKER_RANDOM_FIRST = 4,            // pieces picked at random before rarest first begins
+    PICKER_RANDOM_FIRST = 4,            // pieces picked at random, of peers that do not have all, before rarest first begins
 };
 
 struct picker {
