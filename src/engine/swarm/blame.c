@@ -161,7 +161,7 @@ static const struct addr *source_addr(const struct swarm *s, uint32_t serial)
 
 void ban(struct swarm *s, uint32_t serial)
 {
-    if (web_ban(s, serial))
+    if (serial == SOURCE_UNKNOWN || web_ban(s, serial))
         return;
     const struct addr *from = source_addr(s, serial);
     if (from == NULL)

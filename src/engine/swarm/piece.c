@@ -35,8 +35,7 @@ static void piece_free(struct swarm *s, struct piece *p)
     mem_free(s->mem, p, sizeof *p);
 }
 
-// Gives the piece up, whatever is in it: it is missing again.
-static void piece_reset(struct swarm *s, struct piece *p)
+void piece_reset(struct swarm *s, struct piece *p)
 {
     const uint32_t index = p->index;
     piece_free(s, p);
@@ -155,7 +154,7 @@ static bool is_big(const struct piece *p)
     return p->blocks_n > WRITE_BLOCKS;
 }
 
-static void post_write(struct swarm *s, struct piece *p, uint64_t len)
+void piece_write(struct swarm *s, struct piece *p, uint64_t len)
 {
     struct job *j = job_new(s, JOB_WRITE);
     if (j == NULL)
@@ -190,10 +189,12 @@ static void write_work(struct swarm *s, struct piece *p)
     if (s->error != ERR_OK && !s->probing)
         return;
     const uint64_t hashed = u64_min((uint64_t)p->hashed * BLOCK_LEN, p->len);
+    if (hashed <= p->written)
+        return;
     const uint64_t len = u64_min(hashed - p->written, (uint64_t)WRITE_BLOCKS * BLOCK_LEN - p->written % BLOCK_LEN);
     const bool whole = len == (uint64_t)WRITE_BLOCKS * BLOCK_LEN - p->written % BLOCK_LEN;
     if (len != 0 && (p->verified || (is_big(p) && whole)))
-        post_write(s, p, len);
+        piece_write(s, p, len);
 }
 
 static void piece_done(struct swarm *s, struct piece *p)
@@ -226,7 +227,7 @@ static void piece_failed(struct swarm *s, struct piece *p)
     p->failed = true;
     if (blame_single_source(p)) {
         ban(s, p->blocks[0].source);
-    } else if (p->leaves == NULL && !is_big(p)) {   // a big one is no longer in memory: its next copy has one source
+    } else if (p->leaves == NULL && !is_big(p) && !p->restored) {   // a big one is no longer in memory: its next copy has one source
         p->leaves = mem_zarray(s->mem, p->blocks_n, SHA256_LEN);
         p->hashed = p->leaves == NULL ? p->blocks_n : 0;
     }
@@ -243,6 +244,8 @@ void piece_work(struct swarm *s, struct piece *p)
         piece_abandon(s, p);            // nobody wants it any more
         return;
     }
+    if (p->parting)
+        return;
     hash_work(s, p);
     write_work(s, p);
 }

@@ -4,7 +4,7 @@
 
 #include "base/bits.h"
 
-enum { RESUME_VERSION = 2 };            // 2: with the `.parts` file, the last of `files`
+enum { RESUME_VERSION = 3, RESUME_VERSION_OLD = 2 };      // 2: with the `.parts` file, the last of `files`; 3: with `unfinished`
 
 enum { SIZE_NONE = -1, SIZE_ASIDE = -2 };   // in place of a size: there is no such file; its bytes lie in `.parts`
 
@@ -30,7 +30,7 @@ static void write_str(struct wr *w, struct slice v)
 enum err resume_write(struct swarm *s)
 {
     const size_t bits = bits_bytes(s->meta->pieces_n);
-    const size_t cap = 256 + 2 * bits + ((size_t)s->meta->files_n + 1) * 48;
+    const size_t cap = 256 + 2 * bits + ((size_t)s->meta->files_n + 1) * 48 + (size_t)s->unfinished.n * 24;
     mem_free(s->mem, s->blob, s->blob_len);
     s->blob_len = 0;
     uint8_t *check = mem_zalloc(s->mem, bits);
@@ -61,7 +61,12 @@ enum err resume_write(struct swarm *s)
     write_str(&w, info_hash(s->meta));
     wr_str(&w, "4:have");
     write_str(&w, slice_of(s->synced, bits));
-    wr_str(&w, "7:version");
+    wr_str(&w, "10:unfinishedl");
+    for (uint32_t i = 0; i < s->unfinished.n; i++) {
+        write_int(&w, s->unfinished.items[i].piece);
+        write_int(&w, s->unfinished.items[i].blocks);
+    }
+    wr_str(&w, "e7:version");
     write_int(&w, RESUME_VERSION);
     wr_str(&w, "e");
     mem_free(s->mem, check, bits);
@@ -111,6 +116,21 @@ static struct slice read_str(struct rd *r)
     return rd_bytes(r, n < 0 ? 0 : (size_t)n);
 }
 
+// False: there is no such list.
+static bool read_unfinished(struct swarm *s, struct rd *r)
+{
+    if (r->n == 0 || r->p[0] != '1')
+        return false;
+    expect(r, "10:unfinishedl");
+    while (r->ok && r->n != 0 && r->p[0] != 'e') {
+        const int64_t piece = read_int(r), blocks = read_int(r);
+        if (piece < 0 || blocks < 0 || unfinished_add(s, (uint64_t)piece, (uint64_t)blocks) == ERR_SYNTAX)
+            r->ok = false;
+    }
+    expect(r, "e");
+    return true;
+}
+
 // Reads what resume_write wrote for this torrent, byte for byte of its form. ERR_SYNTAX: anything else.
 enum err resume_read(struct swarm *s, struct slice blob)
 {
@@ -133,13 +153,15 @@ enum err resume_read(struct swarm *s, struct slice blob)
     const struct slice hash = read_str(&r);
     expect(&r, "4:have");
     const struct slice have = read_str(&r);
+    const int64_t expected = read_unfinished(s, &r) ? RESUME_VERSION : RESUME_VERSION_OLD;
     expect(&r, "7:version");
     const int64_t version = read_int(&r);
     expect(&r, "e");
-    if (!r.ok || r.n != 0 || version != RESUME_VERSION || !slice_eq(hash, info_hash(s->meta)) || have.n != bits_bytes(n) ||
+    if (!r.ok || r.n != 0 || version != expected || !slice_eq(hash, info_hash(s->meta)) || have.n != bits_bytes(n) ||
         check.n != bits_bytes(n)) {
         memset(s->stats_saved, 0, (s->meta->files_n + 1) * sizeof *s->stats_saved);
         memset(s->was_in_parts, 0, s->meta->files_n);
+        s->unfinished.n = 0;
         return ERR_SYNTAX;
     }
     for (uint32_t i = 0; i < n; i++) {

@@ -107,6 +107,8 @@ static bool compare_stats(struct swarm *s)
         const bool stayed = s->in_parts[f] == s->was_in_parts[f];
         const bool same = stayed && now->exists == then->exists && now->size == then->size && now->mtime_ns == then->mtime_ns;
         const bool grew = then->exists && now->exists && now->size >= then->size;
+        if (!same)
+            unfinished_forget(s, first, last);
         if (same || !now->exists || (s->in_parts[f] && !s->was_in_parts[f])) {
             const bool lost = !now->exists || (s->in_parts[f] && !s->was_in_parts[f]);     // gone, or never put there
             for (uint32_t i = first; lost && i <= last; i++)
@@ -387,18 +389,9 @@ void swarm_saved(struct swarm *s, nsec now, enum err e)
         s->clean_saved = true;          // or it cannot be: what was saved before still holds
 }
 
-// Lets go of partial pieces that no job works on: the end of a stop.
-static bool stop_pieces(struct swarm *s)
-{
-    if (s->jobs_busy != 0)
-        return false;
-    pieces_free(s);
-    return s->partials_n == 0;
-}
-
 static void stop_work(struct swarm *s)
 {
-    if (s->peers_n != 0 || !stop_pieces(s) || s->saving || s->save_due)
+    if (s->peers_n != 0 || s->jobs_busy != 0 || !unfinished_stop(s) || s->saving || s->save_due)
         return;
     if (s->prepared && !s->clean_saved && s->unsynced_bytes != 0 && s->error == ERR_OK) {
         sync_begin(s);
@@ -471,6 +464,8 @@ void storage_job_done(struct swarm *s, struct job *j, enum err e, uint32_t file)
     case JOB_PREPARE:
         s->preparing = s->prepare_busy = false;
         s->prepared = e == ERR_OK;
+        if (e == ERR_OK)
+            unfinished_start(s);
         if (e != ERR_OK)
             storage_failed(s, e, file);
         else if (s->error != ERR_OK)
@@ -508,6 +503,8 @@ void swarm_job_done(struct swarm *s, nsec now, uint32_t id, enum err e, uint32_t
     s->jobs_busy--;
     if (j->piece != NULL && j->io.kind == JOB_WRITE)
         piece_write_done(s, j, e, file);
+    else if (j->piece != NULL && j->io.kind == JOB_READ_HASH)
+        unfinished_read(s, j, e);
     else if (j->piece != NULL)
         piece_hash_done(s, j);
     else

@@ -76,6 +76,7 @@ static void free_memory(struct swarm *s)
     mem_free(s->mem, s->have_log, (size_t)n * 2 * sizeof *s->have_log);
     mem_free(s->mem, s->partial_at, n * sizeof *s->partial_at);
     mem_free(s->mem, s->sources, s->sources_cap * sizeof *s->sources);
+    mem_free(s->mem, s->unfinished.items, s->unfinished.cap * sizeof *s->unfinished.items);
     for (uint32_t i = 0; i < s->jobs_n; i++)
         mem_free(s->mem, s->jobs[i], sizeof *s->jobs[i]);
     mem_free(s->mem, s->jobs, JOBS_MAX * sizeof *s->jobs);

@@ -75,6 +75,7 @@ struct piece {
     uint32_t free_at;                   // no block below it is BLOCK_FREE
     bool verified, failed;              // failed: being taken apart for blame, then freed
     bool single;                        // failed before: only its owner may ask for its blocks
+    bool restored, parting;             // it was begun before the start; the stop keeps what is there and hashes no more
     nsec opened_at;
     struct sha1 sha1;
     uint8_t (*leaves)[SHA256_LEN];      // v2, or failed before; NULL else
@@ -273,6 +274,13 @@ struct leaf_read {
     nsec at;
 };
 
+// A piece of which only the first blocks are on the disk.
+struct unfinished {
+    uint32_t piece, blocks;
+};
+
+enum { SOURCE_UNKNOWN = 0 };            // no peer has this serial
+
 struct source {
     uint32_t serial;
     struct addr addr;
@@ -318,6 +326,7 @@ struct swarm {
     struct piece *partial_slots[PARTIALS_MAX];
     uint16_t *partial_at;               // piece -> 1 + index in partial_slots, 0: none
     bool endgame;
+    struct { struct unfinished *items; uint32_t n, cap; } unfinished;       // between a stop and its saving, a reading and the start
     struct map blames;                  // struct blame: failed pieces whose culprit is unknown
     struct web *web;                    // web seeds; NULL: none
 
@@ -417,11 +426,20 @@ void piece_work(struct swarm *s, struct piece *p);                      // hash 
 void piece_hash_done(struct swarm *s, struct job *j);
 void piece_write_done(struct swarm *s, struct job *j, enum err e, uint32_t file);
 void pieces_free(struct swarm *s);
+void piece_write(struct swarm *s, struct piece *p, uint64_t len);       // len bytes behind what is written, all there
+void piece_reset(struct swarm *s, struct piece *p);                     // gives it up, whatever is in it: it is missing again
 void piece_abandon(struct swarm *s, struct piece *p);                   // gives it up unless a block or a worker is at it
 static inline uint32_t block_len(const struct piece *p, uint32_t block)
 {
     return u32_min(BLOCK_LEN, p->len - block * BLOCK_LEN);
 }
+
+// unfinished.c: pieces over a stop and a start.
+enum err unfinished_add(struct swarm *s, uint64_t piece, uint64_t blocks);      // was saved. ERR_SYNTAX: there is no such piece. ERR_FULL
+void unfinished_forget(struct swarm *s, uint32_t first, uint32_t last);         // these pieces are not as they were left
+void unfinished_start(struct swarm *s);                                 // files are ready: reads back what was begun
+void unfinished_read(struct swarm *s, struct job *j, enum err e);
+bool unfinished_stop(struct swarm *s);                                  // no partial piece is left, what can be kept is
 
 // blame.c: who sent the bad block.
 bool blame_single_source(const struct piece *p);

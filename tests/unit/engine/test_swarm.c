@@ -541,16 +541,21 @@ static void among_several_the_poisoner_is_found(void **state)
     world_done(&w);
 }
 
-// A stop saves; a start claims exactly that and fetches only the rest.
-static void a_stopped_download_goes_on(void **state)
+// A stop saves; a start claims exactly that and fetches only the rest, even of the pieces that were begun. What was begun is believed no
+// more than anything else: spoiled in between, it costs the piece and nobody's name.
+static void stop_and_go_on(uint64_t len, bool v2, bool spoil)
 {
-    UNUSED_STATE(state);
     struct world w;
-    world_init(&w, 40 * PIECE_LEN);
-    const uint64_t lens[] = {1000000, 500000};
-    world_files(&w, lens, 3);
-    side_add(&w, true, (struct slice){0})->up.bps = 256 * 1024;
-    side_add(&w, false, (struct slice){0});
+    if (v2) {
+        world_v2(&w, true);
+    } else {
+        world_init(&w, len);
+        const uint64_t lens[] = {1000000, 500000};
+        world_files(&w, lens, 3);
+    }
+    w.chunk = 20000;
+    side_add(&w, true, (struct slice){0});
+    side_add(&w, false, (struct slice){0})->down.bps = v2 ? 71000 : 100000;
     run(&w, 1);
     join(&w, 0, 1, true);
     run(&w, 5);
@@ -558,20 +563,39 @@ static void a_stopped_download_goes_on(void **state)
     struct swarm_stats s;
     swarm_stats(first->swarm, &s);
     const uint32_t had = s.pieces_have;
-    assert_in_range(had, 5, 35);
+    const uint64_t down = s.down_bytes;
+    assert_in_range(had, 2, 35);
+    assert_true(v2 || down > had * (uint64_t)PIECE_LEN);
     side_stop(&w, first);
     struct side *second = side_add(&w, false, slice_of(first->blob, first->blob_n));
     memcpy(second->disk, first->disk, w.meta.span);
     memcpy(second->exists, first->exists, w.meta.files_n);
+    for (uint64_t i = 0; spoil && i < w.meta.span; i += BLOCK_LEN)
+        if (memcmp(second->disk + i / PIECE_LEN * PIECE_LEN, w.content + i / PIECE_LEN * PIECE_LEN, u64_min(PIECE_LEN, w.meta.span - i / PIECE_LEN * PIECE_LEN)) != 0)
+            second->disk[i] ^= 1;       // of pieces that are not whole
     run(&w, 1);
     swarm_stats(second->swarm, &s);
-    assert_true(s.pieces_have >= had);
+    assert_int_equal(s.pieces_have, had);
     join(&w, 0, 2, true);
     run(&w, 60);
     assert_whole(&w, second);
+    assert_int_equal(second->banned, 0);
     swarm_stats(second->swarm, &s);
-    assert_int_equal(s.down_bytes, w.meta.len - (uint64_t)had * PIECE_LEN);
+    assert_true(s.down_bytes >= w.meta.len - down);
+    if (!spoil)
+        assert_true(s.down_bytes <= w.meta.len - down + 2 * BLOCK_LEN);       // the last block of a piece is not kept
+    else
+        assert_true(s.hash_failures != 0);
     world_done(&w);
+}
+
+static void a_stopped_download_goes_on(void **state)
+{
+    UNUSED_STATE(state);
+    for (uint32_t spoil = 0; spoil < 2; spoil++) {
+        stop_and_go_on(40 * PIECE_LEN, false, spoil != 0);
+        stop_and_go_on(0, true, spoil != 0);
+    }
 }
 
 // The disk is full: the torrent says so, loses nothing, and goes on by itself when there is room.
