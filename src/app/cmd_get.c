@@ -192,6 +192,7 @@ int get_make_root(struct app *a, char **out)
 // Said now and not when the first peer is found. Content that is there may be seeded from where nothing can be written.
 static int check_writable(struct app *a, const struct metainfo *m, const char *root)
 {
+    ASSERT(root != NULL);
     char path[PATH_MAX], name[TALK_NAME_MAX];
     const int n = snprintf(path, sizeof path, "%s/%.*s", root, (int)m->name.n, (const char *)m->name.p);
     if (n < 0 || (size_t)n >= sizeof path || access(path, F_OK) == 0 || access(root, W_OK | X_OK) == 0)

@@ -62,22 +62,6 @@ static void show_json(struct app *a, const struct metainfo *m)
     talk_emit(&a->talk, e);
 }
 
-static void show_field(struct app *a, const char *label, struct slice text)
-{
-    char clean[TALK_NAME_MAX];
-    if (text.n > 0)
-        talk_data(&a->talk, "%-10s %s", label, talk_clean(text, clean));
-}
-
-static void show_hash(struct app *a, const char *label, struct slice hash)
-{
-    uint8_t text[2 * SHA256_LEN];
-    struct buf b = {text, 0, sizeof text};
-    struct wr w = wr_make(&b);
-    wr_hex(&w, hash);
-    show_field(a, label, buf_slice(&b));
-}
-
 static void show_files(struct app *a, const struct metainfo *m)
 {
     char path[TALK_NAME_MAX], target[TALK_NAME_MAX], size[UNITS_TEXT_MAX];
@@ -96,11 +80,11 @@ static void show_files(struct app *a, const struct metainfo *m)
 static void show_text(struct app *a, const struct metainfo *m)
 {
     char size[UNITS_TEXT_MAX], piece[UNITS_TEXT_MAX], when[64] = "";
-    show_field(a, "name", m->name);
+    talk_field(&a->talk, "name", m->name);
     if (m->has_v1)
-        show_hash(a, "hash v1", slice_of(m->hash_v1, SHA1_LEN));
+        talk_field_hash(&a->talk, "hash v1", slice_of(m->hash_v1, SHA1_LEN));
     if (m->has_v2)
-        show_hash(a, "hash v2", slice_of(m->hash_v2, SHA256_LEN));
+        talk_field_hash(&a->talk, "hash v2", slice_of(m->hash_v2, SHA256_LEN));
     talk_data(&a->talk, "%-10s %s (%llu bytes)", "size", units_size(m->len, size), (unsigned long long)m->len);
     talk_data(&a->talk, "%-10s %u of %s", "pieces", m->pieces_n, units_size(m->piece_len, piece));
     talk_data(&a->talk, "%-10s %s", "version", m->has_v1 && m->has_v2 ? "v1 + v2 (hybrid)" : m->has_v2 ? "v2" : "v1");
@@ -109,13 +93,13 @@ static void show_text(struct app *a, const struct metainfo *m)
     struct tm tm;
     if (m->created_s != 0 && gmtime_r(&at, &tm) != NULL)
         strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S UTC", &tm);
-    show_field(a, "created", slice_str(when));
-    show_field(a, "created by", m->created_by);
-    show_field(a, "comment", m->comment);
+    talk_field(&a->talk, "created", slice_str(when));
+    talk_field(&a->talk, "created by", m->created_by);
+    talk_field(&a->talk, "comment", m->comment);
     for (uint32_t i = 0; i < m->trackers_n; i++)
-        show_field(a, i == 0 ? "trackers" : "", m->trackers[i].url);
+        talk_field(&a->talk, i == 0 ? "trackers" : "", m->trackers[i].url);
     for (uint32_t i = 0; i < m->web_seeds_n; i++)
-        show_field(a, i == 0 ? "web seeds" : "", m->web_seeds[i].url);
+        talk_field(&a->talk, i == 0 ? "web seeds" : "", m->web_seeds[i].url);
     char *const link = torrent_magnet(m);
     if (link != NULL)
         talk_data(&a->talk, "%-10s %s", "magnet", link);

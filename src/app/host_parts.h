@@ -201,7 +201,7 @@ void send_release(struct conn *c);      // gives the scratch back
 void send_done(struct host *h);
 
 // host_disk.c
-void disk_job(struct host *h, const struct io_job *job);
+void disk_job(struct host *h, const struct io_job *io);
 void disk_kick(struct host *h);
 void disk_done(struct host *h);
 uint64_t disk_key(uint32_t store, uint32_t file);

@@ -167,37 +167,21 @@ static void show_json(struct app *a, const struct magnet *m)
     talk_emit(&a->talk, e);
 }
 
-static void field(struct app *a, const char *label, struct slice text)
-{
-    char clean[TALK_NAME_MAX];
-    if (text.n > 0)
-        talk_data(&a->talk, "%-10s %s", label, talk_clean(text, clean));
-}
-
-static void field_hash(struct app *a, const char *label, struct slice hash)
-{
-    uint8_t text[2 * SHA256_LEN];
-    struct buf b = {text, 0, sizeof text};
-    struct wr w = wr_make(&b);
-    wr_hex(&w, hash);
-    field(a, label, buf_slice(&b));
-}
-
 static void show_text(struct app *a, const struct magnet *m)
 {
     char text[ADDR_TEXT_MAX];
     uint32_t selected = 0;
-    field(a, "name", m->name);
+    talk_field(&a->talk, "name", m->name);
     if (m->has_v1)
-        field_hash(a, "hash v1", slice_of(m->hash_v1, SHA1_LEN));
+        talk_field_hash(&a->talk, "hash v1", slice_of(m->hash_v1, SHA1_LEN));
     if (m->has_v2)
-        field_hash(a, "hash v2", slice_of(m->hash_v2, SHA256_LEN));
+        talk_field_hash(&a->talk, "hash v2", slice_of(m->hash_v2, SHA256_LEN));
     for (uint32_t i = 0; i < m->trackers_n; i++)
-        field(a, i == 0 ? "trackers" : "", m->trackers[i]);
+        talk_field(&a->talk, i == 0 ? "trackers" : "", m->trackers[i]);
     for (uint32_t i = 0; i < m->web_seeds_n; i++)
-        field(a, i == 0 ? "web seeds" : "", m->web_seeds[i]);
+        talk_field(&a->talk, i == 0 ? "web seeds" : "", m->web_seeds[i]);
     for (uint32_t i = 0; i < m->peers_n; i++)
-        field(a, i == 0 ? "peers" : "", slice_str(addr_format(&m->peers[i], text)));
+        talk_field(&a->talk, i == 0 ? "peers" : "", slice_str(addr_format(&m->peers[i], text)));
     for (uint32_t i = 0; i <= MAGNET_FILE_MAX && m->has_files; i++)
         selected += bits_get(m->files_wanted, i);
     if (m->has_files)
@@ -207,7 +191,7 @@ static void show_text(struct app *a, const struct magnet *m)
 
 int link_show(struct app *a, const char *text)
 {
-    struct link l;
+    struct link l = {0};
     const int status = link_read(a, text, &l);
     if (status != 0)
         return status;

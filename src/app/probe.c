@@ -172,8 +172,11 @@ static enum err get(struct asking *q, struct fetch_want *want)
     const enum err e = names_resolve(device, u.host, addrs, &n);
     if (e != ERR_OK)
         return e;
-    want->pin = &(struct fetch_pin){u.host, u.port, addrs, n};
-    return fetcher_get(q->fetcher, want);
+    const struct fetch_pin pin = {u.host, u.port, addrs, n};
+    want->pin = &pin;
+    const enum err started = fetcher_get(q->fetcher, want);
+    want->pin = NULL;
+    return started;
 }
 
 static void on_redirected(void *ctx, const struct fetch_want *next)

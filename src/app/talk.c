@@ -1,6 +1,8 @@
 // See talk.h.
 #include "app/talk.h"
 
+#include "crypto/hash.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <time.h>
@@ -161,6 +163,22 @@ void talk_data(struct talk *t, const char *fmt, ...)
     compose(text, fmt, args);
     va_end(args);
     say(t, t->out, "", text, "");
+}
+
+void talk_field(struct talk *t, const char *label, struct slice text)
+{
+    char clean[TALK_NAME_MAX];
+    if (text.n > 0)
+        talk_data(t, "%-10s %s", label, talk_clean(text, clean));
+}
+
+void talk_field_hash(struct talk *t, const char *label, struct slice digest)
+{
+    uint8_t text[2 * SHA256_LEN];
+    struct buf b = {text, 0, sizeof text};
+    struct wr w = wr_make(&b);
+    wr_hex(&w, digest);
+    talk_field(t, label, buf_slice(&b));
 }
 
 int64_t talk_now_ms(void)

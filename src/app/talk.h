@@ -65,6 +65,9 @@ void talk_note(struct talk *t, const char *fmt, ...) FORMAT(2, 3);
 void talk_debug(struct talk *t, const char *fmt, ...) FORMAT(2, 3);
 // A line of data on stdout.
 void talk_data(struct talk *t, const char *fmt, ...) FORMAT(2, 3);
+// The same: a label and its text from outside, made harmless; nothing if that is empty. The digest in hexadecimal digits.
+void talk_field(struct talk *t, const char *label, struct slice text);
+void talk_field_hash(struct talk *t, const char *label, struct slice digest);
 // Takes back a progress block that is on the screen. The caller holds no lock.
 void talk_erase(struct talk *t);
 

@@ -157,7 +157,7 @@ enum err hex_parse(struct slice text, uint8_t *out, size_t n)
         if (hex_digit(text.p[i]) < 0)
             return ERR_SYNTAX;
     for (size_t i = 0; i < n; i++)
-        out[i] = (uint8_t)(hex_digit(text.p[2 * i]) << 4 | hex_digit(text.p[2 * i + 1]));
+        out[i] = (uint8_t)(hex_digit(text.p[2 * i]) * 16 + hex_digit(text.p[2 * i + 1]));
     return ERR_OK;
 }
 

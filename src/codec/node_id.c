@@ -13,7 +13,7 @@ static uint32_t address_crc(const struct addr *a, uint8_t r)
     static const uint8_t MASK_V4[4] = {0x03, 0x0f, 0x3f, 0xff}, MASK_V6[8] = {0x01, 0x03, 0x07, 0x0f, 0x1f, 0x3f, 0x7f, 0xff};
     const uint8_t *const mask = a->family == ADDR_IPV4 ? MASK_V4 : MASK_V6;
     const size_t n = a->family == ADDR_IPV4 ? sizeof MASK_V4 : sizeof MASK_V6;
-    uint8_t ip[8];
+    uint8_t ip[8] = {0};
     for (size_t i = 0; i < n; i++)
         ip[i] = a->ip[i] & mask[i];
     ip[0] = (uint8_t)(ip[0] | (r & 7) << (8 - SEED_BITS));

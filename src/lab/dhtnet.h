@@ -74,8 +74,8 @@ struct dhtlab *dhtlab_new(const struct dhtlab_config *cfg);
 void dhtlab_free(struct dhtlab *l);
 // A further host, not started. Its address: net 0 is a random one, else 198.NET.x.y.
 uint32_t dhtlab_host(struct dhtlab *l, enum dhtlab_kind kind, uint32_t net);
-void dhtlab_start(struct dhtlab *l, uint32_t host);
-void dhtlab_stop(struct dhtlab *l, uint32_t host);
+void dhtlab_start(struct dhtlab *l, uint32_t i);
+void dhtlab_stop(struct dhtlab *l, uint32_t i);
 // Fills every table with nodes that are up, as a network that has run for long.
 void dhtlab_fill(struct dhtlab *l);
 void dhtlab_run(struct dhtlab *l, nsec until);

@@ -96,7 +96,7 @@ static void figure_club(struct report *r, const struct plan *p, const struct cel
         .subtitle = "a seed of U = 0.5 pieces a second; Poisson arrivals; Hajek and Zhu: stable below U, and not above"};
     for (uint32_t k = 0; k < RATIOS; k++) {
         for (uint32_t i = 0; i < POINTS; i++) {
-            x[k][i] = (i + 1.0) * (p->horizon_s / POINTS);
+            x[k][i] = (i + 1.0) * ((double)p->horizon_s / POINTS);
             y[k][i] = exp_median(cells, k, RATIOS, p->club_runs, 4 + i).mid;
         }
         plot_add(&plot, names[k], SERIES_LINE, x[k], y[k], POINTS);

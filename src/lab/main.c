@@ -53,7 +53,7 @@ int lab_read(const char *path, size_t max, struct buf *out)
 
 int lab_load(const char *path, struct scenario *out)
 {
-    struct buf text;
+    struct buf text = {0};
     scenario_init(out, &lab_heap);
     const int status = lab_read(path, SCENARIO_BYTES_MAX, &text);
     if (status != LAB_DONE)

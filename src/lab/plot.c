@@ -133,13 +133,14 @@ static void ticks(FILE *to, const struct axis *a, bool horizontal)
 {
     if (!a->log) {
         const double step = step_of(a->max - a->min);
-        for (double v = ceil(a->min / step) * step; v <= a->max + step * 1e-9; v += step)
-            tick(to, a, v, horizontal);
+        const double first = ceil(a->min / step) * step;
+        for (int i = 0; first + i * step <= a->max + step * 1e-9; i++)
+            tick(to, a, first + i * step, horizontal);
         return;
     }
     const bool few = a->max - a->min < 1.3;             // little more than a decade: 2 and 5 as well
     static const double marks[] = {1, 2, 5};
-    for (double e = floor(a->min); e <= a->max; e++)
+    for (int e = (int)floor(a->min); e <= a->max; e++)
         for (size_t i = 0; i < (few ? ARRAY_LEN(marks) : 1); i++) {
             const double v = marks[i] * pow(10, e);
             if (log10(v) >= a->min - 1e-9 && log10(v) <= a->max + 1e-9)

@@ -200,7 +200,7 @@ enum err stage_torrent(struct stage *s, const struct stage_torrent *t, char why[
     if (e == ERR_OK)
         e = write_and_read(&m, &spec, why, &s->metas[s->torrents_n]);
     free(m.pieces);
-    for (uint32_t i = 0; i < t->files_n; i++) {
+    for (uint32_t i = 0; i < STAGE_FILES_MAX; i++) {
         free(m.roots[i]);
         free(m.layers[i]);
     }

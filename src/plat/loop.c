@@ -212,6 +212,7 @@ enum err watch_new(struct watch **out, struct loop *l, int fd, void (*on)(void *
 
 void watch_set(struct watch *w, unsigned want)
 {
+    ASSERT(w != NULL);
     w->want = want;
     if (want != w->active && list_empty(&w->changed))
         list_push_back(&w->l->changed, &w->changed);

@@ -74,7 +74,7 @@ static enum err socket_new(const struct addr *a, int type, const char *device, i
 
 static enum err bind_to(int fd, const struct addr *at, struct addr *out_bound)
 {
-    struct sockaddr_storage s;
+    struct sockaddr_storage s = {0};
     const socklen_t n = net_sockaddr(at, &s);
     if (bind(fd, (const struct sockaddr *)&s, n) != 0)
         return err_of_errno(errno);
@@ -116,7 +116,7 @@ void net_defer_accept(int listener)
 
 enum err net_accept(int listener, int *out_fd, struct addr *out_from)
 {
-    struct sockaddr_storage s;
+    struct sockaddr_storage s = {0};
     socklen_t n = sizeof s;
     const int fd = accept4(listener, (struct sockaddr *)&s, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0)
@@ -144,7 +144,7 @@ enum err net_connect(const struct addr *to, const struct addr *from, const char 
         e = bind_to(fd, from, NULL);
     }
     if (e == ERR_OK) {
-        struct sockaddr_storage s;
+        struct sockaddr_storage s = {0};
         const socklen_t n = net_sockaddr(to, &s);
         if (connect(fd, (const struct sockaddr *)&s, n) != 0)
             e = err_of_errno(errno);

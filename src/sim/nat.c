@@ -164,6 +164,7 @@ static void refresh(struct nat *n, nsec now, struct nat_mapping *m)
 static void permit(struct nat *n, nsec now, struct nat_mapping *m, const struct addr *remote)
 {
     struct nat_permit *oldest = NULL;
+    ASSERT(m->permits_n == 0 || m->permits != NULL);
     for (uint32_t i = 0; i < m->permits_n; i++) {
         struct nat_permit *p = &m->permits[i];
         if (addr_eq(&p->remote, remote)) {

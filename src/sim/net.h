@@ -139,7 +139,7 @@ void net_send_bytes(struct world *w, struct conn *c, uint32_t end, struct slice 
 // Queues content without a disk: for hostile peers.
 void net_send_extent(struct world *w, struct conn *c, uint32_t end, const struct extent *e);
 // The end forgets the stream. flush: what is queued still goes out.
-void net_close(struct world *w, struct conn *c, uint32_t end, bool flush);
+void net_close(struct world *w, struct conn *c, uint32_t i, bool flush);
 // All streams of a host die with it. silent: nobody is told.
 void net_abort(struct world *w, struct host *h, bool silent);
 // All streams of a host break, for both ends. port: only those to or from it, 0: all.

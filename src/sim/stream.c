@@ -461,6 +461,7 @@ void pipe_take(struct world *w, struct pipe *p, uint64_t len)
     credit_push(w, p, w->now + conn_latency(w, p->conn, 1 - (p->id & 1)), u32_of(len - early));
     while (len > 0) {
         struct part *part = p->head;
+        ASSERT(part != NULL);
         const uint64_t n = u64_min(part->len - part->taken, len);
         watch_heard(w, p, part, part->taken, n);
         part->taken += n;

@@ -176,7 +176,7 @@ bool rpc_plausible(const struct addr *a, const struct addr *by);
 extern const struct slice dht_version;
 
 // dht_serve.c
-void serve_query(struct dht *d, const struct addr *from, const struct krpc *m);
+void serve_query(struct dht *d, const struct addr *from, const struct krpc *q);
 
 // dht_lookup.c
 // NULL: no memory. Feed it nodes, then step it.

@@ -187,15 +187,15 @@ enum node_kind node_poll(struct node *n, nsec now, struct buf *tx, struct node_o
 // Streams. conn is never 0.
 // A stream arrived; returns its conn, or 0: refuse it.
 uint32_t node_accept(struct node *n, nsec now, enum node_port port, const struct addr *from);
-void node_connected(struct node *n, nsec now, uint32_t conn, enum err e);
+void node_connected(struct node *n, nsec now, uint32_t id, enum err e);
 // Ask, read into it at once, report what landed: no other call on the node between the two. Filling only the first
 // span, or a part of it, is always right. Without room: poll, because the deadline has changed.
-void node_rx_room(struct node *n, nsec now, uint32_t conn, struct node_room *out);
-void node_rx(struct node *n, nsec now, uint32_t conn, size_t len);
+void node_rx_room(struct node *n, nsec now, uint32_t id, struct node_room *out);
+void node_rx(struct node *n, nsec now, uint32_t id, size_t len);
 // len bytes of what was queued left for the network.
-void node_sent(struct node *n, nsec now, uint32_t conn, uint64_t len);
+void node_sent(struct node *n, nsec now, uint32_t id, uint64_t len);
 // The stream ended; the conn is forgotten.
-void node_closed(struct node *n, nsec now, uint32_t conn, enum err e);
+void node_closed(struct node *n, nsec now, uint32_t id, enum err e);
 
 void node_datagram(struct node *n, nsec now, enum node_port port, const struct addr *from, struct slice data);
 

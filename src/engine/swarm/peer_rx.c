@@ -288,7 +288,7 @@ static void feed_head(struct swarm *s, struct swarm_peer *p, struct slice *in)
 static void feed_body(struct swarm *s, struct swarm_peer *p, struct slice *in)
 {
     const uint32_t n = (uint32_t)size_min(p->body_len - p->body_n, in->n);
-    if (n != 0)
+    if (n != 0 && in->p != NULL)
         memcpy(p->body + p->body_n, in->p, n);
     p->body_n += n;
     *in = slice_sub(*in, n, in->n);

@@ -88,10 +88,10 @@ static bool reopen(struct swarm *s, const struct unfinished *u)
     uint64_t covered = 0;
     if (j != NULL)
         j->io.parts_n = piece_parts(s, (uint64_t)u->piece * s->meta->piece_len, p->written, j->parts, IO_PARTS_MAX, &covered);
-    if (covered != p->written) {        // in so many small files that one job does not hold them
+    if (j == NULL || covered != p->written) {           // in so many small files that one job does not hold them
         if (j != NULL)
             j->busy = false;
-        piece_abandon(s, p);
+        piece_reset(s, p);
         return false;
     }
     j->piece = p;
