@@ -301,6 +301,7 @@ void utp_tick(struct utp *u, nsec now)
 {
     ASSERT(now >= u->now);
     u->now = now;
+    utp_quiet_tick(u);
     for (struct heap_node *h = heap_min(&u->timers); h != NULL && h->at <= now; h = heap_min(&u->timers)) {
         struct conn *c = u->conns[h->id];
         ASSERT(c != NULL);
@@ -401,7 +402,7 @@ enum utp_kind utp_poll(struct utp *u, nsec now, struct buf *tx, struct utp_out *
         return UTP_OUT_DGRAM;
     }
     const struct heap_node *h = heap_min(&u->timers);
-    out->deadline = h == NULL ? NSEC_NEVER : h->at;
+    out->deadline = u64_min(h == NULL ? NSEC_NEVER : h->at, utp_is_quiet(u) ? u->quiet_until : NSEC_NEVER);
     return UTP_OUT_IDLE;
 }
 

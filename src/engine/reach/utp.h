@@ -45,7 +45,7 @@ struct utp_out {
 struct utp_stats {
     uint64_t rx_packets, rx_bad, rx_unknown, rx_duplicate, rx_refused;      // refused: no memory, outside the window, too many
     uint64_t tx_packets, tx_bytes, tx_again, resets;
-    uint64_t lost, timeouts, probes;
+    uint64_t lost, timeouts, probes, quiets;            // quiets: moments in which all connections held still
     uint64_t tx_memory, rx_memory;      // bytes now
     uint32_t conns, syns;
 };

@@ -134,6 +134,7 @@ bool utp_acked(struct utp *u, struct conn *c, const struct utp_packet *p)
         c->acked_bytes += news.bytes;
         c->rto_n = 0;
         utp_cc_acked(c, news.bytes, was_full);
+        utp_quiet_consider(u, c);
         c->rto_at = c->una == c->next ? NSEC_NEVER : u->now + c->rto;
     } else if (c->peer_window < c->mss) {
         c->rto_n = 0;                   // it lives, it only has no room

@@ -26,8 +26,11 @@ enum {
     MTU_LOSSES = 2,                     // of a probe of one size before that size is given up
     MSS_MIN = PACKET_MIN - UTP_HEADER_LEN,
     CWND_MIN_PACKETS = 2,               // RFC 6817 MIN_CWND
+    MSS_SMALL = 400,                    // bytes of a packet at least, where a thin line makes windows small
+    CWND_FULL_PACKETS = 4,              // a window that holds so many of them is filled with packets of full size
     CWND_START_PACKETS = 4,
     GAIN_BYTES = 3000,                  // growth per round trip with an empty queue, as in libutp and libtorrent
+    GAIN_SHARE_UP = 8, GAIN_SHARE_DOWN = 4,     // but of a small window no more than such a part
     REORDER_PACKETS = 3,                // later ones acknowledged before one counts as lost (RFC 5681, 9002)
     BASE_HISTORY = 10,                  // minutes, RFC 6817
     DELAY_SAMPLES = 4,                  // RFC 6817 CURRENT_FILTER
@@ -46,6 +49,9 @@ enum {
 #define KEEPALIVE (29 * NSEC_S)         // NATs forget silent UDP after 30 s
 #define SYN_WAIT (10 * NSEC_S)          // an accepted one that says nothing
 #define LINGER_MAX (30 * NSEC_S)        // after the owner has left
+#define QUIET_MAX (1000 * NSEC_MS)       // of one quiet moment
+#define QUIET_PAUSE (15 * NSEC_S)       // between two
+#define QUIET_LOOK (1 * NSEC_S)         // whether more than one sends
 #define MTU_PAUSE (600 * NSEC_S)        // until larger packets are tried again
 
 enum utp_state {
@@ -108,7 +114,7 @@ struct conn {
     uint32_t base_us[BASE_HISTORY], base_n, base_i;
     nsec base_minute;
     uint32_t delays[DELAY_SAMPLES], delays_n, delays_i, delay_us;
-    bool delay_known;
+    bool delay_known, thin;             // thin: the window is small because the line is, not because packets get lost
     nsec srtt, rttvar, rto, min_rtt;
     uint32_t rto_n;
     uint32_t mtu_floor, mtu_ceiling, mtu_losses, mtu_size;     // UDP payload: fits for sure, may fit; of the probe
@@ -147,6 +153,7 @@ struct utp {
     struct conn *lent;                  // whose next bytes are in `lent_bytes`
     struct slice lent_bytes;
     nsec reset_at;
+    nsec quiet_until, quiet_next;       // quiet_until 0: not now
     uint32_t resets_left;
     struct { struct addr addr; uint16_t conn_id, ack; } resets[8];
     uint32_t resets_n;
@@ -186,8 +193,15 @@ void utp_cc_delay(struct conn *c, nsec now, uint32_t diff_us);
 void utp_cc_acked(struct conn *c, uint32_t bytes, bool was_full);
 void utp_cc_lost(struct conn *c);
 void utp_cc_timeout(struct conn *c);
+// Bytes of stream in the next packet: fewer than fit if the line is so thin that the window would hold only one or two.
+uint32_t utp_cc_packet(const struct conn *c, bool quiet);
 uint32_t utp_mtu_next(const struct conn *c, nsec now);                 // size of the next probe, 0: none is due
 void utp_mtu_result(struct conn *c, nsec now, bool arrived);
+
+// utp_quiet.c
+void utp_quiet_consider(struct utp *u, const struct conn *c);          // c has learnt of its queue: begins if it is time
+void utp_quiet_tick(struct utp *u);
+static inline bool utp_is_quiet(const struct utp *u) { return u->quiet_until != 0; }
 
 // utp_tx.c
 // Composes what is due of c into tx; false: nothing, or no room (then it stays touched).

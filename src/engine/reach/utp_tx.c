@@ -183,14 +183,14 @@ static bool window_open(const struct conn *c, uint32_t len)
     return c->next_off - c->una_off + len <= c->peer_window || c->probing_window;
 }
 
-static bool pick_lost(struct conn *c, struct pick *out)
+static bool pick_lost(struct conn *c, bool quiet, struct pick *out)
 {
     c->lost_from = u64_max(c->lost_from, c->una);
     while (sent_at(c, c->lost_from)->state != SENT_LOST)
         c->lost_from++;
     ASSERT(c->lost_from < c->next);
     const struct sent *s = sent_at(c, c->lost_from);
-    if (c->flight != 0 && c->flight + s->len > c->cwnd)
+    if (c->flight != 0 && (quiet || c->flight + s->len > c->cwnd))
         return false;
     *out = (struct pick){.seq = c->lost_from, .len = s->len, .fin = s->fin};
     return true;
@@ -199,8 +199,9 @@ static bool pick_lost(struct conn *c, struct pick *out)
 // The next packet to be sent, if it may be.
 static bool pick_next(const struct utp *u, struct conn *c, struct pick *out)
 {
+    const bool quiet = utp_is_quiet(u);
     if (c->lost_n != 0)
-        return pick_lost(c, out);
+        return pick_lost(c, quiet, out);
     const uint64_t left = c->end_off - c->next_off;
     if (c->next - c->una >= SENTS_MAX)
         return false;
@@ -208,8 +209,8 @@ static bool pick_next(const struct utp *u, struct conn *c, struct pick *out)
         *out = (struct pick){.seq = c->next, .fresh = true, .fin = true};
         return c->fin_written && !c->fin_sent;
     }
-    const uint32_t len = (uint32_t)u64_min(c->mss, left);
-    if ((len < c->mss && c->more && c->flight != 0) || (c->flight != 0 && c->flight + len > c->cwnd))
+    const uint32_t most = utp_cc_packet(c, quiet), len = (uint32_t)u64_min(most, left);
+    if (c->flight != 0 && ((len < most && c->more) || quiet || c->flight + len > c->cwnd))
         return false;
     if (!window_open(c, len)) {
         if (c->una == c->next && c->window_at == NSEC_NEVER)
