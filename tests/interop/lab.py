@@ -32,11 +32,15 @@ def enter_namespace(argv):
     if os.environ.get("KITH_LAB") == "inside":
         for command in (["ip", "link", "set", "lo", "up"], ["ip", "addr", "add", "10.77.0.1/16", "dev", "lo"]):
             subprocess.run(command, check=True)
-        try:
-            with open("/proc/sys/net/ipv4/tcp_congestion_control", "w", encoding="ascii") as f:
-                f.write("cubic")                # the default elsewhere; what came with the machine varies
-        except OSError:
-            pass
+        # Kernels without IPv6 have none of it; what needs it is skipped.
+        subprocess.run(["ip", "-6", "route", "add", "local", "fd77::/64", "dev", "lo"], stderr=subprocess.DEVNULL, check=False)
+        for name, value in (("ipv4/tcp_congestion_control", "cubic"),       # the default elsewhere; what came with the machine varies
+                            ("ipv6/ip_nonlocal_bind", "1")):                # for the route above
+            try:
+                with open("/proc/sys/net/" + name, "w", encoding="ascii") as f:
+                    f.write(value)
+            except OSError:
+                pass
         return True
     # In a chroot only the network can be had: what would mount is skipped then.
     for how in (["unshare", "-nm"], ["unshare", "-rnm"], ["unshare", "-n"], ["unshare", "-rn"]):
@@ -146,6 +150,16 @@ class Lab:
 
     def ip(self, n):
         return "10.77.%d.%d" % (1 + self.slot % 250, n)
+
+    def ip6(self, n):
+        """The same in IPv6; skips the test where there is none."""
+        ip = "fd77::%x:%x" % (1 + self.slot % 250, n)
+        try:
+            with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as s:
+                s.bind((ip, 0))
+        except OSError as e:
+            raise Skipped("no IPv6: %s" % e) from None
+        return ip
 
     def path(self, name):
         return os.path.join(self.folder, name)

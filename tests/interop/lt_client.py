@@ -14,7 +14,7 @@ def settings(ip, port, mode):
     kinds = lt.alert.category_t
     s = {
         "alert_mask": kinds.error_notification | kinds.connect_notification | kinds.tracker_notification,
-        "listen_interfaces": "%s:%s" % (ip, port), "outgoing_interfaces": ip, "user_agent": "lt-peer",
+        "listen_interfaces": ("[%s]:%s" if ":" in ip else "%s:%s") % (ip, port), "outgoing_interfaces": ip, "user_agent": "lt-peer",
         "enable_dht": False, "enable_lsd": False, "enable_upnp": False, "enable_natpmp": False,
         "allow_multiple_connections_per_ip": True, "announce_to_all_trackers": True, "connections_limit": 2000,
         "active_downloads": -1, "active_seeds": -1, "active_limit": 100000, "max_allowed_in_request_queue": 200000,
@@ -51,7 +51,7 @@ def main(role, torrent, folder, ip, port, mode="tcp", *peers):
     handle = session.add_torrent(params)
     for peer in peers:
         host, _, peer_port = peer.rpartition(":")
-        handle.connect_peer((host, int(peer_port)))
+        handle.connect_peer((host.strip("[]"), int(peer_port)))
     while not handle.status().is_seeding:
         tell(session, started)
         time.sleep(0.02 if role == "check" else float(os.environ.get("LT_POLL", "0.02")))
