@@ -42,8 +42,7 @@ static void work(void *ctx, uint32_t i, struct cell *out)
     t.n = 0;
     exp_line(&t, "seed %u", seed);
     exp_line(&t, "world latency=20ms spread=40ms end=100h");
-    exp_line(&t, "content c0 size=%.0f piece=%s tracker=%s private=yes", bytes_of(s), s->n > 100 || s->divide > 64 ? "128KiB" : "256KiB",
-        mode == MODE_SWARM ? "yes" : "no");
+    exp_line(&t, "content c0 size=%.0f piece=128KiB tracker=%s private=yes", bytes_of(s), mode == MODE_SWARM ? "yes" : "no");
     exp_line(&t, "node t0 tracker=yes interval=60s");
     exp_line(&t, "nodes s %u up=%.0f has=c0", mirrors(mode), US);
     exp_line(&t, "nodes p %u up=%.0f down=%.0f want=c0 from=1s%s after=%s", s->n, UP, DOWN, mode == MODE_SWARM ? "" : " knows=s",

@@ -145,19 +145,34 @@ void choker_decide(struct choke_row *rows, uint32_t n, const struct choke_config
     }
 }
 
+// Bytes in a round that the i-th slot (from 0) must be worth.
+static uint64_t slot_step(uint32_t i) { return (KIB + i * 2 * KIB) * CHOKE_ROUND_S; }
+
+// So many could be fed evenly by what all took together. One slot more a round would keep a fast uplink idle for minutes.
+static uint32_t slots_fed(const struct choke_row *rows, uint32_t n, uint32_t slots_now)
+{
+    uint64_t all = 0;
+    for (uint32_t i = 0; i < n; i++)
+        all += rows[i].unchoked ? rows[i].took : 0;
+    uint32_t slots = 0;
+    while (slots < 2 * slots_now && all / (slots + 1) >= slot_step(slots))
+        slots++;
+    return slots;
+}
+
 uint32_t choker_slots(const struct choke_row *rows, uint32_t n, uint32_t slots_now, bool uplink_full)
 {
     // The i-th fastest keeps its slot: count how many rows are above each step without sorting.
     uint32_t slots = 0;
     for (; slots < CHOKE_SLOTS_MAX; slots++) {
-        const uint64_t need = (KIB + slots * 2 * KIB) * CHOKE_ROUND_S;
+        const uint64_t need = slot_step(slots);
         uint32_t above = 0;
         for (uint32_t i = 0; i < n; i++)
             above += rows[i].unchoked && rows[i].took >= need;
         if (above <= slots)
             break;
     }
-    slots = u32_max(slots + 1, CHOKE_SLOTS_MIN);
+    slots = u32_max(u32_max(slots + 1, slots_fed(rows, n, slots_now)), CHOKE_SLOTS_MIN);
     if (uplink_full)
         slots = u32_min(slots, u32_max(slots_now, CHOKE_SLOTS_MIN));
     return u32_min(slots, CHOKE_SLOTS_MAX);

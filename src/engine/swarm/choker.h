@@ -50,6 +50,7 @@ struct choke_config {
 // Decides for all n rows; O(n * slots). Draws from r only for optimistic slots.
 void choker_decide(struct choke_row *rows, uint32_t n, const struct choke_config *cfg, struct rng *r);
 
-// How many regular slots the uplink feeds: the i-th fastest peer keeps its slot while it took 1 + 2i KiB/s in the last
-// round, plus one, within CHOKE_SLOTS_MIN and CHOKE_SLOTS_MAX. uplink_full: no growth over `slots_now`.
+// How many regular slots the uplink feeds: the i-th fastest peer keeps its slot while it took 1 + 2i KiB/s in the last round, plus one;
+// or as many as what all took together would feed so, at most twice `slots_now`. Within CHOKE_SLOTS_MIN and CHOKE_SLOTS_MAX.
+// uplink_full: no growth over `slots_now`.
 uint32_t choker_slots(const struct choke_row *rows, uint32_t n, uint32_t slots_now, bool uplink_full);

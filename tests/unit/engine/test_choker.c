@@ -172,7 +172,13 @@ static void slots_follow_the_uplink(void **state)
     assert_int_equal(choker_slots(rows, 60, 4, false), 4);          // nobody takes anything: the least
     for (uint32_t i = 0; i < 6; i++)
         rows[i].took = 100 * KIB * CHOKE_ROUND_S;
-    assert_int_equal(choker_slots(rows, 60, 4, false), 7);          // six fast ones, and one more to try
+    assert_int_equal(choker_slots(rows, 60, 4, false), 8);          // six fast ones leave room for more: twice as many at a time
+    assert_int_equal(choker_slots(rows, 60, 30, false), 17);        // 600 KiB/s: the 17th of as many would get 35, and must get 33
+    for (uint32_t i = 0; i < 6; i++)
+        rows[i].took = 12 * KIB * CHOKE_ROUND_S;
+    assert_int_equal(choker_slots(rows, 60, 6, false), 7);          // six slow ones, and one more to try
+    for (uint32_t i = 0; i < 6; i++)
+        rows[i].took = 100 * KIB * CHOKE_ROUND_S;
     assert_int_equal(choker_slots(rows, 60, 5, true), 5);           // a full uplink is not cut finer
     for (uint32_t i = 0; i < 60; i++)
         rows[i].took = 1000 * KIB * CHOKE_ROUND_S;
