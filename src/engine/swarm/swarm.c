@@ -210,39 +210,6 @@ void swarm_free(struct swarm *s)
     mem_free(s->mem, s, sizeof *s);
 }
 
-static uint32_t site_peers(const struct swarm *s, const struct addr *a)
-{
-    uint32_t n = 0;
-    for (const struct list *l = s->peers.next; l != &s->peers; l = l->next) {
-        const struct swarm_peer *p = CONTAINER((struct list *)(uintptr_t)l, struct swarm_peer, link);
-        n += !p->closing && same_site(&p->addr, a);
-    }
-    return n;
-}
-
-// All places are taken: the newest peer of the site that has most of them makes room, if `a` comes from one that has
-// fewer. So nobody can fill a swarm from one address.
-static bool make_place(struct swarm *s, const struct addr *a)
-{
-    const uint32_t own = site_peers(s, a);
-    uint32_t most = own + 1;
-    struct swarm_peer *goes = NULL;
-    if (own >= s->cfg.peers_max / 2)
-        return false;
-    LIST_EACH(&s->peers, link, save) {
-        struct swarm_peer *p = CONTAINER(link, struct swarm_peer, link);
-        const uint32_t n = p->closing ? 0 : site_peers(s, &p->addr);
-        if (n < most || (n == most && (goes == NULL || goes->serial > p->serial)))
-            continue;
-        most = n;
-        goes = p;
-    }
-    if (goes == NULL || most <= own + 1)
-        return false;
-    rx_close(s, goes, ERR_FULL);
-    return true;
-}
-
 // Both ends may connect at once: the connection made by the greater peer id stays, on both sides the same one. False: `in`
 // is the one that goes. Who comes from elsewhere and uses a name that is here may not put its owner out, nor be kept out
 // by a thief of its name.
@@ -273,7 +240,7 @@ enum err swarm_peer_add(struct swarm *s, nsec now, const struct swarm_peer_new *
         return ERR_EXISTS;
     if (!settle_double(s, in))
         return ERR_EXISTS;
-    if (s->peers_n - s->closing_n >= s->cfg.peers_max && !make_place(s, &in->addr))
+    if (s->peers_n - s->closing_n >= s->cfg.peers_max && !places_make(s, &in->addr))
         return ERR_FULL;
     struct swarm_peer *p = mem_zalloc(s->mem, sizeof *p);
     if (p == NULL)

@@ -549,6 +549,9 @@ void choke_round(struct swarm *s, bool refill);
 void choke_refill(struct swarm *s);
 void choke_wanted(struct swarm *s);
 
+// places.c
+MUST_USE bool places_make(struct swarm *s, const struct addr *a);         // for a peer at `a`: somebody is let go; false: nobody
+
 // swarm.c
 void ready_set(struct swarm *s, struct swarm_peer *p);
 void event_push(struct swarm *s, const struct event *e);
