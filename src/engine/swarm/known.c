@@ -1,6 +1,8 @@
 // Known addresses: see known.h.
 #include "engine/swarm/known.h"
 
+#include "codec/peer_priority.h"
+
 static struct slice key_of(const struct addr *a, uint8_t key[KNOWN_KEY_LEN])
 {
     memset(key, 0, KNOWN_KEY_LEN);
@@ -33,6 +35,20 @@ struct known *known_find(const struct known_set *k, const struct addr *a)
     return n == NULL ? NULL : CONTAINER(n, struct known, node);
 }
 
+static void rank(const struct known_set *k, struct known *e)
+{
+    const struct addr *own = &k->own[e->addr.family == ADDR_IPV6];
+    e->rank = own->family == ADDR_NONE ? (uint32_t)e->node.hash : peer_priority(own, &e->addr);
+}
+
+void known_own(struct known_set *k, const struct addr *own)
+{
+    ASSERT(own->family != ADDR_NONE);
+    k->own[own->family == ADDR_IPV6] = *own;
+    for (struct map_node *n = map_first(&k->map); n != NULL; n = map_next(&k->map, n))
+        rank(k, CONTAINER(n, struct known, node));
+}
+
 void known_add(struct known_set *k, const struct addr *a, bool trusted)
 {
     struct known *old = known_find(k, a);
@@ -47,8 +63,11 @@ void known_add(struct known_set *k, const struct addr *a, bool trusted)
         return;
     e->addr = *a;
     e->trusted = trusted;
-    if (map_put(&k->map, &e->node, key_of(a, e->key)) != ERR_OK)
+    if (map_put(&k->map, &e->node, key_of(a, e->key)) != ERR_OK) {
         mem_free(k->mem, e, sizeof *e);
+        return;
+    }
+    rank(k, e);
     known_wake(k);
 }
 
@@ -60,25 +79,37 @@ static void drop(struct known_set *k, struct known *e)
     mem_free(k->mem, e, sizeof *e);
 }
 
+static bool goes_before(const struct known *a, const struct known *b)
+{
+    if (a->trusted != b->trusted)
+        return a->trusted;
+    return a->fails != b->fails ? a->fails < b->fails : a->rank > b->rank;
+}
+
 bool known_next(struct known_set *k, nsec now, struct addr *out)
 {
     if (now < k->idle_until)
         return false;
+    const bool ranked = k->own[0].family != ADDR_NONE || k->own[1].family != ADDR_NONE;
     nsec due = NSEC_NEVER;
-    for (uint32_t i = 0; i < k->map.n; i++) {
+    struct known *best = NULL;
+    for (uint32_t i = 0; i < k->map.n && (best == NULL || ranked); i++) {
         struct map_node *n = k->cursor != NULL ? k->cursor : map_first(&k->map);
         k->cursor = map_next(&k->map, n);
         struct known *e = CONTAINER(n, struct known, node);
-        if (e->state == KNOWN_FREE && e->retry_at <= now) {
-            e->state = KNOWN_CONNECTING;
-            *out = e->addr;
-            return true;
-        }
-        if (e->state == KNOWN_FREE)
-            due = u64_min(due, e->retry_at);
+        if (e->state != KNOWN_FREE)
+            continue;
+        due = u64_min(due, e->retry_at);
+        if (e->retry_at <= now && (best == NULL || goes_before(e, best)))
+            best = e;
     }
-    k->idle_until = due;
-    return false;
+    if (best == NULL) {
+        k->idle_until = due;
+        return false;
+    }
+    best->state = KNOWN_CONNECTING;
+    *out = best->addr;
+    return true;
 }
 
 void known_failed(struct known_set *k, nsec now, const struct addr *a)

@@ -1,4 +1,5 @@
-// Addresses of peers that might be connected to: bounded, tried in turn, with back-off.
+// Addresses of peers that might be connected to: bounded, tried with back-off. The best goes first: whom the user named, who has
+// failed least, who ranks first by BEP 40; without our own address in turn.
 #pragma once
 #include "base/addr.h"
 #include "base/map.h"
@@ -19,6 +20,7 @@ struct known {
     struct addr addr;
     enum known_state state;
     uint32_t fails;
+    uint32_t rank;                      // BEP 40; a number without meaning while our address of that family is not known
     nsec retry_at;
     bool trusted;                       // given by the user: never forgotten
     bool named;                         // by the user or a tracker (of use to metadata.c)
@@ -29,10 +31,13 @@ struct known_set {
     const struct mem *mem;
     struct map_node *cursor;            // the next to look at; NULL: start over
     nsec idle_until;                    // nobody is due before
+    struct addr own[2];                 // ours: IPv4, IPv6; family ADDR_NONE: not known
 };
 
 void known_init(struct known_set *k, const struct mem *mem, uint32_t max, uint64_t seed);
 void known_done(struct known_set *k);
+// How others reach us, with the port that we listen at. Everybody is ranked anew.
+void known_own(struct known_set *k, const struct addr *own);
 // Adding what is known, or more than max, does nothing.
 void known_add(struct known_set *k, const struct addr *a, bool trusted);
 // The next address that is due, now KNOWN_CONNECTING; false: none. Looks at every address at most once.

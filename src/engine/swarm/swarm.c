@@ -535,6 +535,8 @@ void swarm_known_retry(struct swarm *s)
     known_wake(&s->known);
 }
 
+void swarm_external(struct swarm *s, const struct addr *own) { known_own(&s->known, own); }
+
 void swarm_listen_port(struct swarm *s, uint16_t port) { s->cfg.listen_port = port; }
 
 void swarm_stats(const struct swarm *s, struct swarm_stats *out)

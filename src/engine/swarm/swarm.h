@@ -141,6 +141,8 @@ void swarm_known_add(struct swarm *s, nsec now, const struct addr *a, bool trust
 MUST_USE bool swarm_known_next(struct swarm *s, nsec now, struct addr *out);
 void swarm_known_failed(struct swarm *s, nsec now, const struct addr *a);
 void swarm_known_connected(struct swarm *s, nsec now, const struct addr *a);
+// How others reach us, port included: orders what swarm_known_next gives, and decides who makes room (BEP 40).
+void swarm_external(struct swarm *s, const struct addr *own);
 // Peers that come from now on are told that we listen there.
 void swarm_listen_port(struct swarm *s, uint16_t port);
 // Whoever is not connected is due now.
