@@ -308,7 +308,7 @@ void dht_network_changed(struct dht *d, nsec now)
     advance(d, now);
     for (uint32_t i = 0; i < 2; i++) {
         struct dht_side *s = &d->sides[i];
-        s->votes_n = s->votes_at = 0;
+        s->votes = (struct votes){.n = 0};
         s->external = (struct addr){0};
         s->short_ns = SHORT_START_NS;
         s->self_due = true;

@@ -7,6 +7,7 @@
 #include "engine/find/dht_guard.h"
 #include "engine/find/dht_store.h"
 #include "engine/find/dht_table.h"
+#include "engine/votes.h"
 
 enum {
     RPCS_MAX = 1024,                    // questions under way
@@ -21,8 +22,6 @@ enum {
     LOOKUP_ASKED_MAX = 56,              // questions of one lookup: no chain of ever nearer nodes is endless
     LOOKUP_TAKEN_MAX = 16,              // nodes taken from one answer
 
-    VOTES_MAX = 16,                     // of our address, the newest
-    VOTE_NETS_MIN = 3,                  // networks (/16) that must agree
 };
 
 #define RPC_TIMEOUT_NS (4 * NSEC_S)     // then a question counts as unanswered
@@ -112,11 +111,6 @@ struct dht_event {
     uint8_t bytes[];
 };
 
-struct dht_vote {
-    uint8_t net[8];                     // of who says so
-    uint8_t ip[16];
-};
-
 // What is of one family.
 struct dht_side {
     bool on, self_due;
@@ -124,8 +118,7 @@ struct dht_side {
     struct dht_table table;
     nsec short_ns;                      // the delay that nine of ten answers keep
     struct addr external;
-    struct dht_vote votes[VOTES_MAX];
-    uint32_t votes_n, votes_at;
+    struct votes votes;
     nsec renamed, self_at, bucket_at, lost_at, lonely_at, lonely_wait;
     uint64_t mean_distance;             // of the eighth node from a target, in 2^-64 of all ids: tells the size of the DHT
     struct addr *contacts;              // a ring

@@ -149,40 +149,12 @@ void rpc_orphan(struct dht *d, const struct dht_lookup *l, uint32_t op)
     }
 }
 
-// ---- our address, as others see it
-
-// Those who agree must sit in different networks, and be most of the last ones.
-static void count_votes(struct dht *d, struct dht_side *s, const uint8_t ip[16])
-{
-    uint32_t same = 0, nets = 0;
-    for (uint32_t i = 0; i < s->votes_n; i++) {
-        if (memcmp(s->votes[i].ip, ip, 16) != 0)
-            continue;
-        bool first = true;
-        for (uint32_t k = 0; k < i && first; k++)
-            first = memcmp(s->votes[k].ip, ip, 16) != 0 || memcmp(s->votes[k].net, s->votes[i].net, sizeof s->votes[i].net) != 0;
-        same++;
-        nets += first;
-    }
-    if (nets < VOTE_NETS_MIN || 2 * same <= s->votes_n)
-        return;
-    struct addr a = {.family = (uint8_t)s->family};
-    memcpy(a.ip, ip, 16);
-    if (!addr_same_ip(&a, &s->external) && !addr_is_any(&a))
-        dht_external(d, d->now, &a);
-}
-
+// Our address, as others see it.
 static void vote(struct dht *d, struct dht_side *s, const struct addr *from, const struct addr *ip)
 {
-    if (ip->family != s->family || addr_is_local(from))
-        return;
-    struct dht_vote v = {0};
-    memcpy(v.net, from->ip, from->family == ADDR_IPV4 ? 2 : 4);
-    memcpy(v.ip, ip->ip, 16);
-    s->votes[s->votes_at] = v;
-    s->votes_at = (s->votes_at + 1) % VOTES_MAX;
-    s->votes_n = u32_min(s->votes_n + 1, VOTES_MAX);
-    count_votes(d, s, v.ip);
+    const uint32_t source = votes_source(from);
+    if (ip->family == s->family && source != 0 && votes_add(&s->votes, source, ip))
+        dht_external(d, d->now, &s->votes.agreed);
 }
 
 // ---- receiving
