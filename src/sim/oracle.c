@@ -240,6 +240,7 @@ void oracle_event(struct world *w, struct host *h, const struct node_event *ev)
             world_fail(w, "n%u bans n%u, which is honest, although the hashes of a tree tell who is not", h->index, peer->index);
         break;
     case NODE_EVENT_DHT:
+    case NODE_EVENT_EXTERNAL:
     case NODE_EVENT_METADATA:
     case NODE_EVENT_LAYERS:
     case NODE_EVENT_FILE_DONE:

@@ -195,6 +195,8 @@ enum node_kind node_poll(struct node *n, nsec now, struct buf *tx, struct node_o
             return kind;
         if (n->dht.touched && node_dht_poll(n, tx, out, &kind))
             return kind;
+        if (external_poll(n, out, &kind))
+            return kind;
         if (list_empty(&n->touched)) {
             conn_work(n);
             if (!list_empty(&n->hellos) || !list_empty(&n->closes) || !list_empty(&n->crypt_ready))

@@ -114,6 +114,7 @@ enum node_event_kind {
     NODE_EVENT_BANNED,                  // addr sent bad data
     NODE_EVENT_DHT,                     // dht_kind, dht: an answer to node_dht_ask
     NODE_EVENT_WEB_SEED,                // text: a URL and what is wrong with it; err. ERR_HASH: it sent bad data and is not used again
+    NODE_EVENT_EXTERNAL,                // addr (port 0): our address, as trackers, peers and the DHT agree
     NODE_EVENT_STOPPED,                 // node_stop has finished: saved and announced
 };
 

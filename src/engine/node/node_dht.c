@@ -77,6 +77,24 @@ void node_dht_stop(struct node *n)
     n->dht.touched = true;
 }
 
+void node_dht_external(struct node *n, const struct addr *a)
+{
+    if (n->dht.dht == NULL)
+        return;
+    dht_external(n->dht.dht, n->now, a);
+    n->dht.touched = true;
+}
+
+void node_dht_network_changed(struct node *n)
+{
+    if (n->dht.dht == NULL)
+        return;
+    dht_network_changed(n->dht.dht, n->now);
+    n->dht.touched = true;
+    for (uint32_t i = 0; i < n->torrents_n; i++)        // announced again, from where we are now
+        n->torrents[i]->dht.due[0] = n->torrents[i]->dht.due[1] = n->now;
+}
+
 bool node_dht_stopped(const struct node *n) { return !n->dht.save_due && !n->dht.saving; }
 
 bool node_dht_datagram(struct node *n, const struct addr *from, struct slice data)
@@ -354,7 +372,7 @@ bool node_dht_poll(struct node *n, struct buf *tx, struct node_out *out, enum no
             if (ask_router(n, out, kind))
                 return true;
             break;
-        case DHT_EXTERNAL: break;
+        case DHT_EXTERNAL: external_set(n, &h->out.addr); break;
         case DHT_PEERS: case DHT_ITEM: case DHT_SAMPLES: case DHT_DONE:
             if (torrent_op(n, what, &h->out))
                 break;

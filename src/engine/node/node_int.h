@@ -11,6 +11,7 @@
 #include "engine/node/node_load.h"
 #include "engine/node/node_stream.h"
 #include "engine/reach/utp.h"
+#include "engine/votes.h"
 #include "engine/swarm/metadata.h"
 #include "engine/swarm/swarm.h"
 
@@ -152,6 +153,9 @@ struct node {
     uint32_t swapped_i;
     uint8_t rx[NODE_RX_LEN];
     char text[512];
+    struct votes votes[2];              // on our address: IPv4, IPv6
+    struct addr external[2];            // what came of it; family ADDR_NONE: not known
+    bool external_due[2];               // to be told to the front ends
     struct port_map maps[2];            // TCP, UDP
     uint16_t port_told;                 // to trackers and peers
     nsec map_stop_at;
@@ -206,11 +210,20 @@ bool node_dht_poll(struct node *n, struct buf *tx, struct node_out *out, enum no
 void node_dht_resolved(struct node *n, uint32_t router, const struct addr *addrs, uint32_t addrs_n);
 void node_dht_saved(struct node *n);
 void node_dht_stop(struct node *n);
+void node_dht_network_changed(struct node *n);
+void node_dht_external(struct node *n, const struct addr *a);            // our address, from whoever found out
 bool node_dht_stopped(const struct node *n);
 void node_dht_peer(struct node *n, const struct addr *a);               // a peer's PORT message
 void node_dht_torrent_gone(struct node *n, const struct torrent *t);
 void node_dht_check(const struct node *n);
 void torrent_port(struct node *n, struct torrent *t);                  // the port to be told is another one
+
+// node_external.c: our address, as others see it
+void external_vote(struct node *n, uint32_t source, const struct addr *says);   // source: as votes_add; 0: no vote
+void external_set(struct node *n, const struct addr *a);                // decided, here or by the DHT
+void external_tell(struct node *n, struct torrent *t);                  // to what the torrent has by now
+void external_forget(struct node *n);                                   // another network
+bool external_poll(struct node *n, struct node_out *out, enum node_kind *kind);
 
 // node_map.c
 void map_start(struct node *n);

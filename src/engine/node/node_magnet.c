@@ -74,7 +74,9 @@ static enum err engine_make(struct node *n, struct torrent *t)
                                   .listen_port = n->cfg.listen_port};
     memcpy(cfg.hash_v1, t->stub.hash_v1, sizeof cfg.hash_v1);
     memcpy(cfg.hash_v2, t->stub.hash_v2, sizeof cfg.hash_v2);
-    return metadata_new(&t->metadata, &cfg, n->env, n->now);
+    const enum err e = metadata_new(&t->metadata, &cfg, n->env, n->now);
+    external_tell(n, t);
+    return e;
 }
 
 enum err node_magnet_add(struct node *n, nsec now, const struct magnet *link, uint32_t *torrent)

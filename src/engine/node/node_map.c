@@ -95,6 +95,7 @@ void node_mapped(struct node *n, nsec now, bool udp, enum err e, const struct ad
     }
     m->due = now + u64_max(lifetime_s / 2, MAP_RENEW_MIN_S) * NSEC_S;
     m->external = external->port != 0 ? external->port : m->external;
+    external_vote(n, VOTES_ROUTER, external);
     if (!udp)
         use_port(n, m->external);
 }

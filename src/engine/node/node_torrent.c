@@ -1,6 +1,8 @@
 // A torrent in the node: its swarm and its announcer, and what they ask carried to the host or to each other.
 #include "engine/node/node_crypt.h"
 
+#include "codec/url.h"
+
 enum { WANT_PEERS_BELOW = 20 };         // fewer known addresses: the trackers are asked again when they allow it
 
 struct torrent *torrent_get(const struct node *n, uint32_t number)
@@ -75,7 +77,9 @@ enum err torrent_announcer_make(struct node *n, struct torrent *t)
     for (uint32_t i = 0; i < cfg.n_trackers; i++)
         trackers[i] = (struct announcer_tracker){t->meta->trackers[i].url, t->meta->trackers[i].tier};
     t->port_told = n->port_told;
-    return announcer_new(&t->announcer, &cfg, n->env, n->now);
+    const enum err e = announcer_new(&t->announcer, &cfg, n->env, n->now);
+    external_tell(n, t);
+    return e;
 }
 
 static_assert((int)NODE_CHOKE_BLIND == (int)SWARM_CHOKE_BLIND, "the same list twice");
@@ -97,7 +101,9 @@ enum err torrent_swarm_make(struct node *n, struct torrent *t, const struct node
     wr_hex(&w, slice_of(add->meta->has_v1 ? add->meta->hash_v1 : add->meta->hash_v2, INFO_HASH_LEN));
     wr_str(&w, ".parts");
     t->parts_path[b.n] = 0;
-    return swarm_new(&t->swarm, &cfg, n->env, n->now);
+    const enum err e = swarm_new(&t->swarm, &cfg, n->env, n->now);
+    external_tell(n, t);
+    return e;
 }
 
 void torrent_free(struct node *n, struct torrent *t)
@@ -213,6 +219,8 @@ void node_network_changed(struct node *n, nsec now)
 {
     ASSERT(now >= n->now);
     n->now = now;
+    external_forget(n);
+    node_dht_network_changed(n);
     for (uint32_t i = 0; i < n->torrents_n && !n->stopping; i++) {
         struct torrent *t = n->torrents[i];
         if (t->swarm != NULL)
@@ -286,6 +294,7 @@ static bool swarm_event(struct node *n, struct torrent *t, const struct swarm_ou
         break;
     case SWARM_EVENT_RECOVERED: out->event.kind = NODE_EVENT_RECOVERED; break;
     case SWARM_EVENT_DHT_NODE: node_dht_peer(n, &so->addr); return false;
+    case SWARM_EVENT_SEEN_AS: external_vote(n, votes_source(&so->addr), &so->seen); return false;
     case SWARM_EVENT_BANNED: out->event.kind = NODE_EVENT_BANNED; break;
     case SWARM_EVENT_WEB_SEED:
         out->event.kind = NODE_EVENT_WEB_SEED;
@@ -428,6 +437,16 @@ static void tracker_event(struct node *n, struct torrent *t, const struct announ
     out->event = (struct node_event){.kind = NODE_EVENT_TRACKER, .torrent = t->number, .err = ao->err, .text = tracker_text(n, t, ao)};
 }
 
+// Whom a tracker speaks for when it says how it sees us.
+static uint32_t tracker_source(const struct torrent *t, uint32_t tracker)
+{
+    struct url u;
+    struct addr a;
+    if (url_parse(t->trackers[tracker].url, &u) != ERR_OK || addr_parse(u.host, 0, &a) != ERR_OK)
+        return VOTES_TRACKERS;
+    return votes_source(&a);
+}
+
 static bool announcer_carry(struct node *n, struct torrent *t, enum announcer_kind what, const struct announcer_out *ao, struct node_out *out,
                             enum node_kind *kind)
 {
@@ -457,8 +476,8 @@ static bool announcer_carry(struct node *n, struct torrent *t, enum announcer_ki
     case ANNOUNCER_STOPPED: t->announcer_stopped = true; return false;
     case ANNOUNCER_IDLE:
     case ANNOUNCER_COUNTS:
-    case ANNOUNCER_OK:
-    case ANNOUNCER_EXTERNAL: return false;
+    case ANNOUNCER_OK: return false;
+    case ANNOUNCER_EXTERNAL: external_vote(n, tracker_source(t, ao->tracker), &ao->addr); return false;
     }
     return false;
 }

@@ -43,7 +43,7 @@ void ext_write_handshake(struct swarm *s, struct swarm_peer *p, struct wr *w)
     p->ext.upload_only_sent = h.upload_only;
 }
 
-static void on_handshake(struct swarm_peer *p, struct slice payload)
+static void on_handshake(struct swarm *s, struct swarm_peer *p, struct slice payload)
 {
     struct extended_handshake h;
     if (extended_parse(&h, payload) != ERR_OK)
@@ -57,6 +57,10 @@ static void on_handshake(struct swarm_peer *p, struct slice payload)
         p->upload_only = h.upload_only || p->has_all;
     if (h.has_listen_port)
         p->ext.listen_port = h.listen_port;
+    if (h.your_ip.family != ADDR_NONE && !p->ext.seen_told) {
+        p->ext.seen_told = true;
+        event_push(s, &(struct event){.kind = SWARM_EVENT_SEEN_AS, .addr = p->addr, .seen = h.your_ip});
+    }
 }
 
 // A part it may have: queued. Over its share, or of what there is not: refused, which BEP 9 answers too.
@@ -113,7 +117,7 @@ static void on_donthave(struct swarm *s, struct swarm_peer *p, struct slice payl
 void ext_handle(struct swarm *s, struct swarm_peer *p, uint8_t id, struct slice payload)
 {
     if (id == 0) {
-        on_handshake(p, payload);
+        on_handshake(s, p, payload);
         return;
     }
     if (id > EXTENSIONS_N)

@@ -452,6 +452,7 @@ static bool poll_event(struct swarm *s, struct swarm_out *out)
     out->file = e->file;
     out->err = e->err;
     out->addr = e->addr;
+    out->seen = e->seen;
     s->events_at = (s->events_at + 1) % EVENTS_MAX;
     s->events_n--;
     return true;

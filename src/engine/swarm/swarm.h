@@ -70,6 +70,7 @@ enum swarm_event {
     SWARM_EVENT_FILE_DONE, SWARM_EVENT_ERROR, SWARM_EVENT_RECOVERED,
     SWARM_EVENT_BANNED, SWARM_EVENT_STOPPED,
     SWARM_EVENT_DHT_NODE,               // addr: a peer says that it has a DHT node there
+    SWARM_EVENT_SEEN_AS,                // addr: a peer there sees us at `seen` (port 0)
     SWARM_EVENT_LAYERS,                 // all piece layers that the torrent lacked are there
     SWARM_EVENT_WEB_SEED,               // bytes: a URL and what is wrong with it; err
 };
@@ -86,7 +87,7 @@ struct swarm_out {
     enum swarm_event event;
     uint32_t file;
     enum err err;
-    struct addr addr;
+    struct addr addr, seen;
 };
 
 enum swarm_state { SWARM_CHECKING, SWARM_DOWNLOADING, SWARM_SEEDING, SWARM_ERROR, SWARM_STOPPING, SWARM_STOPPED };

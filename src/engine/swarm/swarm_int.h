@@ -98,6 +98,7 @@ struct peer_ext {
     uint8_t ids[EXTENSIONS_N];          // by which it wants to be sent them; 0: not
     uint16_t listen_port;               // where it accepts; 0: not said
     bool handshake_due, upload_only_sent;
+    bool seen_told;                     // how it sees us
     bool taken_over;                    // it was offered what a torrent offers that is not known to be private
     uint32_t parts[METADATA_QUEUE_MAX], parts_n;        // of the info dictionary: asked by it and to be sent
     uint32_t refused[METADATA_QUEUE_MAX], refused_n;
@@ -290,7 +291,7 @@ struct event {
     enum swarm_event kind;
     uint32_t file;
     enum err err;
-    struct addr addr;
+    struct addr addr, seen;
 };
 
 enum { EVENTS_MAX = 64, JOBS_MAX = 256 };
