@@ -46,7 +46,9 @@ static void conn_free(struct node *n, struct conn *c)
     mem_free(n->mem, c, sizeof *c);
 }
 
-static void connect_to(struct node *n, struct torrent *t, const struct addr *addr, bool second);
+enum connect_how { CONNECT_FIRST, CONNECT_CLEAR, CONNECT_PUNCH };      // CLEAR: after MSE failed; PUNCH: BEP 55
+
+static void connect_to(struct node *n, struct torrent *t, const struct addr *addr, enum connect_how how);
 
 // The address may speak no MSE: once more, in the clear. False: that is not it.
 static bool try_again(struct node *n, const struct conn *c)
@@ -57,7 +59,7 @@ static bool try_again(struct node *n, const struct conn *c)
         crypt_remember(n, &c->addr, false);     // not for want of encryption: MSE next time
     if (!c->tries_mse || c->crypted || n->cfg.encryption != NODE_ENCRYPTION_PREFER)
         return false;
-    connect_to(n, c->torrent, &c->addr, true);
+    connect_to(n, c->torrent, &c->addr, CONNECT_CLEAR);
     return true;
 }
 
@@ -170,8 +172,9 @@ void conn_say(struct node *n, struct conn *c)
         list_push_back(&n->hellos, &c->out_link);
 }
 
-static void connect_to(struct node *n, struct torrent *t, const struct addr *addr, bool second)
+static void connect_to(struct node *n, struct torrent *t, const struct addr *addr, enum connect_how how)
 {
+    const bool second = how == CONNECT_CLEAR;
     // Wherever it was heard of: a tracker, a peer, the DHT, the user.
     struct conn *c = conn_is_blocked(n, addr) ? NULL : conn_new(n, addr);
     if (c == NULL) {
@@ -182,6 +185,7 @@ static void connect_to(struct node *n, struct torrent *t, const struct addr *add
     c->torrent = t;
     c->known = true;
     c->second = second;
+    c->punches = how == CONNECT_PUNCH;
     c->by_memory = n->cfg.encryption == NODE_ENCRYPTION_PREFER && !second && crypt_is_plain_only(n, addr);
     c->tries_mse = n->cfg.encryption != NODE_ENCRYPTION_OFF && !second && !c->by_memory;
     n->half_open++;
@@ -189,6 +193,21 @@ static void connect_to(struct node *n, struct torrent *t, const struct addr *add
     list_push_back(&n->pending, &c->link);
     if (!stream_connect(n, c))
         conn_drop(n, c, true);
+}
+
+void conn_punch(struct node *n, struct torrent *t, const struct addr *a)
+{
+    if (n->utp == NULL || n->stopping)
+        return;
+    LIST_EACH(&n->pending, link, save) {
+        struct conn *c = CONTAINER(link, struct conn, link);
+        if (c->state != CONN_CONNECTING || c->torrent != t || !addr_eq(&c->addr, a))
+            continue;
+        stream_punch(n, c);
+        return;
+    }
+    if (n->half_open < NODE_HALF_OPEN_MAX && n->connects_left != 0 && n->conns_n < n->cfg.peers_max && swarm_known_take(t->swarm, n->now, a))
+        connect_to(n, t, a, CONNECT_PUNCH);
 }
 
 void conn_work(struct node *n)
@@ -199,7 +218,7 @@ void conn_work(struct node *n)
         struct torrent *t = n->torrents[n->connect_turn++ % n->torrents_n];
         struct addr addr;
         if (torrent_known_next(n, t, &addr)) {
-            connect_to(n, t, &addr, false);
+            connect_to(n, t, &addr, CONNECT_FIRST);
             idle = 0;
         } else {
             idle++;
@@ -265,7 +284,7 @@ static void say_hello(struct node *n, struct conn *c, struct buf *tx, struct nod
 // The handshake is whole: the stream becomes a peer of its torrent.
 static void shaken(struct node *n, struct conn *c)
 {
-    struct swarm_peer_new in = {.conn = c->id, .addr = c->addr, .incoming = c->state == CONN_SHAKING_IN};
+    struct swarm_peer_new in = {.conn = c->id, .addr = c->addr, .incoming = c->state == CONN_SHAKING_IN, .utp = c->utp != 0};
     if (handshake_parse(&in.theirs, c->shake) != ERR_OK) {
         conn_drop(n, c, true);
         return;

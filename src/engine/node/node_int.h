@@ -58,6 +58,7 @@ struct conn {
     bool host_knows;                    // a stream of the host's has this id, or is being connected
     bool tcp_due, tcp_cut;              // the host is still to be told: connect; forget that
     bool tcp_tried, utp_tried;
+    bool punches;                       // by uTP alone: the other side connects at the same time
     uint32_t utp;                       // its uTP connection, 0: none
     nsec other_at;                      // CONN_CONNECTING: when the other transport is tried, too
     struct stream out;
@@ -238,6 +239,7 @@ struct conn *conn_new(struct node *n, const struct addr *addr);         // NULL:
 uint32_t conn_accept(struct node *n, enum node_port port, const struct addr *from);    // its id; 0: refused
 void conn_drop(struct node *n, struct conn *c, bool tell_host);         // forgets it; NODE_CLOSE comes if tell_host
 static inline bool conn_is_blocked(const struct node *n, const struct addr *a) { return n->cfg.blocked != NULL && ranges_has(n->cfg.blocked, a); }
+void conn_punch(struct node *n, struct torrent *t, const struct addr *a);  // both sides connect now
 void conn_work(struct node *n);                                         // begins connects
 void conn_beat(struct node *n);                                         // time-outs
 bool conn_poll(struct node *n, struct buf *tx, struct node_out *out, enum node_kind *kind);
@@ -255,6 +257,8 @@ void stream_stop(struct node *n);
 MUST_USE bool stream_connect(struct node *n, struct conn *c);
 // TCP has failed: uTP is tried, or is under way. False: that was the last.
 MUST_USE bool stream_other(struct node *n, struct conn *c, enum err e);
+// The other side connects just now: uTP tries at once, or again.
+void stream_punch(struct node *n, struct conn *c);
 // The time for the other way has come.
 void stream_other_due(struct node *n, struct conn *c);
 // The host's stream won.

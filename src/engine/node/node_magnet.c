@@ -179,7 +179,7 @@ void magnet_handover(struct node *n, struct torrent *t)
     for (struct map_node *m = map_first(&known->map); m != NULL; m = map_next(&known->map, m)) {
         const struct known *k = CONTAINER(m, struct known, node);
         if (!t->meta->is_private || k->named)
-            swarm_known_add(t->swarm, n->now, &k->addr, k->trusted);
+            swarm_known_adopt(t->swarm, n->now, k);
     }
     for (uint32_t i = 0; i < n->conns_high; i++)
         if (n->conns[i] != NULL && n->conns[i]->state == CONN_METADATA && n->conns[i]->torrent == t)

@@ -68,8 +68,24 @@ static bool try_tcp(struct node *n, struct conn *c)
     return true;
 }
 
+void stream_punch(struct node *n, struct conn *c)
+{
+    if (c->utp == 0) {
+        c->utp_tried = false;
+        (void)try_utp(n, c);
+        return;
+    }
+    utp_again(n->utp, n->now, c->utp);
+    n->utp_touched = true;
+}
+
 bool stream_connect(struct node *n, struct conn *c)
 {
+    if (c->punches) {
+        c->tcp_tried = true;
+        c->other_at = NSEC_NEVER;
+        return try_utp(n, c);
+    }
     c->other_at = n->now + STREAM_OTHER_S * NSEC_S;
     return utp_is_first(n, &c->addr) ? try_utp(n, c) || try_tcp(n, c) : try_tcp(n, c) || try_utp(n, c);
 }

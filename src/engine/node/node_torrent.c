@@ -88,7 +88,7 @@ enum err torrent_swarm_make(struct node *n, struct torrent *t, const struct node
 {
     const struct swarm_config cfg = {
         .meta = add->meta, .store = t->number, .pool = &n->pool, .up = &n->up, .down = &n->down, .peer_id = n->cfg.peer_id,
-        .listen_port = n->port_told, .dht = n->dht.dht != NULL && !add->meta->is_private,
+        .listen_port = n->port_told, .utp = n->utp != NULL, .dht = n->dht.dht != NULL && !add->meta->is_private,
         .slots = n->cfg.slots_max, .peers_max = u32_min(SWARM_PEERS_MAX, n->cfg.peers_max),
         .choke = (enum swarm_choke)n->cfg.choke, .no_optimistic = n->cfg.no_optimistic,
         .no_allowed_fast = n->cfg.no_allowed_fast,
@@ -294,6 +294,7 @@ static bool swarm_event(struct node *n, struct torrent *t, const struct swarm_ou
         break;
     case SWARM_EVENT_RECOVERED: out->event.kind = NODE_EVENT_RECOVERED; break;
     case SWARM_EVENT_DHT_NODE: node_dht_peer(n, &so->addr); return false;
+    case SWARM_EVENT_PUNCH: conn_punch(n, t, &so->addr); return false;
     case SWARM_EVENT_SEEN_AS: external_vote(n, votes_source(&so->addr), &so->seen); return false;
     case SWARM_EVENT_BANNED: out->event.kind = NODE_EVENT_BANNED; break;
     case SWARM_EVENT_WEB_SEED:

@@ -199,6 +199,17 @@ enum err utp_connect(struct utp *u, nsec now, const struct addr *to, uint32_t us
     return ERR_OK;
 }
 
+void utp_again(struct utp *u, nsec now, uint32_t conn)
+{
+    ASSERT(now >= u->now);
+    u->now = now;
+    struct conn *c = owned(u, conn);
+    if (c->state != CONN_SYN_SENT || c->closing != ERR_OK)
+        return;
+    c->syn_due = true;
+    utp_touch(u, c);
+}
+
 void utp_accept(struct utp *u, nsec now, uint32_t conn, uint32_t user)
 {
     ASSERT(now >= u->now);

@@ -71,6 +71,8 @@ void utp_keep(struct utp *u);
 
 // user: the owner's name for it, never 0. ERR_FULL, ERR_NOMEM. UTP_OUT_CONNECTED or UTP_OUT_CLOSED follows.
 MUST_USE enum err utp_connect(struct utp *u, nsec now, const struct addr *to, uint32_t user, uint32_t *out_conn);
+// The other side begins to connect to us just now: a connection that has no answer yet says its word again, at once.
+void utp_again(struct utp *u, nsec now, uint32_t conn);
 void utp_accept(struct utp *u, nsec now, uint32_t conn, uint32_t user);
 // The owner forgets it. flush: what was written still goes out, then the end is said; otherwise it is cut if something is left.
 void utp_close(struct utp *u, nsec now, uint32_t conn, bool flush);

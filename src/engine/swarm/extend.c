@@ -14,7 +14,7 @@ static bool is_offered(const struct swarm *s, enum extension e)
     case EXT_UPLOAD_ONLY: return true;
     case EXT_METADATA:                                  // trap 13: not to strangers, and a stranger is whom no tracker named
     case EXT_PEX: return !s->meta->is_private;          // BEP 27
-    case EXT_HOLEPUNCH:
+    case EXT_HOLEPUNCH: return s->cfg.utp && !s->meta->is_private;
     case EXTENSIONS_N: break;
     }
     return false;
@@ -128,6 +128,9 @@ void ext_handle(struct swarm *s, struct swarm_peer *p, uint8_t id, struct slice 
     case EXT_METADATA: on_metadata(s, p, payload); break;
     case EXT_PEX: pex_handle(s, p, payload); break;
     case EXT_HOLEPUNCH:
+        if (is_offered(s, EXT_HOLEPUNCH))
+            punch_handle(s, p, payload);
+        break;
     case EXTENSIONS_N: break;
     }
 }
@@ -152,7 +155,7 @@ static bool upload_only_due(const struct swarm *s, const struct swarm_peer *p)
 
 bool ext_pending(const struct swarm *s, const struct swarm_peer *p)
 {
-    return p->ext.handshake_due || p->ext.refused_n != 0 || p->pex.due || part_may_go(p) || upload_only_due(s, p) ||
+    return p->ext.handshake_due || p->ext.refused_n != 0 || p->pex.due || punch_pending(p) || part_may_go(p) || upload_only_due(s, p) ||
            (p->ext.ids[EXT_DONTHAVE] != 0 && p->ext.lost_pos < s->lost.n);
 }
 
@@ -192,7 +195,7 @@ static void compose_refusals(struct swarm_peer *p, struct wr *w)
 // The small messages, into tx; the caller makes a segment of them.
 void ext_compose(struct swarm *s, struct swarm_peer *p, struct wr *w)
 {
-    if (!p->extended || buf_room(w->b) < 2 * EXT_TX_MIN + METADATA_QUEUE_MAX * UT_METADATA_HEAD_MAX)
+    if (!p->extended || buf_room(w->b) < 2 * EXT_TX_MIN + METADATA_QUEUE_MAX * UT_METADATA_HEAD_MAX + PUNCH_QUEUE_MAX * UT_HOLEPUNCH_MESSAGE_MAX)
         return;
     if (upload_only_due(s, p))
         compose_upload_only(s, p, w);
@@ -200,6 +203,7 @@ void ext_compose(struct swarm *s, struct swarm_peer *p, struct wr *w)
         ext_write_handshake(s, p, w);
     compose_refusals(p, w);
     compose_donthaves(s, p, w);
+    punch_compose(p, w);
     pex_compose(s, p, w);
 }
 

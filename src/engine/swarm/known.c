@@ -2,6 +2,7 @@
 #include "engine/swarm/known.h"
 
 #include "codec/peer_priority.h"
+#include "codec/ut_pex.h"
 
 static struct slice key_of(const struct addr *a, uint8_t key[KNOWN_KEY_LEN])
 {
@@ -69,6 +70,45 @@ void known_add(struct known_set *k, const struct addr *a, bool trusted)
     }
     rank(k, e);
     known_wake(k);
+}
+
+static void add_via(struct known *e, uint32_t conn)
+{
+    for (uint32_t i = 0; i < e->via_n; i++)
+        if (e->via[i] == conn)
+            return;
+    if (e->via_n < KNOWN_VIAS_MAX)
+        e->via[e->via_n++] = conn;
+}
+
+void known_told(struct known_set *k, const struct addr *a, uint32_t conn, uint8_t flags)
+{
+    known_add(k, a, false);
+    struct known *e = known_find(k, a);
+    if (e == NULL)
+        return;
+    add_via(e, conn);
+    e->hidden |= (flags & UT_PEX_HOLEPUNCH) != 0;
+    e->hidden &= (flags & UT_PEX_REACHABLE) == 0;
+}
+
+void known_adopt(struct known_set *k, const struct known *from)
+{
+    known_add(k, &from->addr, from->trusted);
+    struct known *e = known_find(k, &from->addr);
+    for (uint32_t i = 0; e != NULL && i < from->via_n; i++)
+        add_via(e, from->via[i]);
+    if (e != NULL)
+        e->hidden |= from->hidden;
+}
+
+bool known_take(struct known_set *k, const struct addr *a)
+{
+    struct known *e = known_find(k, a);
+    if (e == NULL || e->state != KNOWN_FREE)
+        return false;
+    e->state = KNOWN_CONNECTING;
+    return true;
 }
 
 static void drop(struct known_set *k, struct known *e)

@@ -10,6 +10,7 @@ enum {
     KNOWN_POINTLESS_S = 1800,           // for a seed met by a seed
     KNOWN_FAILS_MAX = 5,                // untrusted addresses are forgotten after so many
     KNOWN_KEY_LEN = 20,
+    KNOWN_VIAS_MAX = 4,                 // peers remembered because they told us of it: the first
 };
 
 enum known_state { KNOWN_FREE, KNOWN_CONNECTING, KNOWN_CONNECTED };
@@ -24,6 +25,10 @@ struct known {
     nsec retry_at;
     bool trusted;                       // given by the user: never forgotten
     bool named;                         // by the user or a tracker (of use to metadata.c)
+    uint32_t via[KNOWN_VIAS_MAX], via_n;        // conns of peers that told us of it; some may be gone
+    bool hidden;                        // by what they say it speaks ut_holepunch and is not known to be reachable without
+    nsec punch_at;                      // not asked for before
+    uint32_t punches;                   // how often it was asked for in vain
 };
 
 struct known_set {
@@ -40,6 +45,12 @@ void known_done(struct known_set *k);
 void known_own(struct known_set *k, const struct addr *own);
 // Adding what is known, or more than max, does nothing.
 void known_add(struct known_set *k, const struct addr *a, bool trusted);
+// A peer, by its conn, says that it is connected to `a`; it is added like any other. flags: enum ut_pex_flags.
+void known_told(struct known_set *k, const struct addr *a, uint32_t conn, uint8_t flags);
+// The same for all who told `from`, which may be another set's.
+void known_adopt(struct known_set *k, const struct known *from);
+// An address that we are told to connect to now, due or not. False: it is not known, or under way or connected.
+MUST_USE bool known_take(struct known_set *k, const struct addr *a);
 // The next address that is due, now KNOWN_CONNECTING; false: none. Looks at every address at most once.
 MUST_USE bool known_next(struct known_set *k, nsec now, struct addr *out);
 // NULL: not known.

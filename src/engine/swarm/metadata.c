@@ -179,9 +179,9 @@ static void on_pex(struct metadata *m, struct metadata_peer *p, struct slice pay
     if (e == ERR_ACCESS)
         metadata_let_go(m, p);
     for (uint32_t i = 0; e == ERR_OK && i < n && m->known.map.n < PEX_KNOWN_MAX; i++) {
-        const struct addr a = ut_pex_added(&pex, i).addr;
-        if (pex_is_usable(&p->addr, &a))
-            metadata_known_add(m, &a, false, false);
+        const struct ut_pex_peer a = ut_pex_added(&pex, i);
+        if (pex_is_usable(&p->addr, &a.addr) && !is_outcast(m, &a.addr))
+            known_told(&m->known, &a.addr, p->conn, a.flags);
     }
 }
 

@@ -13,8 +13,7 @@ enum {
     PEX_TOLD_MAX = SWARM_PEERS_MAX,     // addresses that one peer knows of by us
 };
 
-// Where others can reach it; false: nobody knows.
-static bool address_of(const struct swarm_peer *q, struct addr *out)
+bool pex_address(const struct swarm_peer *q, struct addr *out)
 {
     *out = q->addr;
     if (q->incoming)
@@ -38,7 +37,8 @@ static bool is_for(const struct swarm_peer *to, const struct addr *a)
 
 static uint8_t flags_of(const struct swarm_peer *q)
 {
-    return (uint8_t)((q->upload_only || q->has_all ? UT_PEX_SEED : 0) | (q->incoming ? 0 : UT_PEX_REACHABLE));
+    return (uint8_t)((q->upload_only || q->has_all ? UT_PEX_SEED : 0) | (q->utp ? UT_PEX_UTP : 0) |
+                     (q->ext.ids[EXT_HOLEPUNCH] != 0 ? UT_PEX_HOLEPUNCH : 0) | (q->incoming ? 0 : UT_PEX_REACHABLE));
 }
 
 static void forget(struct peer_pex *x, uint32_t i) { x->told[i] = x->told[--x->told_n]; }
@@ -50,11 +50,11 @@ static void gather(struct swarm *s, struct swarm_peer *p, struct ut_pex_news *ne
     uint32_t n = 0;
     struct peer_pex *x = &p->pex;
     struct addr own;
-    const bool has_own = address_of(p, &own);
+    const bool has_own = pex_address(p, &own);
     LIST_EACH(&s->peers, link, save) {
         struct swarm_peer *q = CONTAINER(link, struct swarm_peer, link);
         struct addr a;
-        if (q == p || q->closing || n == SWARM_PEERS_MAX || !address_of(q, &a) || !is_for(p, &a) ||
+        if (q == p || q->closing || n == SWARM_PEERS_MAX || !pex_address(q, &a) || !is_for(p, &a) ||
             (has_own && addr_eq(&own, &a)) || is_in(now, n, &a))
             continue;
         now[n++] = a;
@@ -140,8 +140,8 @@ void pex_handle(struct swarm *s, struct swarm_peer *p, struct slice payload)
     if (e == ERR_ACCESS)
         rx_close(s, p, ERR_PROTOCOL);
     for (uint32_t i = 0; e == ERR_OK && i < n && s->known.map.n < PEX_KNOWN_MAX; i++) {
-        const struct addr a = ut_pex_added(&m, i).addr;
-        if (pex_is_usable(&p->addr, &a))
-            swarm_known_add(s, s->now, &a, false);
+        const struct ut_pex_peer a = ut_pex_added(&m, i);
+        if (pex_is_usable(&p->addr, &a.addr) && !is_banned(s, &a.addr))
+            known_told(&s->known, &a.addr, p->conn, a.flags);
     }
 }

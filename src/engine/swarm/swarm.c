@@ -245,10 +245,10 @@ enum err swarm_peer_add(struct swarm *s, nsec now, const struct swarm_peer_new *
     struct swarm_peer *p = mem_zalloc(s->mem, sizeof *p);
     if (p == NULL)
         return ERR_NOMEM;
-    *p = (struct swarm_peer){.conn = in->conn, .addr = in->addr, .incoming = in->incoming, .fast = in->theirs.has_fast, .dht = in->theirs.has_dht,
-                             .extended = in->theirs.has_extended, .am_choking = true, .peer_choking = true, .choke_sent = true,
-                             .reqq = REQQ_DEFAULT, .out_high = OUT_START, .depth = DEPTH_MIN, .slow_start = true, .joined_at = now,
-                             .choked_changed_at = now, .rx_at = now, .tx_at = now, .block_at = now};
+    *p = (struct swarm_peer){.conn = in->conn, .addr = in->addr, .incoming = in->incoming, .utp = in->utp, .fast = in->theirs.has_fast,
+                             .dht = in->theirs.has_dht, .extended = in->theirs.has_extended, .am_choking = true, .peer_choking = true,
+                             .choke_sent = true, .reqq = REQQ_DEFAULT, .out_high = OUT_START, .depth = DEPTH_MIN, .slow_start = true,
+                             .joined_at = now, .choked_changed_at = now, .rx_at = now, .tx_at = now, .block_at = now};
     memcpy(p->peer_id, in->theirs.peer_id, PEER_ID_LEN);
     p->v2 = s->meta->has_v2 && memcmp(in->theirs.info_hash, s->meta->hash_v2, INFO_HASH_LEN) == 0;     // BEP 52; libtorrent sets no bit for v2 alone
     p->serial = ++s->serial;
@@ -308,12 +308,33 @@ bool swarm_wants_peers(const struct swarm *s)
 bool swarm_known_next(struct swarm *s, nsec now, struct addr *out)
 {
     advance(s, now);
-    return swarm_wants_peers(s) && known_next(&s->known, now, out);
+    if (!swarm_wants_peers(s) || !known_next(&s->known, now, out))
+        return false;
+    struct known *k = known_find(&s->known, out);
+    if (k->hidden)
+        punch_ask(s, k);                // meanwhile the direct way opens our side
+    return true;
+}
+
+bool swarm_known_take(struct swarm *s, nsec now, const struct addr *a)
+{
+    advance(s, now);
+    return swarm_wants_peers(s) && known_take(&s->known, a);
+}
+
+void swarm_known_adopt(struct swarm *s, nsec now, const struct known *k)
+{
+    advance(s, now);
+    if (!is_banned(s, &k->addr))
+        known_adopt(&s->known, k);
 }
 
 void swarm_known_failed(struct swarm *s, nsec now, const struct addr *a)
 {
     advance(s, now);
+    struct known *k = known_find(&s->known, a);
+    if (k != NULL)
+        punch_ask(s, k);
     known_failed(&s->known, now, a);
 }
 
@@ -323,7 +344,7 @@ void swarm_known_connected(struct swarm *s, nsec now, const struct addr *a)
     struct known *k = known_find(&s->known, a);
     if (k != NULL) {
         k->state = KNOWN_CONNECTED;
-        k->fails = 0;
+        k->fails = k->punches = 0;
     }
 }
 

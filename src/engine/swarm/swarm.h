@@ -30,6 +30,7 @@ struct swarm_config {
     struct rate *up, *down;             // shared, outlive the swarm
     const uint8_t *peer_id;             // ours; 20 bytes, outlive the swarm
     uint16_t listen_port;
+    bool utp;                           // we have uTP there, too: hole punching is offered
     bool dht;                           // we have a DHT node at that port: say so, and listen to peers that do
     uint32_t slots;                     // regular unchoke slots, 0: by the uplink
     uint32_t peers_max;                 // 1 … SWARM_PEERS_MAX
@@ -46,6 +47,7 @@ struct swarm_peer_new {
     uint32_t conn;                      // the node's handle, comes back in outputs
     struct addr addr;                   // of the stream
     bool incoming;
+    bool utp;                           // over uTP: its address is where its datagrams come from
     bool begun;                         // taken over: it was told that we have nothing, and our extension handshake
     struct handshake theirs;
 };
@@ -71,6 +73,7 @@ enum swarm_event {
     SWARM_EVENT_BANNED, SWARM_EVENT_STOPPED,
     SWARM_EVENT_DHT_NODE,               // addr: a peer says that it has a DHT node there
     SWARM_EVENT_SEEN_AS,                // addr: a peer there sees us at `seen` (port 0)
+    SWARM_EVENT_PUNCH,                  // addr: connect there now, by uTP, because it connects to us now (BEP 55)
     SWARM_EVENT_LAYERS,                 // all piece layers that the torrent lacked are there
     SWARM_EVENT_WEB_SEED,               // bytes: a URL and what is wrong with it; err
 };
@@ -144,6 +147,12 @@ void swarm_known_failed(struct swarm *s, nsec now, const struct addr *a);
 void swarm_known_connected(struct swarm *s, nsec now, const struct addr *a);
 // How others reach us, port included: orders what swarm_known_next gives, and decides who makes room (BEP 40).
 void swarm_external(struct swarm *s, const struct addr *own);
+// A SWARM_EVENT_PUNCH is being answered: true: answered like what swarm_known_next gives; false: it is being connected to, or it is
+// connected, or not to be.
+MUST_USE bool swarm_known_take(struct swarm *s, nsec now, const struct addr *a);
+// What another set knows of an address.
+struct known;
+void swarm_known_adopt(struct swarm *s, nsec now, const struct known *k);
 // Peers that come from now on are told that we listen there.
 void swarm_listen_port(struct swarm *s, uint16_t port);
 // Whoever is not connected is due now.

@@ -4,6 +4,7 @@
 #include "base/list.h"
 #include "codec/extended.h"
 #include "codec/hash_request.h"
+#include "codec/ut_holepunch.h"
 #include "engine/swarm/choker.h"
 #include "engine/swarm/known.h"
 #include "engine/swarm/picker.h"
@@ -37,6 +38,7 @@ enum {
     EXTENDED_KEPT_MAX = 16 * 1024,      // a longer extension handshake is skipped: no memory by the length field alone
     UNASKED_MAX = 64, UNASKED_ROUNDS = 6,               // unasked blocks in a minute before the peer is closed
     REJECT_QUEUE_MAX = 4096,
+    PUNCH_QUEUE_MAX = 8,                // messages of ut_holepunch that wait for one peer; more are dropped
     METADATA_QUEUE_MAX = 16,            // parts of the info dictionary that one peer may wait for; more are refused
     METADATA_SHARE_S = 60,              // and in so long it gets twice the whole at most
     HASH_ASKS_MAX = 4,                  // hash requests of ours at one peer, and at all
@@ -91,6 +93,19 @@ struct asked {
 
 struct wanted {                         // a request of a peer
     uint32_t index, begin, len;
+};
+
+// So many in a second.
+struct allowance {
+    nsec at;                            // of the next full one
+    uint32_t left;
+};
+
+// Hole punching with one peer.
+struct peer_punch {
+    struct ut_holepunch out[PUNCH_QUEUE_MAX];
+    uint32_t out_n;
+    struct allowance asks, told, hears; // rendezvous by it; connects told to it, by it
 };
 
 // What extensions need to know of one peer.
@@ -162,7 +177,7 @@ struct swarm_peer {
 
     uint8_t peer_id[PEER_ID_LEN];
     struct addr addr;
-    bool incoming, fast, extended, dht, v2, got_first;
+    bool incoming, utp, fast, extended, dht, v2, got_first;
     bool said_port;                     // of its DHT node
     enum err close_err;
 
@@ -203,6 +218,7 @@ struct swarm_peer {
     struct peer_ext ext;
     struct peer_hash hash;
     struct peer_pex pex;
+    struct peer_punch punch;
     uint32_t unasked, excused;          // blocks we did not ask for; late ones that we took back
     bool gave_in_turn, is_source;
 };
@@ -306,7 +322,6 @@ struct swarm {
     struct rng rng;
     struct picker picker;
     struct known_set known;
-    uint32_t known_connected;
 
     struct list peers, ready;
     uint32_t peers_n, closing_n, serial;    // closing_n: of those, being let go by the next poll
@@ -386,6 +401,7 @@ struct swarm {
     uint32_t events_at, events_n;
     struct swarm_stats stats_now;
     uint32_t *file_left;                // pieces missing for each file
+    struct allowance punches;           // connects by ut_holepunch
 };
 
 // layout.c: piece space to files, what makes a piece right.
@@ -504,6 +520,15 @@ struct ut_pex;
 MUST_USE enum err pex_hear(struct pex_heard *heard, nsec now, struct slice payload, struct ut_pex *out, uint32_t *n);
 // Is `a`, told by a peer at `from`, an address that may be connected to?
 bool pex_is_usable(const struct addr *from, const struct addr *a);
+
+// Where others can reach it; false: nobody knows.
+bool pex_address(const struct swarm_peer *q, struct addr *out);
+
+// punch.c: peers behind routers (BEP 55).
+void punch_handle(struct swarm *s, struct swarm_peer *p, struct slice payload);
+void punch_ask(struct swarm *s, struct known *k);                       // whoever told us of it, if it is time
+static inline bool punch_pending(const struct swarm_peer *p) { return p->punch.out_n != 0; }
+void punch_compose(struct swarm_peer *p, struct wr *w);
 
 // hashes.c: piece layers from peers; hash_serve.c: for peers.
 enum err hashes_init(struct swarm *s);

@@ -28,7 +28,8 @@ struct ground {
     nsec now;
     struct stranger all[STRANGERS_MAX];
     uint32_t jobs[256], jobs_n;
-    uint32_t banned, finished;
+    uint32_t banned, finished, punches;
+    struct addr punch;                  // the last that we were told to connect to
     uint64_t heap, heap_most;
 };
 
@@ -95,6 +96,9 @@ static inline void drain(struct ground *g)
         case SWARM_EVENT:
             g->banned += out.event == SWARM_EVENT_BANNED;
             g->finished += out.event == SWARM_EVENT_COMPLETE;
+            g->punches += out.event == SWARM_EVENT_PUNCH;
+            if (out.event == SWARM_EVENT_PUNCH)
+                g->punch = out.addr;
             break;
         case SWARM_FETCH:
         case SWARM_FETCH_RESUME:
@@ -121,7 +125,7 @@ static inline void ground_init(struct ground *g, bool seed)
     g->env.mem = &mem;
     assert_int_equal(pool_init(&g->pool, &test_env, 4 * MIB), ERR_OK);
     const struct swarm_config cfg = {.meta = &g->meta, .store = 1, .pool = &g->pool, .up = &g->up, .down = &g->down,
-                                     .peer_id = (const uint8_t *)"-KH0100-underattack.", .peers_max = 10, .trust = seed};
+                                     .peer_id = (const uint8_t *)"-KH0100-underattack.", .peers_max = 10, .utp = true, .trust = seed};
     assert_int_equal(swarm_new(&g->swarm, &cfg, &g->env, g->now), ERR_OK);
     drain(g);
 }
@@ -244,4 +248,24 @@ static inline void pass(struct ground *g, uint32_t seconds)
         swarm_tick(g->swarm, g->now);
         drain(g);
     }
+}
+
+// The peer exchange messages among what i heard: how many, what the last said.
+static inline uint32_t heard_pex(struct ground *g, uint32_t i, struct ut_pex *out)
+{
+    static uint8_t kept[UT_PEX_MESSAGE_MAX];
+    struct stranger *t = &g->all[i];
+    uint32_t n = 0;
+    while (t->heard_n >= 4) {
+        struct rd r = rd_make(slice_of(t->heard, t->heard_n));
+        const uint32_t len = rd_be32(&r);
+        if (len > 2 && t->heard[4] == MSG_EXTENDED && t->heard[5] == 7) {
+            memcpy(kept, t->heard + 6, len - 2);
+            assert_int_equal(ut_pex_parse(out, slice_of(kept, len - 2)), ERR_OK);
+            n++;
+        }
+        struct peer_msg m;
+        assert_true(next_heard(t, &m));
+    }
+    return n;
 }

@@ -334,26 +334,6 @@ static void exchanges(struct ground *g, uint32_t i, uint32_t first, uint32_t n, 
     say(g, i, b.p, b.n);
 }
 
-// The peer exchange messages among what i heard: how many, what the last said.
-static uint32_t heard_pex(struct ground *g, uint32_t i, struct ut_pex *out)
-{
-    static uint8_t kept[UT_PEX_MESSAGE_MAX];
-    struct stranger *t = &g->all[i];
-    uint32_t n = 0;
-    while (t->heard_n >= 4) {
-        struct rd r = rd_make(slice_of(t->heard, t->heard_n));
-        const uint32_t len = rd_be32(&r);
-        if (len > 2 && t->heard[4] == MSG_EXTENDED && t->heard[5] == 7) {
-            memcpy(kept, t->heard + 6, len - 2);
-            assert_int_equal(ut_pex_parse(out, slice_of(kept, len - 2)), ERR_OK);
-            n++;
-        }
-        struct peer_msg m;
-        assert_true(next_heard(t, &m));
-    }
-    return n;
-}
-
 static uint32_t known_n(struct ground *g)
 {
     struct swarm_stats s;
