@@ -149,7 +149,7 @@ void host_connected(struct world *w, struct conn *c, enum err e);
 void host_pump(struct world *w, struct pipe *p);
 void host_sent(struct world *w, struct host *h, uint32_t conn, uint64_t len);
 void host_closed(struct world *w, struct host *h, uint32_t conn, enum err e);
-void host_datagram(struct world *w, struct host *h, enum node_port port, const struct addr *from, struct slice data);
+void host_datagram(struct world *w, struct host *h, enum node_port port, const struct dgram *d);
 
 // Completions and timers.
 void host_tick(struct world *w, struct host *h);

@@ -266,11 +266,11 @@ void host_closed(struct world *w, struct host *h, uint32_t conn, enum err e)
     host_settle(w, h);
 }
 
-void host_datagram(struct world *w, struct host *h, enum node_port port, const struct addr *from, struct slice data)
+void host_datagram(struct world *w, struct host *h, enum node_port port, const struct dgram *d)
 {
     oracle_input(w, h);
-    world_trace(w, h, TRACE_DGRAM_RX, (uint32_t)port, data.n, net_host(w, from)->index);
-    node_datagram(h->node, host_now(w, h), port, from, data);
+    world_trace(w, h, TRACE_DGRAM_RX, (uint32_t)port, d->n, d->from);
+    node_datagram(h->node, host_now(w, h), port, &d->route.src, slice_of(d->bytes, d->n));
     host_settle(w, h);
 }
 

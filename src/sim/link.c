@@ -342,9 +342,9 @@ void net_on_dgram_deliver(struct world *w, struct dgram *d)
     to->link.down_bytes += d->n;
     if (to->node != NULL) {
         if (d->port == to->cfg.node.listen_port)
-            host_datagram(w, to, NODE_PORT_PEER, &d->route.src, slice_of(d->bytes, d->n));
+            host_datagram(w, to, NODE_PORT_PEER, d);
         else if (d->port == NET_TRACKER_PORT && to->cfg.node.tracker)
-            host_datagram(w, to, NODE_PORT_TRACKER, &d->route.src, slice_of(d->bytes, d->n));
+            host_datagram(w, to, NODE_PORT_TRACKER, d);
     }
     dgram_free(w, d);
 }
