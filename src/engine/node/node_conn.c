@@ -197,8 +197,10 @@ static void connect_to(struct node *n, struct torrent *t, const struct addr *add
 
 void conn_punch(struct node *n, struct torrent *t, const struct addr *a)
 {
+    char text[ADDR_TEXT_MAX];
     if (n->utp == NULL || n->stopping)
         return;
+    log_line(n->env->log, LOG_DEBUG, "torrent %u: %s connects to us, as a peer of both says: so do we", t->number, addr_format(a, text));
     LIST_EACH(&n->pending, link, save) {
         struct conn *c = CONTAINER(link, struct conn, link);
         if (c->state != CONN_CONNECTING || c->torrent != t || !addr_eq(&c->addr, a))
