@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "app/host_parts.h"
+#include "codec/lsd.h"
 
 static void on_accept(void *ctx, unsigned ready)
 {
@@ -52,12 +53,29 @@ static void on_datagrams(void *ctx, unsigned ready)
     }
 }
 
+static struct group_config group_of(const struct host *h, enum addr_family family)
+{
+    return (struct group_config){.group = lsd_group(family), .from = h->from, .device = h->device[0] != 0 ? h->device : NULL};
+}
+
+// Interfaces may have come since the last time.
+static void send_to_group(const struct socket_udp *s, const struct node_out *o)
+{
+    const struct group_config g = group_of(s->h, (enum addr_family)s->family);
+    (void)group_join(s->fd, &g);
+    group_send(s->fd, &g, o->bytes);
+}
+
 void net_datagram(struct host *h, const struct node_out *o)
 {
     if (h->proxy.on && o->port == NODE_PORT_PEER)
         return;                         // a proxy for streams: datagrams do not go around it
     for (uint32_t i = 0; i < h->udps_n; i++) {
         if (h->udps[i].port == o->port && h->udps[i].family == o->addr.family) {
+            if (o->port == NODE_PORT_LSD) {
+                send_to_group(&h->udps[i], o);
+                return;
+            }
             udp_queue(h->udps[i].udp, &o->addr, o->bytes, o->segment);
             return;
         }
@@ -93,17 +111,13 @@ static enum err add_listener(struct host *h, enum node_port port, const struct a
     return ERR_OK;
 }
 
-static enum err add_udp(struct host *h, enum node_port port, const struct addr *at, uint16_t *out_port)
+// fd becomes its own, also on failure. ERR_NOMEM.
+static enum err add_socket(struct host *h, enum node_port port, uint8_t family, int fd)
 {
     ASSERT(h->udps_n < ARRAY_LEN(h->udps));
     struct socket_udp *s = &h->udps[h->udps_n];
-    struct addr bound;
-    int fd = -1;
-    enum err e = net_udp(at, h->device[0] != 0 ? h->device : NULL, &fd, &bound);
-    if (e != ERR_OK)
-        return e;
-    *s = (struct socket_udp){.h = h, .port = port, .family = at->family};
-    e = udp_new(&s->udp, fd, port == NODE_PORT_PEER);
+    *s = (struct socket_udp){.h = h, .port = port, .family = family, .fd = fd};
+    enum err e = udp_new(&s->udp, fd, port == NODE_PORT_PEER);
     if (e != ERR_OK) {
         (void)close(fd);
         return e;
@@ -115,8 +129,37 @@ static enum err add_udp(struct host *h, enum node_port port, const struct addr *
     }
     watch_set(s->watch, WATCH_READ);
     h->udps_n++;
-    *out_port = bound.port;
     return ERR_OK;
+}
+
+static enum err add_udp(struct host *h, enum node_port port, const struct addr *at, uint16_t *out_port)
+{
+    struct addr bound;
+    int fd = -1;
+    enum err e = net_udp(at, h->device[0] != 0 ? h->device : NULL, &fd, &bound);
+    if (e == ERR_OK)
+        e = add_socket(h, port, at->family, fd);
+    if (e == ERR_OK)
+        *out_port = bound.port;
+    return e;
+}
+
+// Local discovery is a help, not a need: what does not work here is done without. True: the family's group is joined.
+static bool add_group(struct host *h, enum addr_family family)
+{
+    const struct group_config g = group_of(h, family);
+    int fd = -1;
+    if (h->from.family != ADDR_NONE && h->from.family != family)
+        return false;
+    enum err e = group_open(&g, &fd);
+    if (e == ERR_OK)
+        e = add_socket(h, NODE_PORT_LSD, (uint8_t)family, fd);
+    if (e != ERR_OK) {
+        log_line(&h->log, LOG_DEBUG, "no local discovery over IPv%d: %s", (int)family, err_text(e));
+        return false;
+    }
+    (void)group_join(fd, &g);
+    return true;
 }
 
 static void cut_back(struct host *h, uint32_t listeners_n, uint32_t udps_n)
@@ -217,6 +260,10 @@ enum err net_open(struct host *h, char why[HOST_WHY_MAX])
         const enum err e = open_peer(h, why);
         if (e != ERR_OK)
             return e;
+    }
+    if (cfg->node.lsd.on && h->port != 0 && !h->proxy.on) {
+        h->cfg.node.lsd.ipv4 = add_group(h, ADDR_IPV4);
+        h->cfg.node.lsd.ipv6 = add_group(h, ADDR_IPV6);
     }
     if (cfg->tracker_http_port != 0 || cfg->tracker_any_port) {
         h->tracker_http = cfg->tracker_http_port;

@@ -100,6 +100,7 @@ struct socket_udp {
     uint8_t family;
     struct udp *udp;
     struct watch *watch;
+    int fd;                             // of udp
 };
 
 struct dirty_file {
@@ -133,7 +134,7 @@ struct host {
     struct proxy proxy;
     uint16_t port, tracker_http, tracker_udp;
     struct listener listeners[4];
-    struct socket_udp udps[4];
+    struct socket_udp udps[6];
     uint32_t listeners_n, udps_n;
 
     struct map conns;

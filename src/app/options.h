@@ -103,7 +103,7 @@ struct options {
     X(TEXT, "key", 0, "FILE", key, IN_DHT, "put a mutable item, signed with this secret key; made if it is not there") \
     X(TEXT, "salt", 0, "TEXT", salt, IN_DHT, "tells several items of one key apart") \
     X(TEXT, "item-seq", 0, "N", item_seq, IN_DHT, "number of this version of the item; default: one more than what is there") \
-    X(FLAG, "no-lsd", 0, NULL, no_lsd, IN_PEER, "find no peers in the local network (not in this version anyway)") \
+    X(FLAG, "no-lsd", 0, NULL, no_lsd, IN_PEER, "find no peers in the local network (BEP 14)") \
     X(FLAG, "no-utp", 0, NULL, no_utp, IN_PEER, "reach peers by TCP only") \
     X(FLAG, "no-tcp", 0, NULL, no_tcp, IN_PEER, "reach peers by uTP only") \
     X(TEXT, "blocklist", 0, "FILE", blocklist, IN_PEER, "talk to nobody in it: P2P, DAT, CIDR or plain lines, also gzip") \

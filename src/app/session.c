@@ -270,6 +270,7 @@ static void fill_host(struct session *s, struct host_config *cfg)
         .log_level = s->a->talk.verbose > 1 ? LOG_DEBUG : LOG_INFO,
         .event = on_event, .tick = on_tick, .save = on_save, .log = on_log, .ctx = s,
     };
+    cfg->node.lsd.on = !o->no_lsd && !s->cfg->plain;
     dht_setup(&s->dht, o, s->state, &cfg->node.dht);
     if (s->cfg->plain || (s->meta != NULL && s->meta->is_private))
         cfg->node.dht.on = false;                   // BEP 27

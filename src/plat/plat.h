@@ -1,6 +1,7 @@
 // The operating system behind one page; only app/ includes it.
 //
 //   loop.h     descriptors, timers, signals, one call at the end of each turn
+//   group.h    a multicast group of the local network
 //   net.h      TCP and UDP sockets, datagrams in batches
 //   jobs.h     worker threads
 //   file.h     files below a root that no path can leave
@@ -12,6 +13,7 @@
 #include "plat/fetch.h"
 #include "plat/file.h"
 #include "plat/files.h"
+#include "plat/group.h"
 #include "plat/jobs.h"
 #include "plat/loop.h"
 #include "plat/net.h"

@@ -60,6 +60,10 @@ static void carry_send(struct world *w, struct host *h, const struct node_out *o
 // A train is as many datagrams.
 static void carry_datagrams(struct world *w, struct host *h, const struct node_out *out)
 {
+    if (out->port == NODE_PORT_LSD) {
+        net_multicast(w, h, NET_LSD_PORT, out->bytes);
+        return;
+    }
     const uint16_t port = out->port == NODE_PORT_TRACKER ? NET_TRACKER_PORT : h->cfg.node.listen_port;
     const size_t len = out->segment == 0 ? out->bytes.n : out->segment;
     size_t at = 0;

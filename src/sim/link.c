@@ -305,6 +305,15 @@ void net_datagram(struct world *w, struct host *from, uint16_t from_port, const 
         dgram_departed(w, from, dgram_new(w, from->index, &r, bytes), t);
 }
 
+void net_multicast(struct world *w, struct host *from, uint16_t port, struct slice bytes)
+{
+    for (uint32_t i = 0; i < w->hosts_n && from->cfg.nat != 0; i++) {
+        const struct addr to = net_addr(i, port);
+        if (w->hosts[i] != from && w->hosts[i]->cfg.nat == from->cfg.nat)
+            net_datagram(w, from, port, &to, bytes);
+    }
+}
+
 // When something of len bytes is through the downlink: its last byte is there now, and the first has been since `took` ago.
 static nsec through_downlink(struct world *w, struct link *l, size_t len, nsec took, nsec *out_queue)
 {
@@ -345,6 +354,8 @@ void net_on_dgram_deliver(struct world *w, struct dgram *d)
             host_datagram(w, to, NODE_PORT_PEER, d);
         else if (d->port == NET_TRACKER_PORT && to->cfg.node.tracker)
             host_datagram(w, to, NODE_PORT_TRACKER, d);
+        else if (d->port == NET_LSD_PORT && to->cfg.node.lsd.on)
+            host_datagram(w, to, NODE_PORT_LSD, d);
     }
     dgram_free(w, d);
 }

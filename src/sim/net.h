@@ -22,6 +22,7 @@ enum {
     NET_DGRAM_QUEUE = 65536,            // bytes of datagrams waiting for an uplink; more are dropped
     NET_FIFO_QUEUE = 256 * 1024,
     NET_TRACKER_PORT = 6969,
+    NET_LSD_PORT = 6771,                // BEP 14
     NET_GROWTH_PERCENT = 53,            // of a segment for each window: RFC 8312 section 4.2, as fast as Reno for the softer
     NET_BACKOFF_PERCENT = 70,           // backing off
     NET_RETRIES = 6,                    // of a quantum that meets a partition
@@ -146,6 +147,8 @@ void net_abort(struct world *w, struct host *h, bool silent);
 void net_reset(struct world *w, struct host *h, uint16_t port);
 // The NAT box in front of a host forgets everything, and may get another public address.
 void net_nat_restart(struct world *w, const struct host *h, bool fresh_address);
+// To all that are behind the same NAT box; nobody where there is none.
+void net_multicast(struct world *w, struct host *from, uint16_t port, struct slice bytes);
 void net_datagram(struct world *w, struct host *from, uint16_t from_port, const struct addr *to, struct slice bytes);
 
 // What has arrived at the far side of p and was not taken: of one part, or of neighbouring parts of bytes. False: nothing.

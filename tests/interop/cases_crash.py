@@ -9,7 +9,7 @@ import time
 import clients
 import payload
 import peer as wire
-from lab import Skipped, need
+from lab import Skipped, need, quiet
 
 SEED_PORT, PORT = 20001, 20002
 SAFE_S = 5.0                            # a verified piece older than this survives any crash
@@ -27,7 +27,7 @@ def seed_for(lab, shape, rate):
 
 def get(lab, torrent, out, with_seed=True, extra=()):
     words = [*extra] + (["--peer", "%s:%d" % (lab.ip(2), SEED_PORT)] if with_seed else [])
-    return lab.start("kith-get", [lab.options.kith, "get", torrent, "-o", out, "--listen", lab.ip(3), "--port", PORT, "--no-dht", "--no-lsd",
+    return lab.start("kith-get", [lab.options.kith, "get", torrent, "-o", out, "--listen", lab.ip(3), "--port", PORT, *quiet(),
                                   "--state", lab.path("state"), *words])
 
 

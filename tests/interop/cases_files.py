@@ -6,7 +6,7 @@ import os
 import bencode
 import clients
 import payload
-from lab import Skipped, need
+from lab import Skipped, need, quiet
 
 VECTORS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "vectors", "lt_test_torrents")
 
@@ -177,7 +177,7 @@ def broken_torrents(lab):
         elif verdict == "error":
             broken += 1
             refused(lab, program, ["show", path], "show " + name)
-            refused(lab, program, ["get", path, "-o", lab.path("o"), "--listen", lab.ip(2), "--no-dht", "--no-lsd"], "get " + name)
+            refused(lab, program, ["get", path, "-o", lab.path("o"), "--listen", lab.ip(2), *quiet()], "get " + name)
         else:
             good += 1
             proc = lab.run("good", [program, "show", path], seconds=30)

@@ -13,7 +13,7 @@ import bencode
 import clients
 import payload
 import peer as wire
-from lab import need
+from lab import need, quiet
 
 PORT = 20001
 GROWTH_KIB = 48 << 10           # what hostile input may cost at most, measured after a first round warmed everything up
@@ -31,7 +31,7 @@ def share(lab, asan):
     target = payload.path_of(lab.root, "small")
     torrent = payload.torrent_of(lab.root, "small", "v1", 65536)
     proc = lab.start("kith-share", [program_of(lab, asan), "share", target, "--torrent", torrent, "--listen", lab.ip(2), "--port", PORT,
-                                    "--no-dht", "--no-lsd", "--state", lab.path("state")])
+                                    *quiet(), "--state", lab.path("state")])
     lab.until("kith share listens", lambda: not proc.alive() or wire_open(lab.ip(2)), 30)
     need(proc.alive(), "kith share ended: " + proc.errors()[-300:])
     return proc, wire.Content(torrent)
@@ -340,7 +340,7 @@ def lying_tracker(mode):
         plain = payload.torrent_of(lab.root, "small", "v1", 65536)
         torrent = payload.with_trackers(plain, lab.path("t.torrent"), [["http://%s:8080/announce" % lab.ip(1)]])
         program = lab.options.asan or lab.options.kith
-        common = ["--no-dht", "--no-lsd"]
+        common = quiet()
         seeder = lab.start("share", [program, "share", target, "--torrent", torrent, "--listen", lab.ip(2), "--port", PORT,
                                      "--state", lab.path("s2"), *common])
         lab.until("the tracker was asked", lambda: len(seen) > 0 or not seeder.alive(), 30)
@@ -399,8 +399,8 @@ def liar_in_swarm(lab):
     seeder.extra = ("--up", "1M")
     seeder.start()
     lab.until("kith share is ready", seeder.done)
-    get = lab.run("get", [lab.options.kith, "get", torrent, "-o", lab.path("out"), "--listen", lab.ip(3), "--port", PORT + 1, "--no-dht",
-                          "--no-lsd", "--state", lab.path("s3"), "--peer", "%s:%d" % (lab.ip(4), PORT), "--peer", "%s:%d" % (lab.ip(2), PORT)],
+    get = lab.run("get", [lab.options.kith, "get", torrent, "-o", lab.path("out"), "--listen", lab.ip(3), "--port", PORT + 1, *quiet(),
+                          "--state", lab.path("s3"), "--peer", "%s:%d" % (lab.ip(4), PORT), "--peer", "%s:%d" % (lab.ip(2), PORT)],
                   seconds=90)
     need(get.code == 0, "kith get: %d %s" % (get.code, get.errors()[-500:]))
     need(not payload.differences(target, lab.path("out/small.bin")), "the copy differs")

@@ -9,7 +9,7 @@ import bencode
 import clients
 import payload
 from cases_transfer import LEECH_PORT, SEED_PORT, compare, data_folder
-from lab import Skipped, need
+from lab import Skipped, need, quiet
 
 
 def link_of(torrent, which=("v1", "v2"), trackers=(), peers=(), more=""):
@@ -109,7 +109,7 @@ def shared_link_works(lab):
     target = payload.path_of(lab.root, "small")
     where = clients.Tracker(lab, "kith", lab.ip(1), [])
     share = lab.start("share", [lab.options.kith, "share", target, "-o", lab.path("s.torrent"), "--tracker", where.url("http"), "--listen",
-                                lab.ip(2), "--port", SEED_PORT, "--state", lab.path("s")])
+                                lab.ip(2), "--port", SEED_PORT, *quiet(), "--state", lab.path("s")])
     lab.until("a link is printed", lambda: "magnet:" in share.output() and share.output().endswith("\n"))
     link = share.output().split("\n")[0]
     leecher = clients.Kith(lab, "leech", link, lab.path("out"), lab.ip(3), LEECH_PORT, stay=False)

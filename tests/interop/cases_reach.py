@@ -9,7 +9,7 @@ import time
 
 import payload
 from cases_transfer import OTHERS, one
-from lab import Failed, Skipped, need
+from lab import Failed, Skipped, need, quiet
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -57,8 +57,8 @@ def shared_behind(lab, kind, port, extra=()):
     gateway = lab.start("gateway", space.cmd(sys.executable, os.path.join(HERE, "gateway.py"), kind))
     lab.until("the gateway is ready", lambda: "ready" in gateway.output())
     torrent = payload.with_trackers(payload.torrent_of(lab.root, "single", "v1"), lab.path("t.torrent"), [["http://10.78.0.1:6969/announce"]])
-    kith = lab.start("kith", space.cmd(lab.options.kith, "share", payload.path_of(lab.root, "single"), "--torrent", torrent, "--port", str(port),
-                                       "--state", lab.path("state"), *extra))
+    kith = lab.start("kith", space.cmd(lab.options.kith, "share", payload.path_of(lab.root, "single"), "--torrent", torrent, *quiet(),
+                                       "--port", str(port), "--state", lab.path("state"), *extra))
     return gateway, kith
 
 
@@ -144,7 +144,7 @@ class Internet:
         lab.start("tracker", self.far.cmd(kith, "tracker", "--listen", "10.93.0.1", "--http", "6969"))
         seeds = payload.with_trackers(plain, lab.path("s.torrent"), [["http://10.93.0.1:6969/announce"]])
         lab.start("seed", self.far.cmd(kith, "share", target, "--torrent", seeds, "--listen", "10.93.0.1", "--port", "20001",
-                                       "--no-port-map", "--state", lab.path("s1")))
+                                       "--no-port-map", *quiet(), "--state", lab.path("s1")))
         self.second = second
 
     def named(self, space, *command):
@@ -154,7 +154,7 @@ class Internet:
 
     def get(self, *extra):
         return self.lab.start("get", self.named(self.home, self.lab.options.kith, "get", self.torrent, "-o", self.out, "--state",
-                                                self.lab.path("s2"), *extra))
+                                                self.lab.path("s2"), *quiet(*extra)))
 
     def here(self):
         copy = os.path.join(self.out, os.path.basename(self.target))
@@ -219,7 +219,7 @@ def blocklist(lab):
     with gzip.open(listed, "wb") as f:
         f.write(("# ours\nbad people, Inc:%s-%s\n\n10.0.0.0/16\n" % (lab.ip(2), lab.ip(2))).encode())
     kith = lab.options.kith
-    common = ["--no-port-map", "--listen"]
+    common = quiet("--no-port-map", "--listen")
     lab.start("blocked", [kith, "share", target, "--torrent", torrent, *common, lab.ip(2), "--port", "20001", "--state", lab.path("s1"),
                           "--peer", lab.ip(3) + ":20002"])
     out = lab.path("out")
@@ -233,12 +233,12 @@ def blocklist(lab):
     for text, words in (("hello\n" * 200, "line 1 is no range"), ("# nothing\n", "no range of addresses in 1 lines")):
         with open(lab.path("bad"), "w", encoding="ascii") as f:
             f.write(text)
-        bad = lab.run("bad", [kith, "get", torrent, "-o", out, "--blocklist", lab.path("bad")])
+        bad = lab.run("bad", [kith, "get", torrent, "-o", out, *quiet(), "--blocklist", lab.path("bad")])
         need(bad.code == 2 and words in bad.errors(), "%d %s" % (bad.code, bad.errors()[-300:]))
     with gzip.open(lab.path("bomb"), "wb", compresslevel=1) as f:
         for _ in range(400):
             f.write(b"# \n" * (1 << 18))
-    bomb = lab.run("bomb", [kith, "get", torrent, "-o", out, "--blocklist", lab.path("bomb")])
+    bomb = lab.run("bomb", [kith, "get", torrent, "-o", out, *quiet(), "--blocklist", lab.path("bomb")])
     need(bomb.code == 2 and "more than 256 MiB" in bomb.errors(), "%d %s" % (bomb.code, bomb.errors()[-300:]))
 
 

@@ -8,7 +8,7 @@ import time
 
 import clients
 import payload
-from lab import Skipped, need, tcp_open
+from lab import Skipped, need, quiet, tcp_open
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 HTTP, FTP = 20080, 20021
@@ -39,8 +39,8 @@ def odd_server(lab, folder):
 
 def get(lab, *words, seconds=60, name="get"):
     """Runs kith get; (exit code, its last JSON result or error)."""
-    proc = lab.run(name, [lab.options.kith, "get", *words, "-o", lab.path("out"), "--listen", lab.ip(3), "--json", "--state",
-                          lab.path("state")], seconds)
+    proc = lab.run(name, [lab.options.kith, "get", *words, *quiet(), "-o", lab.path("out"), "--listen", lab.ip(3),
+                          "--json", "--state", lab.path("state")], seconds)
     last = {}
     for line in proc.output().splitlines():
         event = json.loads(line)
@@ -182,8 +182,8 @@ def plain_resume(how):
         base = nginx(lab, os.path.dirname(target))
         url, size = base + os.path.basename(target), os.path.getsize(target)
         rate = size // 12
-        proc = lab.start("half", [lab.options.kith, "get", url, "-o", lab.path("out"), "--listen", lab.ip(3), "--state", lab.path("state"),
-                                  "--down", str(rate)])
+        proc = lab.start("half", [lab.options.kith, "get", url, *quiet(), "-o", lab.path("out"), "--listen", lab.ip(3),
+                                  "--state", lab.path("state"), "--down", str(rate)])
         part = os.path.join(lab.path("out"), os.path.basename(target) + ".part")
         lab.until("some of it is there", lambda: os.path.exists(part) and os.stat(part).st_blocks * 512 > size // 12, 30)
         time.sleep(7.5 if how == "kill" else 1)        # what is synced each 5 s is safe

@@ -11,7 +11,7 @@ import time
 
 import bencode
 import peer as wire
-from lab import Failed, need
+from lab import Failed, need, quiet
 
 PORT = 20001
 LENGTH, PIECE_LENGTH = 655361, 65536
@@ -39,7 +39,7 @@ def share(lab, asan=False, extra=()):
         f.write(b"d4:info" + info + b"e")
     program = lab.options.asan if asan and lab.options.asan else lab.options.kith
     proc = lab.start("kith-share", [program, "share", target, "--torrent", lab.path("probe.torrent"), "--listen", lab.ip(2),
-                                    "--port", PORT, "--no-dht", "--no-lsd", "--state", lab.path("state"), *extra])
+                                    "--port", PORT, *quiet(), "--state", lab.path("state"), *extra])
     lab.until("kith share seeds", lambda: not proc.alive() or "seeding on port" in proc.errors(), 30)
     need(proc.alive(), "kith share ended: " + proc.errors()[-300:])
     return proc, hashlib.sha1(info).digest()

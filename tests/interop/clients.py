@@ -185,7 +185,7 @@ class Kith(Peer):
 
     def common(self):
         state = self.lab.path("kith-state-%d" % self.port)
-        return ["--listen", self.ip, "--port", self.port, "--no-dht", "--no-lsd", "--no-port-map", "--state", state,
+        return ["--listen", self.ip, "--port", self.port, *lablib.quiet(), "--no-port-map", "--state", state,
                 *[x for p in self.peers for x in ("--peer", p)], *self.extra]
 
     def start(self):

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""gateway.py natpmp|upnp|dns: a small home router of ours for tests, at 10.78.0.1 of a namespace of its own. It prints what it is
+"""gateway.py natpmp|upnp|dns|lsd IP: a small home router of ours for tests, at 10.78.0.1 of a namespace of its own. It prints what it is
 asked for, a line each. NAT-PMP: RFC 6886; UPnP: SSDP, a device description, three SOAP actions. SIGUSR1: from now on other
 external ports are given. dns: a name server at 10.93.0.1 where every name has that address. At port 6969 it is a tracker of nobody, which prints what is announced."""
 import http.server
@@ -117,6 +117,18 @@ def dns():
         s.sendto(data[:2] + struct.pack("!HHHHH", 0x8180, 1, 1 if answer else 0, 0, 0) + data[12:end] + answer, who)
 
 
+def lsd():
+    """Prints who speaks in the group of local discovery."""
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind(("239.192.152.143", 6771))
+    s.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton("239.192.152.143") + socket.inet_aton(sys.argv[2]))
+    say("ready")
+    while True:
+        data, who = s.recvfrom(2000)
+        say(who[0], *data.decode(errors="replace").split("\r\n"))
+
+
 class Tracker(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         port, event = re.search(r"[?&]port=(\d+)", self.path), re.search(r"[?&]event=(\w+)", self.path)
@@ -132,8 +144,8 @@ class Tracker(http.server.BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "dns":
-        dns()
+    if sys.argv[1] in ("dns", "lsd"):
+        (dns if sys.argv[1] == "dns" else lsd)()
     threading.Thread(target=Server((IP, 6969), Tracker).serve_forever, daemon=True).start()
     signal.signal(signal.SIGUSR1, lambda *_: shift.__setitem__(0, 2000))
     say("ready")

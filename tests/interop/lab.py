@@ -17,6 +17,11 @@ class Skipped(Exception):
     pass
 
 
+def quiet(*more):
+    """Options of `kith get` and `kith share` that meet nobody by chance: neither in the DHT nor in the same network."""
+    return ["--no-dht", "--no-lsd", *more]
+
+
 def need(condition, text):
     if not condition:
         raise Failed(text)

@@ -44,6 +44,8 @@ enum err node_new(struct node **out, const struct node_config *cfg, const struct
         e = stream_start(n);
     if (e == ERR_OK)
         e = node_dht_new(n);
+    if (e == ERR_OK)
+        e = node_lsd_new(n);
     if (e != ERR_OK) {
         node_free(n);
         return e;
@@ -69,6 +71,7 @@ void node_free(struct node *n)
         torrent_free(n, n->torrents[i]);
     tracker_free(n->tracker);
     node_dht_free(n);
+    lsd_free(n->lsd);
     if (n->pool.slabs != NULL)
         pool_done(&n->pool);
     map_done(&n->hashes);
@@ -89,6 +92,7 @@ static void beat(struct node *n)
     for (uint32_t i = 0; i < n->torrents_n; i++)
         torrent_beat(n, n->torrents[i]);
     node_dht_beat(n);
+    node_lsd_beat(n);
     conn_work(n);
 }
 
@@ -114,6 +118,7 @@ void node_tick(struct node *n, nsec now)
         n->utp_touched = true;
     }
     node_dht_tick(n);
+    node_lsd_tick(n);
     if (n->beat_at <= now && n->torrents_n != 0)
         beat(n);
 }
@@ -173,6 +178,8 @@ static nsec deadline(const struct node *n)
         at = u64_min(at, n->utp_at);
     if (n->dht.dht != NULL)
         at = u64_min(at, node_dht_deadline(n));
+    if (n->lsd != NULL)
+        at = u64_min(at, n->lsd_at);
     if (n->torrents_n != 0 && !n->stopped_told)
         at = u64_min(at, n->beat_at);
     if (!list_empty(&n->exchanges))
@@ -194,6 +201,8 @@ enum node_kind node_poll(struct node *n, nsec now, struct buf *tx, struct node_o
         if (n->tracker_touched && tracker_carry(n, tx, out, &kind))
             return kind;
         if (n->dht.touched && node_dht_poll(n, tx, out, &kind))
+            return kind;
+        if (n->lsd_touched && node_lsd_poll(n, tx, out, &kind))
             return kind;
         if (external_poll(n, out, &kind))
             return kind;
@@ -227,6 +236,10 @@ void node_datagram(struct node *n, nsec now, enum node_port port, const struct a
     if (port == NODE_PORT_TRACKER && n->tracker != NULL) {
         tracker_datagram(n->tracker, now, from, data);
         n->tracker_touched = true;
+        return;
+    }
+    if (port == NODE_PORT_LSD) {
+        node_lsd_datagram(n, from, data);
         return;
     }
     if (node_dht_datagram(n, from, data))
@@ -406,5 +419,7 @@ void node_check(const struct node *n)
     if (n->tracker != NULL)
         tracker_check(n->tracker);
     node_dht_check(n);
+    if (n->lsd != NULL)
+        lsd_check(n->lsd);
     ASSERT(n->pool.reserved + n->pool.taken <= n->pool.slots_max);
 }

@@ -16,7 +16,8 @@ struct dht_out;
 struct dht_stats;
 
 // Where a stream or datagram arrived, or leaves from.
-enum node_port { NODE_PORT_PEER, NODE_PORT_TRACKER };
+// NODE_PORT_LSD: the port of local discovery; what is sent from there goes to a multicast group, on every interface.
+enum node_port { NODE_PORT_PEER, NODE_PORT_TRACKER, NODE_PORT_LSD };
 
 enum {
     NODE_TX_MIN = 64 * 1024,            // bytes of `tx` that node_poll wants to make progress
@@ -42,6 +43,12 @@ struct node_dht_config {
     struct slice saved;                 // of the last run; read by node_new only
 };
 
+// Local discovery (BEP 14), by NODE_PORT_LSD.
+struct node_lsd_config {
+    bool on;
+    bool ipv4, ipv6;                    // families whose group the host has joined
+};
+
 // MSE/PE: connections that do not show what they are. 0 is off, which the simulator wants: it sends content by reference.
 enum node_encryption { NODE_ENCRYPTION_OFF, NODE_ENCRYPTION_PREFER, NODE_ENCRYPTION_REQUIRE };
 
@@ -64,6 +71,7 @@ struct node_config {
     uint32_t tracker_interval_s;        // 0: default
     bool no_utp, no_tcp;                // peers: not over this transport, in neither direction
     struct node_dht_config dht;
+    struct node_lsd_config lsd;
 };
 
 // How a torrent is to be run.

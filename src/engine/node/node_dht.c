@@ -204,11 +204,6 @@ void node_dht_peer(struct node *n, const struct addr *a) { add(n, a); }
 
 // ---- torrents
 
-static bool takes_part(const struct torrent *t)
-{
-    return !t->meta->is_private && (t->announcing || t->metadata != NULL);
-}
-
 static bool hash_of(const struct torrent *t, uint32_t which, const uint8_t **out)
 {
     *out = which == 0 ? t->hash_v1 : t->hash_v2;
@@ -223,7 +218,7 @@ static struct torrent *neediest(struct node *n, uint32_t *out_which)
     const uint8_t *hash;
     for (uint32_t i = 0; i < n->torrents_n; i++) {
         struct torrent *t = n->torrents[i];
-        if (!takes_part(t))
+        if (!torrent_is_open(t))
             continue;
         for (uint32_t which = 0; which < 2; which++) {
             const nsec busy = t->dht.op[which] != 0 ? DHT_LOST_OP_S * NSEC_S : 0;

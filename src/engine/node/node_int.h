@@ -6,6 +6,7 @@
 #include "base/ranges.h"
 #include "engine/find/announcer.h"
 #include "engine/find/dht.h"
+#include "engine/find/lsd.h"
 #include "engine/find/tracker.h"
 #include "engine/node/node.h"
 #include "engine/node/node_load.h"
@@ -96,6 +97,7 @@ struct torrent {
     const struct metainfo_url *trackers;        // by the announcer's numbers
     struct announcer *announcer;
     struct torrent_dht dht;
+    bool lsd_v1, lsd_v2;                // announced in the local network by this hash
     uint16_t port_told;                 // that its trackers know of, or will
     bool reserve, announcing, swarm_stopped, announcer_stopped;
 };
@@ -140,6 +142,9 @@ struct node {
     struct pending *requests;           // NODE_PENDING_MAX
     uint32_t requests_n, requests_cap, request_serial;
     struct node_dht dht;
+    struct lsd *lsd;                    // NULL: off
+    bool lsd_touched;
+    nsec lsd_at;
     struct tracker *tracker;
     bool tracker_touched;
     nsec tracker_at, beat_at;
@@ -225,6 +230,18 @@ void external_set(struct node *n, const struct addr *a);                // decid
 void external_tell(struct node *n, struct torrent *t);                  // to what the torrent has by now
 void external_forget(struct node *n);                                   // another network
 bool external_poll(struct node *n, struct node_out *out, enum node_kind *kind);
+
+// node_lsd.c: local discovery, if it is on.
+enum err node_lsd_new(struct node *n);
+void node_lsd_tick(struct node *n);
+void node_lsd_beat(struct node *n);                                     // torrents that are to be found, or not any more
+void node_lsd_torrent_gone(struct node *n, struct torrent *t);
+void node_lsd_network_changed(struct node *n);
+void node_lsd_datagram(struct node *n, const struct addr *from, struct slice data);
+bool node_lsd_poll(struct node *n, struct buf *tx, struct node_out *out, enum node_kind *kind);
+
+// May it be searched for by other ways than its trackers? BEP 27.
+static inline bool torrent_is_open(const struct torrent *t) { return !t->meta->is_private && (t->announcing || t->metadata != NULL); }
 
 // node_map.c
 void map_start(struct node *n);

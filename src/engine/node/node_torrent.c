@@ -113,6 +113,7 @@ void torrent_free(struct node *n, struct torrent *t)
     if (t->in_v2)
         map_remove(&n->hashes, &t->by_v2);
     node_dht_torrent_gone(n, t);
+    node_lsd_torrent_gone(n, t);
     if (t->skey_v1.hash != NULL)
         map_remove(&n->skeys, &t->skey_v1.node);
     if (t->skey_v2.hash != NULL)
@@ -221,6 +222,7 @@ void node_network_changed(struct node *n, nsec now)
     n->now = now;
     external_forget(n);
     node_dht_network_changed(n);
+    node_lsd_network_changed(n);
     for (uint32_t i = 0; i < n->torrents_n && !n->stopping; i++) {
         struct torrent *t = n->torrents[i];
         if (t->swarm != NULL)
