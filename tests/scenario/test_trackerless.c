@@ -71,8 +71,37 @@ static void a_restart_needs_no_router(void **state)
     lab_close(&l);
 }
 
+// Nothing but the local network: who is behind one box finds each other, one of them by a link alone; who is behind another box does
+// not; and a private torrent is not told.
+static void neighbours_find_each_other(void **state)
+{
+    UNUSED_STATE(state);
+    for (int is_private = 0; is_private < 2; is_private++) {
+        struct lab l;
+        const struct world_config w = {.seed = 33, .latency = 20 * NSEC_MS, .check = true};
+        lab_open(&l, __func__, &w);
+        const struct stage_torrent t = {.v1 = true, .v2 = true, .is_private = is_private != 0, .piece_len = 32768, .lens = mb1, .files_n = 1};
+        const uint32_t torrent = lab_torrent(&l, &t);
+        const struct nat_config box = {.filter = NAT_PORT};
+        const uint32_t here = world_nat(l.world, &box), there = world_nat(l.world, &box);
+        struct host_config c = {.up_bps = KBPS(400), .down_bps = KBPS(1000), .nat = here, .node = {.lsd = {.on = true, .ipv4 = true}}};
+        world_want(l.world, world_host(l.world, &c), torrent, WANT_SEED);
+        for (uint32_t i = 0; i < 4; i++) {
+            c.arrive = (10 + 15 * i) * NSEC_S;
+            c.nat = i < 3 ? here : there;
+            world_want(l.world, world_host(l.world, &c), torrent, i == 1 && !is_private ? WANT_MAGNET : WANT_LEECH);
+        }
+        world_run(l.world, 120 * NSEC_S);
+        for (uint32_t i = 1; i < 5; i++)
+            lab_expect(&l, l.world->hosts[i]->wants[0].done == (i < 4 && !is_private), "the wrong ones are complete");
+        lab_close(&l);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(a_link_and_the_dht_are_enough), cmocka_unit_test(a_restart_needs_no_router)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_link_and_the_dht_are_enough), cmocka_unit_test(a_restart_needs_no_router), cmocka_unit_test(neighbours_find_each_other),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
