@@ -380,9 +380,7 @@ enum err host_new(struct host **out, const struct host_config *cfg, char why[HOS
             h->cfg.node.dht.ipv4 |= h->udps[i].port == NODE_PORT_PEER && h->udps[i].family == ADDR_IPV4;
             h->cfg.node.dht.ipv6 |= h->udps[i].port == NODE_PORT_PEER && h->udps[i].family == ADDR_IPV6;
         }
-        // Nobody outside reaches a loopback address; and the libraries' sockets cannot be bound to a device.
-        h->cfg.node.map_ports = cfg->node.map_ports && !addr_is_loopback(&h->from) && h->from.family != ADDR_IPV6 && h->device[0] == 0 &&
-            !h->proxy.on;
+        h->cfg.node.map_ports = net_can_map(h);
         h->cfg.node.no_utp |= h->proxy.on;      // a proxy for streams: no datagrams
         h->cfg.node.dht.on &= !h->proxy.on;
         h->due = NSEC_NEVER;

@@ -234,6 +234,6 @@ void disk_kick(struct host *h)
         pool_kick(h->lanes[i]);
     pool_kick(h->names);
     pool_kick(h->state);
-    if (h->router != NULL)
-        pool_kick(h->router);
+    if (h->router_worker != NULL)
+        pool_kick(h->router_worker);
 }

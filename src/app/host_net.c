@@ -5,6 +5,7 @@
 
 #include "app/host_parts.h"
 #include "codec/lsd.h"
+#include "codec/pcp.h"
 
 static void on_accept(void *ctx, unsigned ready)
 {
@@ -53,15 +54,17 @@ static void on_datagrams(void *ctx, unsigned ready)
     }
 }
 
-static struct group_config group_of(const struct host *h, enum addr_family family)
+static struct group_config group_of(const struct host *h, enum node_port port, enum addr_family family)
 {
-    return (struct group_config){.group = lsd_group(family), .from = h->from, .device = h->device[0] != 0 ? h->device : NULL};
+    static const uint8_t all_hosts[4] = {224, 0, 0, 1};
+    const struct addr group = port == NODE_PORT_LSD ? lsd_group(family) : addr_ipv4(all_hosts, PCP_NEWS_PORT);
+    return (struct group_config){.group = group, .from = h->from, .device = h->device[0] != 0 ? h->device : NULL};
 }
 
 // Interfaces may have come since the last time.
 static void send_to_group(const struct socket_udp *s, const struct node_out *o)
 {
-    const struct group_config g = group_of(s->h, (enum addr_family)s->family);
+    const struct group_config g = group_of(s->h, s->port, (enum addr_family)s->family);
     (void)group_join(s->fd, &g);
     group_send(s->fd, &g, o->bytes);
 }
@@ -144,18 +147,19 @@ static enum err add_udp(struct host *h, enum node_port port, const struct addr *
     return e;
 }
 
-// Local discovery is a help, not a need: what does not work here is done without. True: the family's group is joined.
-static bool add_group(struct host *h, enum addr_family family)
+// A help, not a need: what does not work here is done without. True: the family's group is joined.
+static bool add_group(struct host *h, enum node_port port, enum addr_family family)
 {
-    const struct group_config g = group_of(h, family);
+    const struct group_config g = group_of(h, port, family);
     int fd = -1;
     if (h->from.family != ADDR_NONE && h->from.family != family)
         return false;
     enum err e = group_open(&g, &fd);
     if (e == ERR_OK)
-        e = add_socket(h, NODE_PORT_LSD, (uint8_t)family, fd);
+        e = add_socket(h, port, (uint8_t)family, fd);
     if (e != ERR_OK) {
-        log_line(&h->log, LOG_DEBUG, "no local discovery over IPv%d: %s", (int)family, err_text(e));
+        log_line(&h->log, LOG_DEBUG, "no group for %s over IPv%d: %s", port == NODE_PORT_LSD ? "local discovery" : "news of the router",
+            (int)family, err_text(e));
         return false;
     }
     (void)group_join(fd, &g);
@@ -243,6 +247,12 @@ static enum err open_peer(struct host *h, char why[HOST_WHY_MAX])
     return e == ERR_OK ? ERR_OK : explain(e, "TCP and UDP", first, last, why);
 }
 
+// Nobody outside reaches a loopback address; and the libraries' sockets cannot be bound to a device.
+bool net_can_map(const struct host *h)
+{
+    return h->cfg.node.map_ports && !addr_is_loopback(&h->from) && h->from.family != ADDR_IPV6 && h->device[0] == 0 && !h->proxy.on;
+}
+
 enum err net_open(struct host *h, char why[HOST_WHY_MAX])
 {
     const struct host_config *cfg = &h->cfg;
@@ -262,9 +272,11 @@ enum err net_open(struct host *h, char why[HOST_WHY_MAX])
             return e;
     }
     if (cfg->node.lsd.on && h->port != 0 && !h->proxy.on) {
-        h->cfg.node.lsd.ipv4 = add_group(h, ADDR_IPV4);
-        h->cfg.node.lsd.ipv6 = add_group(h, ADDR_IPV6);
+        h->cfg.node.lsd.ipv4 = add_group(h, NODE_PORT_LSD, ADDR_IPV4);
+        h->cfg.node.lsd.ipv6 = add_group(h, NODE_PORT_LSD, ADDR_IPV6);
     }
+    if (net_can_map(h))
+        (void)add_group(h, NODE_PORT_ROUTER, ADDR_IPV4);
     if (cfg->tracker_http_port != 0 || cfg->tracker_any_port) {
         h->tracker_http = cfg->tracker_http_port;
         const enum err e = open_families(h, NODE_PORT_TRACKER, OPEN_TCP, &h->tracker_http);

@@ -115,7 +115,7 @@ struct host {
     struct env env;
     struct loop *loop;
     struct jobs *jobs;
-    struct pool *hash, *disk, *names, *state, *router;
+    struct pool *hash, *disk, *names, *state, *router_worker;
     // A file's writes stay on one lane: two at a time would spin on its inode's lock (a sixth of a leech's CPU, measured).
     struct pool *lanes[HOST_WRITE_LANES];
     struct files *files;
@@ -134,7 +134,7 @@ struct host {
     struct proxy proxy;
     uint16_t port, tracker_http, tracker_udp;
     struct listener listeners[4];
-    struct socket_udp udps[6];
+    struct socket_udp udps[7];
     uint32_t listeners_n, udps_n;
 
     struct map conns;
@@ -145,7 +145,7 @@ struct host {
     struct dirty_file *dirty;           // written and not synced since
     uint32_t dirty_n, dirty_cap;
     struct host_job *spare_jobs;
-    struct mapper *mapper;              // used on the worker of `router` alone
+    struct router *router;              // used on its worker alone
     struct host_stats stats;
 };
 
@@ -155,6 +155,7 @@ void host_turn_node(struct host *h);
 
 // host_net.c
 MUST_USE enum err net_open(struct host *h, char why[HOST_WHY_MAX]);
+bool net_can_map(const struct host *h);  // there may be a router to ask
 // After accepting had to stop for want of descriptors.
 void net_listen_again(struct host *h);
 // The device went away or came back: what was bound to it is bound anew.

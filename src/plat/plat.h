@@ -1,6 +1,7 @@
 // The operating system behind one page; only app/ includes it.
 //
 //   loop.h     descriptors, timers, signals, one call at the end of each turn
+//   gateway.h  the router and datagrams to it
 //   group.h    a multicast group of the local network
 //   net.h      TCP and UDP sockets, datagrams in batches
 //   jobs.h     worker threads

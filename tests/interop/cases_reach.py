@@ -80,6 +80,22 @@ def natpmp(lab):
         said(lab, gateway, line, 1)
 
 
+def pcp(lab):
+    """The same by PCP. A router that says it has another address is asked at once, and trackers are told again, from there."""
+    gateway, kith = shared_behind(lab, "pcp", 51413)
+    said(lab, gateway, "map TCP 51413 52413 3600")
+    said(lab, gateway, "map UDP 51413 52413 3600")
+    said(lab, gateway, "announce 52413")
+    before = gateway.output().count("announce 52413")
+    gateway.popen.send_signal(signal.SIGUSR2)           # leases last ten minutes: nobody would notice for five
+    lab.until("it is announced from the new address", lambda: gateway.output().count("announce 52413") > before, 8)
+    need(gateway.output().count("map TCP 51413 52413 3600") == 2, "the mapping was not renewed: " + gateway.output())
+    need(kith.stop() == 0, "kith share ended badly: " + kith.errors()[-300:])
+    for line in ("unmap TCP 51413", "unmap UDP 51413", "announce 52413 stopped"):
+        said(lab, gateway, line, 1)
+    need("another nonce" not in gateway.output(), "the nonce of a mapping has changed")
+
+
 def upnp(lab):
     """The port wished for is taken: the next one."""
     gateway, kith = shared_behind(lab, "upnp", 51500)
@@ -254,6 +270,6 @@ def cases():
     for name, seed, leech in (("require", REQUIRE, REQUIRE), ("prefer", (), ()), ("seed-requires", REQUIRE, ()), ("leech-requires", (), REQUIRE),
                               ("leech-off", (), OFF), ("seed-off", OFF, ())):
         out.append(("mse/kith-to-kith/" + name, one("kith", "kith", None, shape="multi", extra=leech, seed_extra=seed), 60))
-    out += [("router/natpmp", natpmp, 90), ("router/upnp", upnp, 60), ("router/no-port-map", unmapped, 60),
+    out += [("router/natpmp", natpmp, 90), ("router/pcp", pcp, 60), ("router/upnp", upnp, 60), ("router/no-port-map", unmapped, 60),
             ("bound/interface", bound, 120), ("bound/proxy", proxied, 180), ("bound/blocklist", blocklist, 120)]
     return out

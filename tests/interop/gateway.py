@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""gateway.py natpmp|upnp|dns|lsd IP: a small home router of ours for tests, at 10.78.0.1 of a namespace of its own. It prints what it is
-asked for, a line each. NAT-PMP: RFC 6886; UPnP: SSDP, a device description, three SOAP actions. SIGUSR1: from now on other
-external ports are given. dns: a name server at 10.93.0.1 where every name has that address. At port 6969 it is a tracker of nobody, which prints what is announced."""
+"""gateway.py natpmp|pcp|upnp|dns|lsd IP: a small home router of ours for tests, at 10.78.0.1 of a namespace of its own. It prints what it is
+asked for, a line each. NAT-PMP: RFC 6886; PCP: RFC 6887; UPnP: SSDP, a device description, three SOAP actions. SIGUSR1: from now on other
+external ports are given. SIGUSR2 (pcp): it has another address now, and says so. dns: a name server at 10.93.0.1 where every name has that address. At port 6969 it is a tracker of nobody, which prints what is announced."""
 import http.server
 import re
 import signal
@@ -13,6 +13,7 @@ import threading
 
 IP = "10.78.0.1"
 shift = [1000]
+outside = ["203.0.113.9"]
 held = {}
 
 ROOT = """<?xml version="1.0"?><root xmlns="urn:schemas-upnp-org:device-1-0"><specVersion><major>1</major><minor>0</minor></specVersion>
@@ -49,6 +50,41 @@ def natpmp():
             given = own + shift[0] if life else 0
             say("unmap" if life == 0 else "map", "UDP" if data[1] == 1 else "TCP", own, given, life)
             s.sendto(struct.pack("!BBHIHHI", 0, 128 + data[1], 0, 1, own, given, min(life, 30)), who)
+
+
+def v4(ip):
+    return b"\0" * 10 + b"\xff\xff" + socket.inet_aton(ip)
+
+
+def pcp():
+    """RFC 6887, and no NAT-PMP: what is not version 2 is told so."""
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.bind((IP, 5351))
+    nonces = {}
+    while True:
+        data, who = s.recvfrom(1100)
+        if len(data) < 24 or data[0] != 2:
+            s.sendto(struct.pack("!BBBBIIIII", 2, 128, 0, 1, 0, 1, 0, 0, 0), who)
+            continue
+        op, life = data[1], struct.unpack("!I", data[4:8])[0]
+        if op != 1 or len(data) != 60 or data[8:24] != v4(who[0]):
+            s.sendto(struct.pack("!BBBBIIIII", 2, 128 | op, 0, 12 if op == 1 else 4, 30, 1, 0, 0, 0), who)
+            continue
+        nonce, protocol = data[24:36], "UDP" if data[36] == 17 else "TCP"
+        own, wish = struct.unpack("!HH", data[40:44])
+        result = 2 if nonces.setdefault((protocol, own), nonce) != nonce else 0
+        given = own + shift[0] if life else 0
+        say("unmap" if life == 0 else "map", protocol, own, given, life, *(["with another nonce"] if result else []))
+        s.sendto(struct.pack("!BBBBIIIII", 2, 129, 0, result, min(life, 600), 1, 0, 0, 0) + nonce + data[36:40] +
+                 struct.pack("!HH", own, given) + v4(outside[0]), who)
+
+
+def moved(*_):
+    """Another address outside, told to everybody in the house."""
+    outside[0] = "203.0.113.10"
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("10.78.0.2"))
+    s.sendto(struct.pack("!BBBBIIIII", 2, 128, 0, 0, 0, 1, 0, 0, 0), ("224.0.0.1", 5350))
 
 
 class Soap(http.server.BaseHTTPRequestHandler):
@@ -149,4 +185,5 @@ if __name__ == "__main__":
     threading.Thread(target=Server((IP, 6969), Tracker).serve_forever, daemon=True).start()
     signal.signal(signal.SIGUSR1, lambda *_: shift.__setitem__(0, 2000))
     say("ready")
-    (natpmp if sys.argv[1] == "natpmp" else upnp)()
+    signal.signal(signal.SIGUSR2, moved)
+    {"natpmp": natpmp, "pcp": pcp, "upnp": upnp}[sys.argv[1]]()

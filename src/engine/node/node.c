@@ -238,6 +238,10 @@ void node_datagram(struct node *n, nsec now, enum node_port port, const struct a
         n->tracker_touched = true;
         return;
     }
+    if (port == NODE_PORT_ROUTER) {
+        map_news(n, from, data);
+        return;
+    }
     if (port == NODE_PORT_LSD) {
         node_lsd_datagram(n, from, data);
         return;

@@ -17,7 +17,8 @@ struct dht_stats;
 
 // Where a stream or datagram arrived, or leaves from.
 // NODE_PORT_LSD: the port of local discovery; what is sent from there goes to a multicast group, on every interface.
-enum node_port { NODE_PORT_PEER, NODE_PORT_TRACKER, NODE_PORT_LSD };
+// NODE_PORT_ROUTER: where a router tells its network that it has started anew or has another address.
+enum node_port { NODE_PORT_PEER, NODE_PORT_TRACKER, NODE_PORT_LSD, NODE_PORT_ROUTER };
 
 enum {
     NODE_TX_MIN = 64 * 1024,            // bytes of `tx` that node_poll wants to make progress

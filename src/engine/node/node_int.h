@@ -164,7 +164,8 @@ struct node {
     bool external_due[2];               // to be told to the front ends
     struct port_map maps[2];            // TCP, UDP
     uint16_t port_told;                 // to trackers and peers
-    nsec map_stop_at;
+    nsec map_stop_at, map_news_at;      // no news are heard before
+    struct addr map_address;            // that the router has outside; family ADDR_NONE: it did not say
     struct io_seg seg, segs[IO_SEGS_MAX];
     struct loads loads;                 // of streams that are sent from memory
     struct map skeys;
@@ -222,6 +223,7 @@ bool node_dht_stopped(const struct node *n);
 void node_dht_peer(struct node *n, const struct addr *a);               // a peer's PORT message
 void node_dht_torrent_gone(struct node *n, const struct torrent *t);
 void node_dht_check(const struct node *n);
+void torrents_tell_again(struct node *n);                               // trackers: we are elsewhere
 void torrent_port(struct node *n, struct torrent *t);                  // the port to be told is another one
 
 // node_external.c: our address, as others see it
@@ -247,6 +249,7 @@ static inline bool torrent_is_open(const struct torrent *t) { return !t->meta->i
 void map_start(struct node *n);
 void map_beat(struct node *n);
 void map_stop(struct node *n);
+void map_news(struct node *n, const struct addr *from, struct slice data);      // at NODE_PORT_ROUTER
 bool map_is_stopped(const struct node *n);                              // nothing left to take back, or it took too long
 bool map_poll(struct node *n, struct node_out *out, enum node_kind *kind);
 

@@ -1,10 +1,13 @@
-// Port mapping: which mappings we hold at the router, when they are renewed, and who is told of the external port.
+// Port mapping: which mappings we hold at the router, when they are renewed, and who is told of the external port and address.
 #include "engine/node/node_int.h"
+
+#include "codec/pcp.h"
 
 enum {
     MAP_LIFETIME_S = 3600,              // asked for; renewed at half of what was given
     MAP_RENEW_MIN_S = 15,
     MAP_RETRY_S = 600,                  // no router, or it does not want to
+    MAP_NEWS_S = 15,                    // what a router says unasked is heard so often at most: anybody can say it
     MAP_STOP_S = 2,                     // so long a stop waits for the mappings to be taken back
 };
 
@@ -37,6 +40,16 @@ void map_stop(struct node *n)
         if (n->maps[i].held)
             n->beat_at = u64_min(n->beat_at, n->map_stop_at);
     }
+}
+
+void map_news(struct node *n, const struct addr *from, struct slice data)
+{
+    if (n->stopping || n->now < n->map_news_at || !addr_is_local(from) || !pcp_is_news(data))
+        return;
+    n->map_news_at = n->now + MAP_NEWS_S * NSEC_S;
+    for (uint32_t i = 0; i < ARRAY_LEN(n->maps); i++)
+        if (n->maps[i].due != NSEC_NEVER)
+            n->maps[i].due = n->now;    // asked for by the next beat
 }
 
 bool map_is_stopped(const struct node *n)
@@ -76,6 +89,21 @@ static void use_port(struct node *n, uint16_t port)
         torrent_port(n, n->torrents[i]);
 }
 
+// Another address outside: whoever was told of us is told again, from there.
+static void use_address(struct node *n, const struct addr *a)
+{
+    if (a->family == ADDR_NONE || addr_is_any(a) || addr_same_ip(a, &n->map_address))
+        return;
+    const bool moved = n->map_address.family != ADDR_NONE;
+    char text[ADDR_TEXT_MAX];
+    n->map_address = *a;
+    external_vote(n, VOTES_ROUTER, a);
+    if (!moved)
+        return;
+    log_line(n->env->log, LOG_INFO, "the router's address is %s now", addr_format_ip(a, text));
+    torrents_tell_again(n);
+}
+
 void node_mapped(struct node *n, nsec now, bool udp, enum err e, const struct addr *external, uint32_t lifetime_s)
 {
     ASSERT(now >= n->now);
@@ -95,7 +123,7 @@ void node_mapped(struct node *n, nsec now, bool udp, enum err e, const struct ad
     }
     m->due = now + u64_max(lifetime_s / 2, MAP_RENEW_MIN_S) * NSEC_S;
     m->external = external->port != 0 ? external->port : m->external;
-    external_vote(n, VOTES_ROUTER, external);
     if (!udp)
         use_port(n, m->external);
+    use_address(n, external);
 }

@@ -223,12 +223,17 @@ void node_network_changed(struct node *n, nsec now)
     external_forget(n);
     node_dht_network_changed(n);
     node_lsd_network_changed(n);
+    for (uint32_t i = 0; i < n->torrents_n && !n->stopping; i++)
+        if (n->torrents[i]->swarm != NULL)
+            swarm_known_retry(n->torrents[i]->swarm);
+    torrents_tell_again(n);
+}
+
+void torrents_tell_again(struct node *n)
+{
     for (uint32_t i = 0; i < n->torrents_n && !n->stopping; i++) {
-        struct torrent *t = n->torrents[i];
-        if (t->swarm != NULL)
-            swarm_known_retry(t->swarm);
-        t->port_told = 0;               // announced again, from where we are now
-        torrent_port(n, t);
+        n->torrents[i]->port_told = 0;  // announced again, from where we are now
+        torrent_port(n, n->torrents[i]);
     }
 }
 
