@@ -404,7 +404,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     described.web_seeds = web_seeds;
     described.web_seeds_n = (w.flags & 32) != 0 ? 2 : 0;
     described.has_v1 = (w.flags & 64) == 0;
-    const struct swarm_config cfg = {.meta = &described, .store = 1, .pool = &pool, .up = &up, .down = &down, .peer_id = peer_id, .peers_max = 3,
+    const struct swarm_config cfg = {.meta = &described, .store = 1, .pool = &pool, .up = &up, .down = &down, .peer_id = peer_id, .peers_max = 3, .utp = true,
                                      .trust = (w.flags & 4) != 0};
     if (swarm_new(&w.swarm, &cfg, &env, w.now) != ERR_OK)
         abort();

@@ -40,6 +40,23 @@ void punch_compose(struct swarm_peer *p, struct wr *w)
 
 static bool speaks(const struct swarm_peer *p) { return !p->closing && p->ext.ids[EXT_HOLEPUNCH] != 0; }
 
+// The peer that is meant: by where its stream comes from, or by what we told others of it.
+static struct swarm_peer *target_of(struct swarm *s, const struct addr *a)
+{
+    struct swarm_peer *found = NULL;
+    LIST_EACH(&s->peers, link, save) {
+        struct swarm_peer *q = CONTAINER(link, struct swarm_peer, link);
+        struct addr told;
+        if (q->closing)
+            continue;
+        if (addr_eq(&q->addr, a))
+            return q;
+        if (pex_address(q, &told) && addr_eq(&told, a))
+            found = q;
+    }
+    return found;
+}
+
 // ---- we ask
 
 static struct swarm_peer *peer_of(struct swarm *s, uint32_t conn)
@@ -54,8 +71,10 @@ static struct swarm_peer *peer_of(struct swarm *s, uint32_t conn)
 
 void punch_ask(struct swarm *s, struct known *k)
 {
-    if (!s->cfg.utp || s->meta->is_private || !is_running(s) || s->now < k->punch_at)
+    if (!s->cfg.utp || s->meta->is_private || !is_running(s) || s->now < k->punch_at || k->via_n == 0)
         return;
+    if (target_of(s, &k->addr) != NULL)
+        return;                         // it has come to us meanwhile
     for (uint32_t i = 0; i < k->via_n; i++) {
         const uint32_t turn = (k->punches + i) % k->via_n;      // another one each time
         struct swarm_peer *p = peer_of(s, k->via[turn]);
@@ -75,23 +94,6 @@ static bool endpoint_of(const struct swarm_peer *q, struct addr *out)
 {
     *out = q->addr;
     return q->utp || pex_address(q, out);
-}
-
-// The peer that is meant: by where its stream comes from, or by what we told others of it.
-static struct swarm_peer *target_of(struct swarm *s, const struct addr *a)
-{
-    struct swarm_peer *found = NULL;
-    LIST_EACH(&s->peers, link, save) {
-        struct swarm_peer *q = CONTAINER(link, struct swarm_peer, link);
-        struct addr told;
-        if (q->closing)
-            continue;
-        if (addr_eq(&q->addr, a))
-            return q;
-        if (pex_address(q, &told) && addr_eq(&told, a))
-            found = q;
-    }
-    return found;
 }
 
 static bool is_us(const struct swarm *s, const struct addr *a)
@@ -132,6 +134,8 @@ static void on_connect(struct swarm *s, struct swarm_peer *relay, const struct a
         return;
     if (addr_is_local(a) && !addr_is_local(&relay->addr))
         return;                         // it would make us knock at doors of our own network
+    if (s->known.map.n >= PEX_KNOWN_MAX && known_find(&s->known, a) == NULL)
+        return;
     if (!swarm_wants_peers(s) || !allows(&relay->punch.hears, s->now, PUNCH_HEARS_PER_S) || !allows(&s->punches, s->now, PUNCH_CONNECTS_PER_S))
         return;
     known_add(&s->known, a, false);

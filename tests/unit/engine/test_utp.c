@@ -74,6 +74,64 @@ static void ends_are_heard(void **state)
     }
 }
 
+// Carries what `from` has to say to `to`, or drops it; counts SYNs and who has heard that it is connected.
+static void carry(struct utp *from, struct utp *to, const struct addr *from_addr, nsec now, bool arrives, uint32_t *syns, uint32_t *connected)
+{
+    static uint8_t space[128 * 1024];
+    struct buf tx = {space, 0, sizeof space};
+    struct utp_out out = {0};
+    for (enum utp_kind k; (k = utp_poll(from, now, &tx, &out)) != UTP_OUT_IDLE;) {
+        uint32_t user;
+        *connected += k == UTP_OUT_CONNECTED;
+        if (k != UTP_OUT_DGRAM)
+            continue;
+        struct utp_packet p;
+        assert_int_equal(utp_packet_parse(&p, out.bytes), ERR_OK);
+        *syns += p.type == UTP_SYN;
+        if (arrives)
+            assert_true(utp_datagram(to, now, from_addr, out.bytes, &user));
+        utp_keep(to);
+    }
+}
+
+// Hole punching: both connect to each other at once, and a word that is said again at once makes no second connection. Without it
+// two homes wait a second for each other, or never meet.
+static void both_connect_at_once(void **state)
+{
+    UNUSED_STATE(state);
+    const struct utp_config cfg = {.conns_max = 10, .syns_max = 10, .tx_bytes_max = 1 << 20, .rx_bytes_max = 1 << 20};
+    const struct addr at[2] = {addr_ipv4((uint8_t[4]){1, 1, 1, 1}, 1111), addr_ipv4((uint8_t[4]){2, 2, 2, 2}, 2222)};
+    struct env env[2] = {test_env, test_env};
+    env[1].seed = 2;
+    struct utp *u[2];
+    uint32_t conn[2], syns = 0, connected = 0;
+    for (uint32_t i = 0; i < 2; i++) {
+        assert_int_equal(utp_new(&u[i], &cfg, &env[i], NSEC_S), ERR_OK);
+        assert_int_equal(utp_connect(u[i], NSEC_S, &at[1 - i], 7, &conn[i]), ERR_OK);
+    }
+    carry(u[0], u[1], &at[0], NSEC_S, false, &syns, &connected);      // the other router is closed still
+    assert_int_equal(syns, 1);
+    carry(u[1], u[0], &at[1], NSEC_S, true, &syns, &connected);
+    assert_int_equal(syns, 2);
+    utp_again(u[0], NSEC_S, conn[0]);
+    for (int i = 0; i < 3; i++) {
+        carry(u[0], u[1], &at[0], NSEC_S, true, &syns, &connected);
+        carry(u[1], u[0], &at[1], NSEC_S, true, &syns, &connected);
+    }
+    assert_int_equal(syns, 3);
+    assert_int_equal(connected, 2);
+    utp_again(u[0], NSEC_S, conn[0]);                   // it is open: nothing is said again
+    carry(u[0], u[1], &at[0], NSEC_S, true, &syns, &connected);
+    assert_int_equal(syns, 3);
+    for (uint32_t i = 0; i < 2; i++) {
+        struct utp_stats s;
+        utp_stats(u[i], &s);
+        assert_int_equal(s.conns, 2);                   // its own and the other's
+        utp_check(u[i]);
+        utp_free(u[i]);
+    }
+}
+
 // Without this a reader who stops is flooded, or stays stopped: the word that there is room again may be lost.
 static void a_slow_reader_holds_the_sender(void **state)
 {
@@ -367,6 +425,7 @@ static void it_gives_way(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(both_connect_at_once),
         cmocka_unit_test(both_ways_on_a_good_wire), cmocka_unit_test(bad_wires), cmocka_unit_test(ends_are_heard),
         cmocka_unit_test(a_slow_reader_holds_the_sender), cmocka_unit_test(narrow_paths), cmocka_unit_test(silence_ends),
         cmocka_unit_test(a_flood_of_syns), cmocka_unit_test(resets), cmocka_unit_test(a_fat_long_path),
