@@ -12,6 +12,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "plat/gateway.h"
 #include "plat/plat.h"
 
 static char root[64];
@@ -514,6 +515,51 @@ static void test_resolve(void **state)
     assert_int_not_equal(resolve_name(SLICE_LIT("no-such-name.invalid"), out, &n), ERR_OK);
 }
 
+// Two programs share the port of a group; an interface that cannot, such as the loopback one, is not joined. What groups carry is
+// tested with other programs, in networks of their own.
+static void test_group(void **state)
+{
+    UNUSED_STATE(state);
+    const struct group_config g = {.group = addr_ipv4((uint8_t[4]){239, 192, 152, 143}, 6771), .from = addr_ipv4((uint8_t[4]){127, 0, 0, 1}, 0)};
+    int fd[2] = {-1, -1};
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(group_open(&g, &fd[i]), ERR_OK);
+    assert_int_equal(group_join(fd[0], &g), 0);
+    group_send(fd[0], &g, SLICE_LIT("nobody hears this"));
+    close(fd[0]);
+    close(fd[1]);
+    struct group_config elsewhere = g;
+    elsewhere.device = "no-such-device0";
+    assert_int_equal(group_open(&elsewhere, &fd[0]), ERR_NOT_FOUND);
+}
+
+// Without this a router that says nothing, or is none, holds the worker up for ever.
+static void test_gateway(void **state)
+{
+    UNUSED_STATE(state);
+    struct addr at = {.family = ADDR_IPV4}, bound, own;
+    int there = -1, fd = -1;
+    memcpy(at.ip, (uint8_t[4]){127, 0, 0, 1}, 4);
+    assert_int_equal(net_udp(&at, NULL, &there, &bound), ERR_OK);
+    assert_int_equal(gateway_open(&bound, "127.0.0.1", &fd, &own), ERR_OK);
+    assert_true(addr_is_loopback(&own));
+    uint8_t space[16];
+    struct buf b = {space, 0, sizeof space};
+    const nsec start = gateway_now();
+    assert_int_equal(gateway_ask(fd, SLICE_LIT("hello"), 20 * NSEC_MS, &b), ERR_TIMEOUT);
+    assert_true(gateway_now() - start >= 20 * NSEC_MS);
+    struct sockaddr_storage to;
+    const uint32_t n = net_sockaddr(&own, &to);
+    assert_int_equal(sendto(there, "answer", 6, 0, (struct sockaddr *)&to, n), 6);
+    assert_int_equal(gateway_ask(fd, (struct slice){0}, NSEC_S, &b), ERR_OK);
+    assert_true(slice_eq_str(buf_slice(&b), "answer"));
+    close(there);
+    (void)!gateway_ask(fd, SLICE_LIT("gone"), 20 * NSEC_MS, &b);
+    assert_int_equal(gateway_ask(fd, SLICE_LIT("gone"), NSEC_S, &b), ERR_REFUSED);
+    close(fd);
+    assert_int_equal(gateway_open(&bound, "no address", &fd, &own), ERR_UNREACHABLE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -530,6 +576,8 @@ int main(void)
         cmocka_unit_test(test_left_behind),
         cmocka_unit_test(test_timer),
         cmocka_unit_test(test_resolve),
+        cmocka_unit_test(test_group),
+        cmocka_unit_test(test_gateway),
     };
     return cmocka_run_group_tests_name("plat", tests, NULL, NULL);
 }
