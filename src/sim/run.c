@@ -213,6 +213,7 @@ static bool step(struct world *w, nsec until)
         const struct ev ev = queue_pop(&w->queue);
         ASSERT(ev.t >= w->now);
         w->now = ev.t;
+        w->events[ev.kind]++;
         dispatch(w, &ev);
         return true;
     }

@@ -198,6 +198,8 @@ void watch_said(struct world *w, struct pipe *p, const struct part *part)
     struct message m;
     for (uint64_t at = 0, used = 0; at < part->len; at += used) {
         const bool got = wire_next(&x->side[side].said, part->payload ? NULL : part->bytes + at, part->len - at, &used, &m);
+        if (got && m.id < WORLD_MESSAGE_KINDS)
+            w->messages[m.id]++;
         if (got && p->conn->ends[side].kind == END_NODE)
             judge_said(w, p->conn->ends[side].host, x, side, &m);
         if (used == 0)

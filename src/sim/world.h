@@ -12,6 +12,7 @@ enum {
     WORLD_TORRENTS_MAX = DISK_STORES_MAX,
     WORLD_BURST_MAX = 10000,            // inputs of one node at one instant before it counts as a livelock
     WORLD_FAILURE_MAX = 256,
+    WORLD_MESSAGE_KINDS = 32,           // ids of messages that are counted
 };
 
 enum world_latency {
@@ -81,6 +82,8 @@ enum ev_kind {
     EV_DGRAM_ARRIVE, EV_DGRAM_DELIVER, EV_JOB, EV_FETCH, EV_RESOLVED, EV_MAPPED, EV_SAVED, EV_READ_FAILED, EV_ACTION, EV_VANISH, EV_HOSTILE,
 };
 
+enum { EV_KINDS = EV_HOSTILE + 1 };
+
 // Purposes of random streams; each host has its own of each.
 enum world_purpose {
     PURPOSE_NODE = 1, PURPOSE_LINK, PURPOSE_DISK, PURPOSE_CHURN, PURPOSE_HOSTILE, PURPOSE_PATH, PURPOSE_CONTENT, PURPOSE_PEER_ID,
@@ -128,6 +131,8 @@ struct world {
     struct world_totals totals;
     char failure[WORLD_FAILURE_MAX];    // what the first oracle that fired said; "": none did
     uint64_t steps;                     // events and ticks so far
+    uint64_t events[EV_KINDS];          // of those, events of each enum ev_kind; the rest are ticks of nodes
+    uint64_t messages[WORLD_MESSAGE_KINDS];     // said by nodes, by their id; watch only
 };
 
 // ERR_NOMEM. env and cfg's arena outlive the world.
