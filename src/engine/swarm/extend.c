@@ -55,12 +55,16 @@ static void on_handshake(struct swarm *s, struct swarm_peer *p, struct slice pay
         p->reqq = u32_min(h.reqq, ASKED_MAX);
     if (h.has_upload_only)
         p->upload_only = h.upload_only || p->has_all;
-    if (h.has_listen_port)
-        p->ext.listen_port = h.listen_port;
     if (h.your_ip.family != ADDR_NONE && !p->ext.seen_told) {
         p->ext.seen_told = true;
         event_push(s, &(struct event){.kind = SWARM_EVENT_SEEN_AS, .addr = p->addr, .seen = h.your_ip});
     }
+    if (!h.has_listen_port || h.listen_port == p->ext.listen_port)
+        return;
+    if (p->incoming)
+        pex_lost(s, p);
+    p->ext.listen_port = h.listen_port;
+    pex_met(s, p);
 }
 
 // A part it may have: queued. Over its share, or of what there is not: refused, which BEP 9 answers too.

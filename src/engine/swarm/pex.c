@@ -7,10 +7,8 @@
 enum {
     PEX_FIRST_S = 10,                   // after the handshake
     PEX_EVERY_S = 60,                   // BEP 11
-    PEX_LOOK_S = 10,                    // nothing was new: looked at again
     PEX_EARLY_S = 45,                   // messages nearer to each other than this are ignored
     PEX_EARLY_MAX = 5,                  // so many of them end the connection
-    PEX_TOLD_MAX = SWARM_PEERS_MAX,     // addresses that one peer knows of by us
 };
 
 bool pex_address(const struct swarm_peer *q, struct addr *out)
@@ -21,17 +19,12 @@ bool pex_address(const struct swarm_peer *q, struct addr *out)
     return out->port != 0;
 }
 
-static bool is_in(const struct addr *list, uint32_t n, const struct addr *a)
-{
-    for (uint32_t i = 0; i < n; i++)
-        if (addr_eq(&list[i], a))
-            return true;
-    return false;
-}
-
-// May `to` be told of `a`? Not of what it cannot reach.
+// May `to` be told of `a`? Not of what it cannot reach, and not of itself.
 static bool is_for(const struct swarm_peer *to, const struct addr *a)
 {
+    struct addr own;
+    if (pex_address(to, &own) && addr_eq(&own, a))
+        return false;
     return !addr_is_loopback(a) || addr_is_loopback(&to->addr);
 }
 
@@ -41,35 +34,88 @@ static uint8_t flags_of(const struct swarm_peer *q)
                      (q->ext.ids[EXT_HOLEPUNCH] != 0 ? UT_PEX_HOLEPUNCH : 0) | (q->incoming ? 0 : UT_PEX_REACHABLE));
 }
 
-static void forget(struct peer_pex *x, uint32_t i) { x->told[i] = x->told[--x->told_n]; }
-
-// What has changed for p since it was told last; noted as told.
-static void gather(struct swarm *s, struct swarm_peer *p, struct ut_pex_news *news)
+void pex_met(struct swarm *s, struct swarm_peer *p)
 {
-    struct addr now[SWARM_PEERS_MAX];
-    uint32_t n = 0;
+    struct addr a;
+    if (p->pex.met == 0 && pex_address(p, &a))
+        p->pex.met = ++s->pex_met_n;
+}
+
+void pex_lost(struct swarm *s, struct swarm_peer *p)
+{
+    struct pex_gone gone = {.met = p->pex.met};
+    if (p->pex.met == 0 || !pex_address(p, &gone.addr))
+        return;
+    p->pex.met = 0;
+    void *items = s->pex_gone;
+    if (s->pex_gone_n == s->pex_gone_cap &&
+        mem_grow(s->mem, &items, &s->pex_gone_cap, s->pex_gone_cap + 1, PEX_GONE_MAX, sizeof *s->pex_gone) == ERR_NOMEM)
+        return;                         // the others go on believing in it: no harm
+    s->pex_gone = items;
+    s->pex_gone[s->pex_gone_n++ % PEX_GONE_MAX] = gone;
+}
+
+// Those lost that p was told of, or may have been.
+static void gather_dropped(const struct swarm *s, struct swarm_peer *p, struct ut_pex_news *news)
+{
     struct peer_pex *x = &p->pex;
-    struct addr own;
-    const bool has_own = pex_address(p, &own);
-    LIST_EACH(&s->peers, link, save) {
-        struct swarm_peer *q = CONTAINER(link, struct swarm_peer, link);
-        struct addr a;
-        if (q == p || q->closing || n == SWARM_PEERS_MAX || !pex_address(q, &a) || !is_for(p, &a) ||
-            (has_own && addr_eq(&own, &a)) || is_in(now, n, &a))
-            continue;
-        now[n++] = a;
-        if (is_in(x->told, x->told_n, &a) || news->added_n == UT_PEX_ADDED_MAX || x->told_n == PEX_TOLD_MAX)
-            continue;
-        news->added[news->added_n++] = (struct ut_pex_peer){a, flags_of(q)};
-        x->told[x->told_n++] = a;
+    if (s->pex_gone_n - x->gone > PEX_GONE_MAX)
+        x->gone = s->pex_gone_n - PEX_GONE_MAX;
+    for (; x->gone < s->pex_gone_n && news->dropped_n < UT_PEX_ADDED_MAX; x->gone++) {
+        const struct pex_gone *g = &s->pex_gone[x->gone % PEX_GONE_MAX];
+        if (g->met <= x->told && is_for(p, &g->addr))
+            news->dropped[news->dropped_n++] = g->addr;
     }
-    for (uint32_t i = 0; i < x->told_n && news->dropped_n < UT_PEX_ADDED_MAX;) {
-        if (is_in(now, n, &x->told[i])) {
+}
+
+static bool is_added(const struct ut_pex_news *news, const struct addr *a)
+{
+    for (uint32_t i = 0; i < news->added_n; i++)
+        if (addr_eq(&news->added[i].addr, a))
+            return true;
+    return false;
+}
+
+// Those met since, in that order.
+static void gather_added(struct swarm *s, struct swarm_peer *p, struct ut_pex_news *news)
+{
+    const struct swarm_peer *next[UT_PEX_ADDED_MAX];
+    uint32_t n = 0;
+    bool more = false;
+    LIST_EACH(&s->peers, link, save) {
+        const struct swarm_peer *q = CONTAINER(link, struct swarm_peer, link);
+        struct addr a;
+        if (q == p || q->closing || q->pex.met <= p->pex.told || !pex_address(q, &a) || !is_for(p, &a))
+            continue;
+        more |= n == UT_PEX_ADDED_MAX;
+        uint32_t i = n == UT_PEX_ADDED_MAX ? n - 1 : n++;
+        if (i == UT_PEX_ADDED_MAX - 1 && more && next[i]->pex.met < q->pex.met)
+            continue;
+        for (; i > 0 && next[i - 1]->pex.met > q->pex.met; i--)
+            next[i] = next[i - 1];
+        next[i] = q;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        struct ut_pex_peer peer = {.flags = flags_of(next[i])};
+        if (pex_address(next[i], &peer.addr) && !is_added(news, &peer.addr))
+            news->added[news->added_n++] = peer;
+    }
+    p->pex.told = more ? next[n - 1]->pex.met : s->pex_met_n;
+}
+
+// Lost and met again is no news.
+static void settle(struct ut_pex_news *news)
+{
+    for (uint32_t i = 0; i < news->dropped_n;) {
+        uint32_t k = 0;
+        while (k < news->added_n && !addr_eq(&news->added[k].addr, &news->dropped[i]))
+            k++;
+        if (k == news->added_n) {
             i++;
             continue;
         }
-        news->dropped[news->dropped_n++] = x->told[i];
-        forget(x, i);
+        news->added[k] = news->added[--news->added_n];
+        news->dropped[i] = news->dropped[--news->dropped_n];
     }
 }
 
@@ -80,11 +126,12 @@ static bool may_tell(const struct swarm *s, const struct swarm_peer *p)
 
 void pex_beat(struct swarm *s, struct swarm_peer *p)
 {
-    if (p->pex.at == 0)
-        p->pex.at = s->now + PEX_FIRST_S * NSEC_S;
-    if (s->now < p->pex.at || !may_tell(s, p))
+    struct peer_pex *x = &p->pex;
+    if (x->at == 0)
+        x->at = s->now + PEX_FIRST_S * NSEC_S;
+    if (s->now < x->at || (x->told == s->pex_met_n && x->gone == s->pex_gone_n) || !may_tell(s, p))
         return;
-    p->pex.due = true;
+    x->due = true;
     ready_set(s, p);
 }
 
@@ -95,21 +142,16 @@ void pex_compose(struct swarm *s, struct swarm_peer *p, struct wr *w)
     p->pex.due = false;
     if (!may_tell(s, p))
         return;
-    p->pex.at = s->now + PEX_LOOK_S * NSEC_S;
-    if (p->pex.told == NULL && (p->pex.told = mem_zarray(s->mem, PEX_TOLD_MAX, sizeof *p->pex.told)) == NULL)
-        return;
-    struct ut_pex_news news = {.added_n = 0};
-    gather(s, p, &news);
+    struct ut_pex_news news;
+    news.added_n = news.dropped_n = 0;
+    gather_dropped(s, p, &news);
+    if (p->pex.gone == s->pex_gone_n)   // else who was lost before p heard of it would be told as lost
+        gather_added(s, p, &news);
+    settle(&news);
     if (news.added_n == 0 && news.dropped_n == 0)
         return;
     p->pex.at = s->now + PEX_EVERY_S * NSEC_S;
     ut_pex_write(w, p->ext.ids[EXT_PEX], &news);
-}
-
-void pex_done(struct swarm *s, struct swarm_peer *p)
-{
-    mem_free(s->mem, p->pex.told, PEX_TOLD_MAX * sizeof *p->pex.told);
-    p->pex.told = NULL;
 }
 
 bool pex_is_usable(const struct addr *from, const struct addr *a)

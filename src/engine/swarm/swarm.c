@@ -75,6 +75,7 @@ static void free_memory(struct swarm *s)
     mem_free(s->mem, s->recheck_bits, bytes);
     mem_free(s->mem, s->have_log, (size_t)n * 2 * sizeof *s->have_log);
     mem_free(s->mem, s->partial_at, n * sizeof *s->partial_at);
+    mem_free(s->mem, s->pex_gone, s->pex_gone_cap * sizeof *s->pex_gone);
     mem_free(s->mem, s->sources, s->sources_cap * sizeof *s->sources);
     mem_free(s->mem, s->unfinished.items, s->unfinished.cap * sizeof *s->unfinished.items);
     for (uint32_t i = 0; i < s->jobs_n; i++)
@@ -174,7 +175,7 @@ static void peer_free(struct swarm *s, struct swarm_peer *p)
     mem_free(s->mem, p->rejects.items, p->rejects.cap * sizeof *p->rejects.items);
     mem_free(s->mem, p->queue, p->queue_cap * sizeof *p->queue);
     mem_free(s->mem, p->allowed, ALLOWED_FAST_K * sizeof *p->allowed);
-    pex_done(s, p);
+    pex_lost(s, p);
     list_remove(&p->link);
     list_remove(&p->ready);
     struct known *k = known_find(&s->known, &p->addr);
@@ -256,6 +257,7 @@ enum err swarm_peer_add(struct swarm *s, nsec now, const struct swarm_peer_new *
     list_init(&p->ready);
     list_push_back(&s->peers, &p->link);
     s->peers_n++;
+    pex_met(s, p);
     if (in->begun) {                    // told that we have nothing: it hears of each piece, and now what metadata there is
         p->sent_first = true;
         p->ext.handshake_due = p->ext.taken_over = p->extended;

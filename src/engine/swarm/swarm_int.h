@@ -51,6 +51,7 @@ enum {
     HASH_OUT_LEN = 64 + HASHES_MAX * SHA256_LEN,
     LEAF_KEPT_S = 10,
     LOST_MAX = 4096,                    // pieces taken back (BEP 54)
+    PEX_GONE_MAX = SWARM_PEERS_MAX,     // peers lost that are remembered; older ones are not told
     PEX_KNOWN_MAX = SWARM_KNOWN_MAX / 4 * 3,            // by peer exchange no more: trackers and others keep a share
     CANCEL_LOOKS_MAX = 1 << 17,         // queued requests looked at for one peer's cancels in a second
 };
@@ -131,11 +132,17 @@ struct pex_heard {
 
 // Peer exchange with one peer.
 struct peer_pex {
-    bool due;                           // something is to be told if there is news
+    bool due;                           // there may be news to be told
     nsec at;                            // not before; 0: not planned yet
-    struct addr *told;                  // PEX_TOLD_MAX: addresses it knows of by us; NULL: none
-    uint32_t told_n;
+    uint32_t met;                       // which one it was of those whose address became known, from 1; 0: it has none that is known
+    uint32_t told, gone;                // it has heard of those met up to here, and of those lost before this one
     struct pex_heard heard;
+};
+
+// An address that somebody may know of by us and where nobody is now.
+struct pex_gone {
+    struct addr addr;
+    uint32_t met;
 };
 
 // What one peer asks of trees, and whether it may be asked.
@@ -328,6 +335,8 @@ struct swarm {
     struct source *sources;             // ring of SOURCES_MAX, grown by need
     uint32_t sources_n, sources_cap;
     uint32_t unchoked_n;                // of the peers
+    struct pex_gone *pex_gone;          // ring of PEX_GONE_MAX, grown by need
+    uint32_t pex_met_n, pex_gone_n, pex_gone_cap;       // addresses ever met and lost
     struct { struct addr *items; uint32_t n, cap; } banned;
 
     // Pieces
@@ -513,7 +522,8 @@ uint32_t ext_compose_metadata(struct swarm *s, struct swarm_peer *p, struct wr *
 void pex_beat(struct swarm *s, struct swarm_peer *p);
 void pex_compose(struct swarm *s, struct swarm_peer *p, struct wr *w);
 void pex_handle(struct swarm *s, struct swarm_peer *p, struct slice payload);
-void pex_done(struct swarm *s, struct swarm_peer *p);
+void pex_met(struct swarm *s, struct swarm_peer *p);                    // others can reach it at an address we know
+void pex_lost(struct swarm *s, struct swarm_peer *p);                   // or not any more
 // The limits of what is heard: *n addresses of *out are to be looked at. ERR_AGAIN: none, it came too soon; ERR_PROTOCOL: none, no
 // message; ERR_ACCESS: too many came too soon, the connection should end.
 struct ut_pex;

@@ -374,8 +374,21 @@ static void who_is_met_and_lost_is_told(void **state)
     assert_int_equal(ut_pex_dropped_n(&m), 1);
     const struct addr gone = ut_pex_dropped(&m, 0);
     assert_true(addr_eq(&gone, &expect));
-    pass(&g, 300);
+    pass(&g, 61);
     assert_int_equal(heard_pex(&g, 0, &m), 0);          // no news
+    offers_pex(&g, 3, 6004);            // it listens elsewhere now
+    pass(&g, 2);
+    assert_int_equal(heard_pex(&g, 0, &m), 1);
+    assert_int_equal(ut_pex_added(&m, 0).addr.port, 6004);
+    assert_int_equal(ut_pex_dropped(&m, 0).port, 6003);
+    leave(&g, 3);
+    meet(&g, 3, true);
+    offers_pex(&g, 3, 6004);
+    meet(&g, 4, true);
+    offers_pex(&g, 4, 6005);
+    leave(&g, 4);
+    pass(&g, 65);
+    assert_int_equal(heard_pex(&g, 0, &m), 0);          // lost and met again, or met and lost, is no news
     ground_done(&g);
 }
 
