@@ -167,6 +167,7 @@ static bool is_answerable(const struct swarm *s, const struct hash_request *r, u
 
 void hashes_wanted(struct swarm *s, struct swarm_peer *p, const struct hash_request *r)
 {
+    beat_wake(s, p);
     uint32_t file;
     bool below = false, good = is_answerable(s, r, &file, &below);
     struct peer_hash *h = &p->hash;

@@ -34,6 +34,7 @@ static void become_seed(struct swarm *s, struct swarm_peer *p)
     p->useful_n = s->picker.missing_n;
     p->upload_only = true;
     s->picker.seeds++;
+    beat_wake(s, p);
 }
 
 static void on_have(struct swarm *s, struct swarm_peer *p, uint32_t index)
@@ -96,6 +97,7 @@ static void on_have_all(struct swarm *s, struct swarm_peer *p)
 
 static void on_choke(struct swarm *s, struct swarm_peer *p)
 {
+    s->unchoking_us_n -= !p->peer_choking;
     p->peer_choking = true;
     p->slow_start = true;
     p->depth = DEPTH_MIN;
@@ -104,14 +106,23 @@ static void on_choke(struct swarm *s, struct swarm_peer *p)
     rx_give_ahead(s, p);
 }
 
+static void on_unchoke(struct swarm *s, struct swarm_peer *p)
+{
+    s->unchoking_us_n += p->peer_choking;
+    p->peer_choking = false;
+    beat_wake(s, p);
+}
+
 static void on_allowed_fast(struct swarm *s, struct swarm_peer *p, uint32_t index)
 {
     if (index >= s->meta->pieces_n || p->allowed_n >= ALLOWED_FAST_K)
         return;
     if (p->allowed == NULL)
         p->allowed = mem_zarray(s->mem, ALLOWED_FAST_K, sizeof *p->allowed);
-    if (p->allowed != NULL)
-        p->allowed[p->allowed_n++] = index;
+    if (p->allowed == NULL)
+        return;
+    p->allowed[p->allowed_n++] = index;
+    beat_wake(s, p);
 }
 
 static struct wanted wanted_of(const struct peer_msg *m)
@@ -126,7 +137,7 @@ static void on_interested(struct swarm *s, struct swarm_peer *p, bool interested
     p->peer_interested = interested;
     if (interested)
         choke_wanted(s);
-    else
+    else if (!p->am_choking)
         choke_refill(s);
 }
 
@@ -163,7 +174,7 @@ void msg_handle(struct swarm *s, struct swarm_peer *p, const struct peer_msg *m)
     const struct wanted w = wanted_of(m);
     switch (m->id) {
     case MSG_CHOKE: on_choke(s, p); break;
-    case MSG_UNCHOKE: p->peer_choking = false; break;
+    case MSG_UNCHOKE: on_unchoke(s, p); break;
     case MSG_INTERESTED: on_interested(s, p, true); break;
     case MSG_NOT_INTERESTED: on_interested(s, p, false); break;
     case MSG_HAVE: on_have(s, p, m->index); break;

@@ -138,6 +138,7 @@ static void block_begin(struct swarm *s, struct swarm_peer *p, const struct aske
 {
     p->rx_block = *a;
     p->rx_pos = 0;
+    beat_wake(s, p);
     const bool asked = request_take(p, a);
     if (!asked && !request_adopt(s, a)) {
         block_unasked(s, p, a->len);

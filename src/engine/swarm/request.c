@@ -269,6 +269,7 @@ static bool request_one(struct swarm *s, struct swarm_peer *p, struct wr *w)
     b->source = p->serial;
     if (p->asked_n == 1)
         p->block_at = s->now;
+    beat_wake(s, p);
     peer_msg_write(w, &(struct peer_msg){.id = MSG_REQUEST, .index = a.piece, .begin = a.begin, .len = a.len});
     return true;
 }

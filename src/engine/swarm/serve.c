@@ -93,6 +93,7 @@ static bool queue_push(struct swarm *s, struct swarm_peer *p, const struct wante
 
 void serve_request(struct swarm *s, struct swarm_peer *p, const struct wanted *w)
 {
+    beat_wake(s, p);
     if (!is_legal(s, w)) {
         if (p->fast)
             reject(s, p, w);

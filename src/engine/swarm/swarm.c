@@ -75,6 +75,7 @@ static void free_memory(struct swarm *s)
     mem_free(s->mem, s->recheck_bits, bytes);
     mem_free(s->mem, s->have_log, (size_t)n * 2 * sizeof *s->have_log);
     mem_free(s->mem, s->partial_at, n * sizeof *s->partial_at);
+    mem_free(s->mem, s->beats, s->beats_cap * sizeof *s->beats);
     mem_free(s->mem, s->pex_gone, s->pex_gone_cap * sizeof *s->pex_gone);
     mem_free(s->mem, s->sources, s->sources_cap * sizeof *s->sources);
     mem_free(s->mem, s->unfinished.items, s->unfinished.cap * sizeof *s->unfinished.items);
@@ -184,9 +185,10 @@ static void peer_free(struct swarm *s, struct swarm_peer *p)
         k->state = KNOWN_FREE;
         k->retry_at = s->now + (p->pointless ? KNOWN_POINTLESS_S : k->trusted ? KNOWN_TRUSTED_S : KNOWN_RETRY_S) * NSEC_S;
     }
-    s->peers_n--;
     s->closing_n -= p->closing;
     s->unchoked_n -= !p->am_choking;
+    s->unchoking_us_n -= !p->peer_choking;
+    beat_leave(s, p);
     if (s->peers_n == 0)
         s->stats_now.down_bps = s->stats_now.up_bps = 0;    // no beat comes that would let them fade
     mem_free(s->mem, p, sizeof *p);
@@ -255,8 +257,11 @@ enum err swarm_peer_add(struct swarm *s, nsec now, const struct swarm_peer_new *
     p->serial = ++s->serial;
     list_init(&p->link);
     list_init(&p->ready);
+    if (beat_join(s, p) != ERR_OK) {
+        mem_free(s->mem, p, sizeof *p);
+        return ERR_NOMEM;
+    }
     list_push_back(&s->peers, &p->link);
-    s->peers_n++;
     pex_met(s, p);
     if (in->begun) {                    // told that we have nothing: it hears of each piece, and now what metadata there is
         p->sent_first = true;
@@ -384,36 +389,13 @@ void state_update(struct swarm *s)
             struct swarm_peer *p = CONTAINER(link, struct swarm_peer, link);
             interest_update(s, p);
             ready_set(s, p);            // it is told that we only upload (BEP 21)
+            beat_wake(s, p);            // and left, if it has everything, too
         }
     }
     if (s->state == SWARM_SEEDING && !s->done_told && s->unsynced_bytes == 0 && !s->syncing) {
         s->done_told = true;
         event_push(s, &(struct event){.kind = SWARM_EVENT_DONE});
     }
-}
-
-static void peer_beat(struct swarm *s, struct swarm_peer *p)
-{
-    p->down_bps = (3 * p->down_bps + (p->down_bytes - p->down_last)) / 4;
-    p->up_bps = (3 * p->up_bps + (p->up_bytes - p->up_last)) / 4;
-    request_beat(s, p);
-    hashes_beat(s, p);
-    pex_beat(s, p);
-    if (p->sent_bytes - p->sent_last < p->out_high && p->out_pending != 0)      // it takes less in a second than waits for it
-        p->out_high = u32_max((uint32_t)(p->sent_bytes - p->sent_last), OUT_MIN);
-    p->sent_last = p->sent_bytes;
-    p->cancel_looks = 0;
-    p->down_last = p->down_bytes;
-    p->up_last = p->up_bytes;
-    if (s->now - p->rx_at >= SILENT_MAX_S * NSEC_S)
-        rx_close(s, p, ERR_TIMEOUT);
-    else if (s->now - p->tx_at >= KEEPALIVE_S * NSEC_S || request_due(s, p))
-        ready_set(s, p);
-    const bool both_done = s->picker.missing_n == 0 && p->has_n == s->meta->pieces_n;
-    if (both_done && s->now - p->joined_at >= 10 * NSEC_S)
-        p->pointless = true;            // two seeds have nothing to say to each other
-    if (p->pointless)
-        rx_close(s, p, ERR_CLOSED);
 }
 
 void swarm_tick(struct swarm *s, nsec now)
@@ -430,17 +412,7 @@ void swarm_tick(struct swarm *s, nsec now)
     if (now < s->beat_at)
         return;
     s->beat_at = now + NSEC_S;
-    uint64_t down = 0, up = 0;
-    LIST_EACH(&s->peers, link, save) {
-        struct swarm_peer *p = CONTAINER(link, struct swarm_peer, link);
-        if (!p->closing)
-            peer_beat(s, p);
-        down += p->down_bps;
-        up += p->up_bps;
-    }
-    web_beat(s);
-    s->stats_now.down_bps = down + (s->web == NULL ? 0 : s->web->bps);
-    s->stats_now.up_bps = up;
+    beat_all(s);
     if (now >= s->round_at) {
         s->round_at = now + CHOKE_ROUND_S * NSEC_S;
         choke_round(s, false);
@@ -576,12 +548,9 @@ void swarm_stats(const struct swarm *s, struct swarm_stats *out)
     out->banned = s->banned.n;
     out->left_bytes = out->wanted_bytes - out->done_bytes;
     web_stats(s, out);
-    for (const struct list *l = s->peers.next; l != &s->peers; l = l->next) {
-        const struct swarm_peer *p = CONTAINER((struct list *)(uintptr_t)l, struct swarm_peer, link);
-        out->seeds += p->has_n == s->meta->pieces_n;
-        out->unchoked_by += !p->peer_choking;
-        out->unchoking += !p->am_choking;
-    }
+    out->seeds = s->picker.seeds;
+    out->unchoked_by = s->unchoking_us_n;
+    out->unchoking = s->unchoked_n;
 }
 
 struct slice swarm_have(const struct swarm *s)
@@ -593,11 +562,14 @@ void swarm_check(const struct swarm *s)
 {
     picker_check(&s->picker);
     ASSERT(bits_count(s->have, s->meta->pieces_n) == s->picker.had_n);
-    uint32_t peers = 0, unchoked = 0;
+    uint32_t peers = 0, unchoked = 0, unchoking_us = 0, seeds = 0;
     for (const struct list *l = s->peers.next; l != &s->peers; l = l->next) {
         const struct swarm_peer *p = CONTAINER((struct list *)(uintptr_t)l, struct swarm_peer, link);
         peers++;
         unchoked += !p->am_choking;
+        unchoking_us += !p->peer_choking;
+        seeds += p->has_n == s->meta->pieces_n;
+        ASSERT(s->beats[p->beat_i].peer == p);
         ASSERT(p->ahead_n <= p->asked_n);
         uint32_t has = p->has_all ? s->meta->pieces_n : 0, useful = 0;
         for (uint32_t i = 0; i < s->meta->pieces_n; i++) {
@@ -610,6 +582,8 @@ void swarm_check(const struct swarm *s)
     }
     ASSERT(peers == s->peers_n);
     ASSERT(unchoked == s->unchoked_n);
+    ASSERT(unchoking_us == s->unchoking_us_n);
+    ASSERT(seeds == s->picker.seeds);
     uint32_t partials = 0;
     for (const struct list *l = s->partials.next; l != &s->partials; l = l->next) {
         const struct piece *piece = CONTAINER((struct list *)(uintptr_t)l, struct piece, link);

@@ -161,6 +161,7 @@ struct swarm_peer {
     struct list link;                   // swarm.peers
     struct list ready;                  // swarm.ready
     uint32_t conn, serial;
+    uint32_t beat_i;                    // its place in swarm.beats
 
     // What every beat and round looks at, for every peer: together, because most peers are idle and far from the cache
     nsec joined_at, choked_changed_at, rx_at, tx_at;
@@ -305,6 +306,12 @@ struct unfinished {
 
 enum { SOURCE_UNKNOWN = 0 };            // no peer has this serial
 
+// When a peer needs its next beat: apart from the peers, most of which are idle and far from the cache.
+struct beat {
+    nsec at;                            // 0: at the next one of the swarm; NSEC_NEVER: it is being closed
+    struct swarm_peer *peer;
+};
+
 struct source {
     uint32_t serial;
     struct addr addr;
@@ -334,7 +341,9 @@ struct swarm {
     uint32_t peers_n, closing_n, serial;    // closing_n: of those, being let go by the next poll
     struct source *sources;             // ring of SOURCES_MAX, grown by need
     uint32_t sources_n, sources_cap;
-    uint32_t unchoked_n;                // of the peers
+    uint32_t unchoked_n, unchoking_us_n;        // of the peers: whom we have unchoked, who has unchoked us
+    struct beat *beats;                 // one for each peer, in no order
+    uint32_t beats_cap;
     struct pex_gone *pex_gone;          // ring of PEX_GONE_MAX, grown by need
     uint32_t pex_met_n, pex_gone_n, pex_gone_cap;       // addresses ever met and lost
     struct { struct addr *items; uint32_t n, cap; } banned;
@@ -466,6 +475,17 @@ void unfinished_forget(struct swarm *s, uint32_t first, uint32_t last);         
 void unfinished_start(struct swarm *s);                                 // files are ready: reads back what was begun
 void unfinished_read(struct swarm *s, struct job *j, enum err e);
 bool unfinished_stop(struct swarm *s);                                  // no partial piece is left, what can be kept is
+
+// beat.c: what is looked at once a second.
+MUST_USE enum err beat_join(struct swarm *s, struct swarm_peer *p);     // ERR_NOMEM
+void beat_leave(struct swarm *s, const struct swarm_peer *p);
+void beat_all(struct swarm *s);
+// Something happened to p that the next beat must see: bytes of blocks, requests, what it may be asked.
+static inline void beat_wake(struct swarm *s, const struct swarm_peer *p)
+{
+    if (!p->closing)
+        s->beats[p->beat_i].at = 0;
+}
 
 // blame.c: who sent the bad block.
 bool blame_single_source(const struct piece *p);

@@ -377,7 +377,7 @@ static void who_is_met_and_lost_is_told(void **state)
     pass(&g, 61);
     assert_int_equal(heard_pex(&g, 0, &m), 0);          // no news
     offers_pex(&g, 3, 6004);            // it listens elsewhere now
-    pass(&g, 2);
+    pass(&g, 11);
     assert_int_equal(heard_pex(&g, 0, &m), 1);
     assert_int_equal(ut_pex_added(&m, 0).addr.port, 6004);
     assert_int_equal(ut_pex_dropped(&m, 0).port, 6003);
