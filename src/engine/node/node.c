@@ -79,6 +79,8 @@ void node_free(struct node *n)
     heap_done(&n->timers);
     mem_free(n->mem, n->conns, n->conns_cap * sizeof(struct conn *));
     mem_free(n->mem, n->torrents, n->torrents_cap * sizeof(struct torrent *));
+    mem_free(n->mem, n->segs, IO_SEGS_MAX * sizeof *n->segs);
+    mem_free(n->mem, n->plain_only, NODE_PLAIN_MAX * sizeof *n->plain_only);
     mem_free(n->mem, n->requests, n->requests_cap * sizeof *n->requests);
     mem_free(n->mem, n, sizeof *n);
 }

@@ -83,10 +83,15 @@ static void moved(struct node *n, struct conn *c)
         conn_drop(n, c, true);
     if (k->mse.state != MSE_DONE)
         return;
+    const bool rc4 = k->mse.selected == MSE_RC4;
+    if (rc4 && n->segs == NULL && (n->segs = mem_zarray(n->mem, IO_SEGS_MAX, sizeof *n->segs)) == NULL) {
+        conn_drop(n, c, true);
+        return;
+    }
     c->crypted = true;
     if (c->state == CONN_SHAKING_OUT)
         c->deadline = n->now + NODE_HANDSHAKE_S * NSEC_S;       // the short one was for a peer that does not speak MSE
-    if (k->mse.selected == MSE_RC4) {
+    if (rc4) {
         load_init(&k->load, c->id);
         k->loads = true;
     }
@@ -247,17 +252,21 @@ static uint32_t *tag_of(const struct node *n, const struct addr *a, uint32_t *ou
     memcpy(key + 3, a->ip, 16);
     const uint64_t h = siphash(n->plain_key, slice_of(key, sizeof key));
     *out_tag = (uint32_t)(h >> 32) | 1;
-    return (uint32_t *)(uintptr_t)&n->plain_only[h % NODE_PLAIN_MAX];
+    return &n->plain_only[h % NODE_PLAIN_MAX];
 }
 
 bool crypt_is_plain_only(const struct node *n, const struct addr *a)
 {
     uint32_t tag;
-    return *tag_of(n, a, &tag) == tag;
+    return n->plain_only != NULL && *tag_of(n, a, &tag) == tag;
 }
 
 void crypt_remember(struct node *n, const struct addr *a, bool plain_only)
 {
+    if (n->plain_only == NULL && plain_only)
+        n->plain_only = mem_zarray(n->mem, NODE_PLAIN_MAX, sizeof *n->plain_only);
+    if (n->plain_only == NULL)
+        return;
     uint32_t tag, *const at = tag_of(n, a, &tag);
     if (plain_only)
         *at = tag;

@@ -153,12 +153,10 @@ struct node {
     bool utp_touched;
     nsec utp_at;
     struct list read_waits;             // conns whose files wait for a stream_read
-    struct stream_read reads[STREAM_READS_MAX];
+    struct stream_read *reads;          // STREAM_READS_MAX; NULL: none was ever needed
     uint32_t reads_busy, reads_due;     // with the host; to be given to it
-    struct addr swapped[STREAM_SWAPPED_MAX];    // a ring
+    struct addr *swapped;               // a ring of STREAM_SWAPPED_MAX; NULL: nobody was ever put into it
     uint32_t swapped_i;
-    uint8_t rx[NODE_RX_LEN];
-    char text[512];
     struct votes votes[2];              // on our address: IPv4, IPv6
     struct addr external[2];            // what came of it; family ADDR_NONE: not known
     bool external_due[2];               // to be told to the front ends
@@ -166,14 +164,17 @@ struct node {
     uint16_t port_told;                 // to trackers and peers
     nsec map_stop_at, map_news_at;      // no news are heard before
     struct addr map_address;            // that the router has outside; family ADDR_NONE: it did not say
-    struct io_seg seg, segs[IO_SEGS_MAX];
+    struct io_seg seg, *segs;           // segs: IO_SEGS_MAX, from the first RC4 stream on
     struct loads loads;                 // of streams that are sent from memory
     struct map skeys;
     struct list exchanges, crypt_ready; // of crypt.wait, crypt.ready
     struct rate exchange_rate;
     struct rng crypt_rng;
     uint64_t plain_key[2];
-    uint32_t plain_only[NODE_PLAIN_MAX];
+    uint32_t *plain_only;               // NODE_PLAIN_MAX tags; NULL: no address is remembered
+    // Last, because it is big and seldom used
+    char text[512];
+    uint8_t rx[NODE_RX_LEN];
 };
 
 // node_torrent.c

@@ -18,9 +18,11 @@ enum err stream_start(struct node *n)
 void stream_stop(struct node *n)
 {
     utp_free(n->utp);
-    for (uint32_t i = 0; i < STREAM_READS_MAX; i++)
+    for (uint32_t i = 0; n->reads != NULL && i < STREAM_READS_MAX; i++)
         if (n->reads[i].memory != NULL)
             (void)n->env->payload->resize(n->env->payload->ctx, n->reads[i].memory, STREAM_READ_LEN, 0);
+    mem_free(n->mem, n->reads, STREAM_READS_MAX * sizeof *n->reads);
+    mem_free(n->mem, n->swapped, STREAM_SWAPPED_MAX * sizeof *n->swapped);
 }
 
 // ---- which way
@@ -28,7 +30,7 @@ void stream_stop(struct node *n)
 // Where the way that goes first by rule has failed: it goes second.
 static struct addr *find_swapped(struct node *n, const struct addr *a)
 {
-    for (uint32_t i = 0; i < STREAM_SWAPPED_MAX; i++)
+    for (uint32_t i = 0; n->swapped != NULL && i < STREAM_SWAPPED_MAX; i++)
         if (addr_eq(&n->swapped[i], a))
             return &n->swapped[i];
     return NULL;
@@ -44,6 +46,8 @@ static void prefer(struct node *n, const struct addr *a, bool utp)
     if (utp_is_first(n, a) == utp)
         return;
     struct addr *at = find_swapped(n, a);
+    if (n->swapped == NULL && (n->swapped = mem_zarray(n->mem, STREAM_SWAPPED_MAX, sizeof *n->swapped)) == NULL)
+        return;                         // the usual way goes first: slower, no more
     if (at != NULL)
         *at = (struct addr){0};
     else

@@ -151,6 +151,8 @@ static struct stream_read *read_free(struct node *n)
 {
     if (n->reads_busy + n->reads_due == STREAM_READS_MAX)
         return NULL;
+    if (n->reads == NULL && (n->reads = mem_zarray(n->mem, STREAM_READS_MAX, sizeof *n->reads)) == NULL)
+        return NULL;
     struct stream_read *r = n->reads;
     while (r->conn != 0)
         r++;

@@ -176,13 +176,17 @@ void hashes_wanted(struct swarm *s, struct swarm_peer *p, const struct hash_requ
         h->reads_left = HASH_READS_MAX;
         h->answers_left = HASH_ANSWERS_MAX;
     }
+    if (h->queues == NULL && (h->queues = mem_zalloc(s->mem, sizeof *h->queues)) == NULL) {
+        rx_close(s, p, ERR_NOMEM);
+        return;
+    }
     good &= h->wanted_n < HASH_QUEUE_MAX && h->answers_left != 0 && (!below || h->reads_left != 0);
     if (good) {
         h->answers_left--;
         h->reads_left -= below;
-        h->wanted[h->wanted_n++] = *r;
+        h->queues->wanted[h->wanted_n++] = *r;
     } else if (h->refused_n < HASH_QUEUE_MAX) {
-        h->refused[h->refused_n++] = *r;
+        h->queues->refused[h->refused_n++] = *r;
     }
 }
 
@@ -296,16 +300,18 @@ void hashes_compose_rejects(struct swarm_peer *p, struct wr *w)
 {
     struct peer_hash *h = &p->hash;
     uint32_t i = 0;
+    if (h->refused_n == 0)
+        return;
     for (; i < h->refused_n && buf_room(w->b) >= 2 * (5 + HASH_REQUEST_LEN); i++)
-        hash_request_write(w, MSG_HASH_REJECT, &h->refused[i]);
+        hash_request_write(w, MSG_HASH_REJECT, &h->queues->refused[i]);
     h->refused_n -= i;
-    memmove(h->refused, h->refused + i, h->refused_n * sizeof h->refused[0]);
+    memmove(h->queues->refused, h->queues->refused + i, h->refused_n * sizeof h->queues->refused[0]);
 }
 
 static void wanted_pop(struct peer_hash *h)
 {
     h->wanted_n--;
-    memmove(h->wanted, h->wanted + 1, h->wanted_n * sizeof h->wanted[0]);
+    memmove(h->queues->wanted, h->queues->wanted + 1, h->wanted_n * sizeof h->queues->wanted[0]);
 }
 
 // True: the leaves for this request were read, or that failed. Else a read is begun if none is under way; who has got its
@@ -330,7 +336,7 @@ uint32_t hashes_compose(struct swarm *s, struct swarm_peer *p, uint32_t n, uint6
     struct peer_hash *h = &p->hash;
     if (h->wanted_n == 0 || h->waits || p->out_pending >= OUT_MIN || n == IO_SEGS_MAX)
         return n;
-    const struct hash_request r = h->wanted[0];
+    const struct hash_request r = h->queues->wanted[0];
     struct buf answer;
     uint32_t file;
     bool below = false;
@@ -352,7 +358,7 @@ uint32_t hashes_compose(struct swarm *s, struct swarm_peer *p, uint32_t n, uint6
         ready_set(s, p);
     if (!good) {
         if (h->refused_n < HASH_QUEUE_MAX)
-            h->refused[h->refused_n++] = r;
+            h->queues->refused[h->refused_n++] = r;
         ready_set(s, p);
         return n;
     }

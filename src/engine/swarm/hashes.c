@@ -164,6 +164,8 @@ void hashes_request(struct swarm *s, struct swarm_peer *p, struct wr *w)
         struct hash_ask a;
         if (!next_layer(s, &a) && (p->hash.no_leaves || !next_blame(s, &a)))
             return;
+        if (s->hash_asks == NULL && (s->hash_asks = mem_zarray(s->mem, HASH_ASKS_ALL_MAX, sizeof *s->hash_asks)) == NULL)
+            return;                     // the beat asks again
         a.serial = p->serial;
         a.at = s->now;
         s->hash_asks[s->hash_asks_n++] = a;

@@ -66,12 +66,12 @@ void swarm_rx_room(struct swarm *s, nsec now, struct swarm_peer *p, struct span 
     take_ahead(s, p);
     p->room_planned = p->rx == RX_BLOCK || (p->rx == RX_HEAD && p->ahead_n != 0);
     if (!p->room_planned) {
-        uint8_t *staging = pool_staging(s->cfg.pool);
+        uint8_t *staging = pool_staging(s->cfg.pool, BLOCK_LEN);
         if (staging == NULL) {
             rx_close(s, p, ERR_NOMEM);
             return;
         }
-        spans[(*spans_n)++] = (struct span){staging, s->cfg.down->bps != 0 ? BLOCK_LEN : POOL_STAGING_LEN / 2};
+        spans[(*spans_n)++] = (struct span){staging, BLOCK_LEN};
         p->room_n = *spans_n;
         return;
     }
@@ -343,7 +343,10 @@ static void feed(struct swarm *s, struct swarm_peer *p, struct slice in)
 static struct slice move_out(struct swarm *s, struct swarm_peer *p, const struct span *spans, uint32_t n)
 {
     size_t len = 0;
-    uint8_t *staging = pool_staging(s->cfg.pool);
+    for (uint32_t i = 0; i < n; i++)
+        len += spans[i].n;
+    uint8_t *staging = pool_staging(s->cfg.pool, len);
+    len = 0;
     if (staging == NULL)
         rx_close(s, p, ERR_NOMEM);
     for (uint32_t i = 0; i < n && staging != NULL; i++) {
@@ -439,7 +442,7 @@ void swarm_rx(struct swarm *s, nsec now, struct swarm_peer *p, size_t len)
     if (p->room_planned)
         rx_planned(s, p, len);
     else
-        feed(s, p, slice_of(pool_staging(s->cfg.pool), len));
+        feed(s, p, slice_of(s->cfg.pool->staging, len));
     if (p->closing || request_due(s, p))
         ready_set(s, p);
 }

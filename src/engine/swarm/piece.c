@@ -64,10 +64,12 @@ struct piece *piece_open(struct swarm *s, uint32_t index)
 {
     ASSERT(s->partial_at[index] == 0);
     uint32_t at = 0;
-    while (at < PARTIALS_MAX && s->partial_slots[at] != NULL)
+    while (at < s->partial_slots_cap && s->partial_slots[at] != NULL)
         at++;
-    if (at == PARTIALS_MAX)
+    void *slots = s->partial_slots;
+    if (mem_grow(s->mem, &slots, &s->partial_slots_cap, at + 1, PARTIALS_MAX, sizeof *s->partial_slots) != ERR_OK)
         return NULL;
+    s->partial_slots = slots;
     struct piece *p = mem_zalloc(s->mem, sizeof *p);
     if (p == NULL)
         return NULL;

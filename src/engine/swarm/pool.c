@@ -19,15 +19,21 @@ void pool_done(struct pool *p)
         (void)p->payload->resize(p->payload->ctx, p->slabs[i], POOL_SLAB_LEN, 0);
     mem_free(p->mem, p->slabs, p->slabs_max * sizeof *p->slabs);
     mem_free(p->mem, p->stack, p->stack_cap * sizeof *p->stack);
-    mem_free(p->mem, p->staging, POOL_STAGING_LEN);
+    mem_free(p->mem, p->staging, p->staging_len);
     *p = (struct pool){0};
 }
 
-uint8_t *pool_staging(struct pool *p)
+uint8_t *pool_staging(struct pool *p, size_t len)
 {
-    if (p->staging == NULL)             // not zeroed: an idle node touches little of it
-        p->staging = p->mem->resize(p->mem->ctx, NULL, 0, POOL_STAGING_LEN);
-    return p->staging;
+    ASSERT(len <= POOL_STAGING_LEN);
+    if (len <= p->staging_len)
+        return p->staging;
+    uint8_t *longer = p->mem->resize(p->mem->ctx, p->staging, p->staging_len, len);
+    if (longer == NULL)
+        return NULL;
+    p->staging = longer;
+    p->staging_len = len;
+    return longer;
 }
 
 bool pool_reserve(struct pool *p)

@@ -19,6 +19,7 @@ struct pool {
     uint8_t **stack;                    // stack of slots
     uint32_t stack_n, stack_cap;
     uint8_t *staging;                   // shared by all streams of the node: bytes received with no better place
+    size_t staging_len;
     uint32_t slots_max;                 // named limit of the node
     uint32_t reserved, taken;           // reserved + taken <= slots_max
 };
@@ -27,8 +28,8 @@ struct pool {
 MUST_USE enum err pool_init(struct pool *p, const struct env *env, uint64_t bytes);
 // All slots are back.
 void pool_done(struct pool *p);
-// POOL_STAGING_LEN bytes, good until the next receive; what they hold at first is anything. NULL: no memory.
-uint8_t *pool_staging(struct pool *p);
+// len bytes, at most POOL_STAGING_LEN, good until the next receive; what they hold at first is anything. NULL: no memory.
+uint8_t *pool_staging(struct pool *p, size_t len);
 // False: full.
 MUST_USE bool pool_reserve(struct pool *p);
 void pool_unreserve(struct pool *p);

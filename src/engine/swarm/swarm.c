@@ -75,6 +75,9 @@ static void free_memory(struct swarm *s)
     mem_free(s->mem, s->recheck_bits, bytes);
     mem_free(s->mem, s->have_log, (size_t)n * 2 * sizeof *s->have_log);
     mem_free(s->mem, s->partial_at, n * sizeof *s->partial_at);
+    mem_free(s->mem, s->segs, IO_SEGS_MAX * sizeof *s->segs);
+    mem_free(s->mem, s->partial_slots, s->partial_slots_cap * sizeof *s->partial_slots);
+    mem_free(s->mem, s->hash_asks, HASH_ASKS_ALL_MAX * sizeof *s->hash_asks);
     mem_free(s->mem, s->beats, s->beats_cap * sizeof *s->beats);
     mem_free(s->mem, s->pex_gone, s->pex_gone_cap * sizeof *s->pex_gone);
     mem_free(s->mem, s->sources, s->sources_cap * sizeof *s->sources);
@@ -176,6 +179,7 @@ static void peer_free(struct swarm *s, struct swarm_peer *p)
     mem_free(s->mem, p->rejects.items, p->rejects.cap * sizeof *p->rejects.items);
     mem_free(s->mem, p->queue, p->queue_cap * sizeof *p->queue);
     mem_free(s->mem, p->allowed, ALLOWED_FAST_K * sizeof *p->allowed);
+    mem_free(s->mem, p->hash.queues, sizeof *p->hash.queues);
     pex_lost(s, p);
     list_remove(&p->link);
     list_remove(&p->ready);
@@ -257,7 +261,9 @@ enum err swarm_peer_add(struct swarm *s, nsec now, const struct swarm_peer_new *
     p->serial = ++s->serial;
     list_init(&p->link);
     list_init(&p->ready);
-    if (beat_join(s, p) != ERR_OK) {
+    if (s->segs == NULL)
+        s->segs = mem_zarray(s->mem, IO_SEGS_MAX, sizeof *s->segs);
+    if (s->segs == NULL || beat_join(s, p) != ERR_OK) {
         mem_free(s->mem, p, sizeof *p);
         return ERR_NOMEM;
     }

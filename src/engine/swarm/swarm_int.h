@@ -145,9 +145,13 @@ struct pex_gone {
     uint32_t met;
 };
 
+struct hash_queues {
+    struct hash_request wanted[HASH_QUEUE_MAX], refused[HASH_QUEUE_MAX];
+};
+
 // What one peer asks of trees, and whether it may be asked.
 struct peer_hash {
-    struct hash_request wanted[HASH_QUEUE_MAX], refused[HASH_QUEUE_MAX];
+    struct hash_queues *queues;         // NULL: it has never asked
     uint32_t wanted_n, refused_n;
     uint32_t answers_left, reads_left;  // until share_at
     nsec share_at, paused_until;
@@ -357,7 +361,8 @@ struct swarm {
     struct { uint32_t *items; uint32_t n, cap; } lost;      // pieces that others were told of and that are gone, in order
     struct list partials;
     uint32_t partials_n;
-    struct piece *partial_slots[PARTIALS_MAX];
+    struct piece **partial_slots;       // grown by need up to PARTIALS_MAX
+    uint32_t partial_slots_cap;
     uint16_t *partial_at;               // piece -> 1 + index in partial_slots, 0: none
     bool endgame;
     struct { struct unfinished *items; uint32_t n, cap; } unfinished;       // between a stop and its saving, a reading and the start
@@ -367,7 +372,7 @@ struct swarm {
     // Trees of v2
     struct layer *layers;               // for each file; NULL: the torrent brought all
     uint32_t layers_missing, layer_at;  // parts that are not there; no file below it lacks any
-    struct hash_ask hash_asks[HASH_ASKS_ALL_MAX];
+    struct hash_ask *hash_asks;         // HASH_ASKS_ALL_MAX; NULL: there was never one
     uint32_t hash_asks_n, hash_layer_asks, hash_blame_asks;
     struct hash_tree trees[HASH_TREES_MAX];
     struct leaf_read leaf;
@@ -414,7 +419,7 @@ struct swarm {
     uint32_t slots;                     // regular slots of the last round
 
     uint8_t heads[AHEAD_MAX][16];
-    struct io_seg segs[IO_SEGS_MAX];
+    struct io_seg *segs;                // IO_SEGS_MAX, from the first peer on
     struct event events[EVENTS_MAX];
     uint32_t events_at, events_n;
     struct swarm_stats stats_now;

@@ -338,7 +338,7 @@ static bool room_is_open(const struct swarm *s)
 void swarm_fetch_room(struct swarm *s, nsec now, uint32_t id, struct span *out)
 {
     struct web_conn *c = conn_of(s, now, id);
-    uint8_t *staging = pool_staging(s->cfg.pool);
+    uint8_t *staging = pool_staging(s->cfg.pool, POOL_STAGING_LEN / 2);
     *out = (struct span){staging, staging == NULL ? 0 : POOL_STAGING_LEN / 2};
     c->starved = staging == NULL;
     if (is_over(c))
