@@ -321,8 +321,10 @@ bool swarm_wants_peers(const struct swarm *s)
 bool swarm_known_next(struct swarm *s, nsec now, struct addr *out)
 {
     advance(s, now);
-    if (!swarm_wants_peers(s) || !known_next(&s->known, now, out))
+    const bool calm = s->peers_n >= s->cfg.peers_max / 4 * 3;
+    if (!swarm_wants_peers(s) || (calm && now < s->calm_until) || !known_next(&s->known, now, out))
         return false;
+    s->calm_until = now + CALM_S * NSEC_S;
     struct known *k = known_find(&s->known, out);
     if (k->hidden)
         punch_ask(s, k);                // meanwhile the direct way opens our side

@@ -33,6 +33,7 @@ enum {
     ASK_PAUSE_S = 2,                    // who did not deliver is asked after all others have had their choice
     REJECTS_ROW_MAX = 16,               // without a block in between
     KEEPALIVE_S = 110, SILENT_MAX_S = 240,
+    CALM_S = 5,                         // between connects with three quarters of the peers: the others are full, most of them
     SAVE_S = 5, SYNC_S = 30, RETRY_S = 30, RECHECKS_MAX = 20,
     SYNC_BYTES = 256 << 20,
     EXTENDED_KEPT_MAX = 16 * 1024,      // a longer extension handshake is skipped: no memory by the length field alone
@@ -340,6 +341,7 @@ struct swarm {
     struct rng rng;
     struct picker picker;
     struct known_set known;
+    nsec calm_until;                    // with many peers no other is sought before
 
     struct list peers, ready;
     uint32_t peers_n, closing_n, serial;    // closing_n: of those, being let go by the next poll
