@@ -85,40 +85,43 @@ struct blob {
 };
 
 struct host {
+    // What nearly every event looks at: few lines of the cache
     uint32_t index;
-    struct host_config cfg;
+    uint32_t life;                      // counts starts
     struct world *world;
     struct node *node;                  // NULL: down
     struct hostile *hostile;
-    uint32_t life;                      // counts starts
     bool up, dark, left;                // dark: no answer at all, as without power
     bool settling;
-    nsec paused_until, started_at;
+    bool faster;                        // its line was made faster than configured
     uint32_t side;                      // of a partition
+    nsec paused_until;
     struct host_faults faults;
     struct link link;
+    struct idmap conns;                 // the node's conn -> conn * 2 + end
+    struct heap_node timer;
+    nsec deadline;                      // the node's, by its own clock
+    nsec burst_t;
+    uint32_t burst_n;                   // inputs at that instant
+    uint64_t inputs;
+    // From here on what is seldom needed
+    nsec started_at;
     struct disk disk;
     struct env env;
     struct mem face;                    // the node's memory: counted, and taken back when it dies
     struct list blocks;
     uint64_t mem_used, mem_peak;
     struct payload payload;
-    struct heap_node timer;
-    nsec deadline;                      // the node's, by its own clock
-    struct idmap conns;                 // the node's conn -> conn * 2 + end
     struct list ends;
     uint32_t ends_n;
     uint32_t unchoked_n;                // peers that were told so; see watch.h
     nsec choked_at, first_start;        // the last round that took a slot away; 0: none
-    bool faster;                        // its line was made faster than configured
     uint16_t port_next;
+    struct host_config cfg;
     struct want wants[HOST_WANTS_MAX];
     uint32_t wants_n;
     struct blob *blobs;
     struct rng rng;                     // of host purposes: whom to dial
-    nsec burst_t;
-    uint32_t burst_n;                   // inputs at that instant
-    uint64_t inputs;
 };
 
 struct host *host_new(struct world *w, uint32_t index, const struct host_config *cfg);

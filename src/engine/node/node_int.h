@@ -124,55 +124,52 @@ struct node_dht {
 };
 
 struct node {
-    struct node_config cfg;
-    const struct env *env;
-    const struct mem *mem;
+    // What every input and poll looks at: few lines of the cache
     nsec now;
-    struct pool pool;
-    struct rate up, down;
-    struct torrent **torrents;          // NODE_TORRENTS_MAX
-    uint32_t torrents_n, torrents_cap;
-    struct map hashes;                  // info-hash -> torrent
-    struct heap timers;
-    struct list touched;
     struct conn **conns;                // NODE_CONNS_MAX
     uint32_t conns_n, conns_high, conns_cap, generation;
     uint32_t half_open, shaking_n, connects_left, connect_turn;
-    struct list pending, hellos, closes;
+    struct torrent **torrents;          // NODE_TORRENTS_MAX
+    uint32_t torrents_n, torrents_cap;
+    struct list touched, pending, hellos, closes;
+    struct list exchanges, crypt_ready; // of crypt.wait, crypt.ready
+    struct heap timers;
+    nsec tracker_at, beat_at, utp_at;
+    struct tracker *tracker;
+    struct utp *utp;                    // NULL: not wanted
+    uint32_t reads_busy, reads_due;     // with the host; to be given to it
+    bool tracker_touched, utp_touched, stopping, stopped_told;
+    uint16_t port_told;                 // to trackers and peers
+    const struct env *env;
+    const struct mem *mem;
+    struct rate up, down;
+    struct pool pool;
+    struct loads loads;                 // of streams that are sent from memory
+    struct port_map maps[2];            // TCP, UDP
+    struct node_dht dht;
+    struct node_config cfg;
+
+    struct map hashes;                  // info-hash -> torrent
     struct pending *requests;           // NODE_PENDING_MAX
     uint32_t requests_n, requests_cap, request_serial;
-    struct node_dht dht;
     struct lsd *lsd;                    // NULL: off
     bool lsd_touched;
     nsec lsd_at;
-    struct tracker *tracker;
-    bool tracker_touched;
-    nsec tracker_at, beat_at;
-    bool stopping, stopped_told;
-    struct utp *utp;                    // NULL: not wanted
-    bool utp_touched;
-    nsec utp_at;
     struct list read_waits;             // conns whose files wait for a stream_read
     struct stream_read *reads;          // STREAM_READS_MAX; NULL: none was ever needed
-    uint32_t reads_busy, reads_due;     // with the host; to be given to it
     struct addr *swapped;               // a ring of STREAM_SWAPPED_MAX; NULL: nobody was ever put into it
     uint32_t swapped_i;
     struct votes votes[2];              // on our address: IPv4, IPv6
     struct addr external[2];            // what came of it; family ADDR_NONE: not known
     bool external_due[2];               // to be told to the front ends
-    struct port_map maps[2];            // TCP, UDP
-    uint16_t port_told;                 // to trackers and peers
     nsec map_stop_at, map_news_at;      // no news are heard before
     struct addr map_address;            // that the router has outside; family ADDR_NONE: it did not say
     struct io_seg seg, *segs;           // segs: IO_SEGS_MAX, from the first RC4 stream on
-    struct loads loads;                 // of streams that are sent from memory
     struct map skeys;
-    struct list exchanges, crypt_ready; // of crypt.wait, crypt.ready
     struct rate exchange_rate;
     struct rng crypt_rng;
     uint64_t plain_key[2];
     uint32_t *plain_only;               // NODE_PLAIN_MAX tags; NULL: no address is remembered
-    // Last, because it is big and seldom used
     char text[512];
     uint8_t rx[NODE_RX_LEN];
 };

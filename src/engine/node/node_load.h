@@ -39,10 +39,10 @@ struct load {
 
 // What all streams share; part of the node.
 struct loads {
-    const struct mem *mem, *payload;
-    struct load_buf *bufs[LOAD_BUFS_MAX];
     uint32_t bufs_n, reading_n;         // reading_n: jobs under way
     struct list waiting;
+    const struct mem *mem, *payload;
+    struct load_buf *bufs[LOAD_BUFS_MAX];
 };
 
 void loads_init(struct loads *s, const struct env *env);

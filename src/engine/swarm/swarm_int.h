@@ -117,11 +117,12 @@ struct peer_ext {
     bool handshake_due, upload_only_sent;
     bool seen_told;                     // how it sees us
     bool taken_over;                    // it was offered what a torrent offers that is not known to be private
-    uint32_t parts[METADATA_QUEUE_MAX], parts_n;        // of the info dictionary: asked by it and to be sent
-    uint32_t refused[METADATA_QUEUE_MAX], refused_n;
+    uint32_t parts_n, refused_n;
+    uint32_t lost_pos;                  // of swarm.lost: told up to here
     uint64_t metadata_left;             // bytes of it that the peer may still ask for before
     nsec metadata_at;
-    uint32_t lost_pos;                  // of swarm.lost: told up to here
+    uint32_t parts[METADATA_QUEUE_MAX]; // of the info dictionary: asked by it and to be sent
+    uint32_t refused[METADATA_QUEUE_MAX];
 };
 
 // Messages of peer exchange that came from one peer.
@@ -162,58 +163,61 @@ struct peer_hash {
 
 enum rx_state { RX_HEAD, RX_BODY, RX_BLOCK, RX_SKIP };
 
+// Fields stand together by what looks at them: of thousands of peers most are far from the cache when something comes for them.
 struct swarm_peer {
     struct list link;                   // swarm.peers
     struct list ready;                  // swarm.ready
-    uint32_t conn, serial;
-    uint32_t beat_i;                    // its place in swarm.beats
 
-    // What every beat and round looks at, for every peer: together, because most peers are idle and far from the cache
-    nsec joined_at, choked_changed_at, rx_at, tx_at;
-    nsec block_at;                      // last block, or when we began to ask
-    nsec ask_at;                        // not asked before
-    uint64_t down_bytes, up_bytes, down_last, up_last, down_bps, up_bps;    // …_last: at the last second
-    uint64_t down_prev;                 // bytes of the second before
-    uint64_t sent_bytes, sent_last;     // all that left; at the last second
-    uint64_t out_pending;               // bytes composed and not yet sent
-    uint64_t down_round[2], up_round, down_mark, up_mark, took_turn;
-    uint32_t out_high;                  // composed up to here: OUT_MIN … OUT_MAX
-    uint32_t has_n, useful_n;           // pieces; of those, pieces we want
-    uint32_t asked_at, asked_n, asked_cap;
-    uint32_t depth, reqq, cancel_looks; // cancel_looks: in this second
-    uint32_t allowed_n, queue_n;
-    uint32_t rounds, turns_wasted;
+    // What every message and every answer looks at
+    uint32_t conn, serial;
     enum rx_state rx;
+    uint32_t head_n, ahead_n, room_n;   // room_n: spans given by the last swarm_rx_room
+    nsec rx_at, tx_at;
+    nsec ask_at;                        // not asked before
+    uint64_t out_pending;               // bytes composed and not yet sent
+    uint8_t *has;                       // bitfield; NULL until its first have
+    uint8_t *rx_slot;                   // RX_BLOCK: memory of the block
+    uint32_t has_n, useful_n;           // pieces; of those, pieces we want
+    uint32_t have_pos;                  // of swarm.have_log: told up to here
+    uint32_t depth, asked_n, asked_at, asked_cap;
     bool closing, pointless, has_all, am_choking, am_interested, peer_choking, peer_interested;
     bool choke_sent, interested_sent;   // what the peer was told last
     bool optimistic, upload_only, snubbed, slow_start, starved;     // starved: room was refused, SWARM_RESUME is owed
-
-    uint8_t peer_id[PEER_ID_LEN];
-    struct addr addr;
+    bool sent_first, sent_extended, read_paused, room_planned;      // room_planned: it was {rest of slot} {header, slot}…
     bool incoming, utp, fast, extended, dht, v2, got_first;
-    bool said_port;                     // of its DHT node
-    enum err close_err;
+    uint32_t allowed_n, queue_n;
+    uint32_t allowed_out_n, allowed_out_sent;
+    struct { struct wanted *items; uint32_t n, cap; } rejects;
+    struct { struct asked *items; uint32_t n, cap; } cancels;
+    uint32_t out_high;                  // composed up to here: OUT_MIN … OUT_MAX
+    struct peer_hash hash;
+    struct peer_ext ext;
+    struct peer_pex pex;
 
-    uint8_t *has;                       // bitfield; NULL until its first have
+    // What beats and rounds look at
+    nsec joined_at, choked_changed_at;
+    nsec block_at;                      // last block, or when we began to ask
+    uint64_t down_bytes, up_bytes, down_last, up_last, down_bps, up_bps;    // …_last: at the last second
+    uint64_t down_prev;                 // bytes of the second before
+    uint64_t sent_bytes, sent_last;     // all that left; at the last second
+    uint64_t down_round[2], up_round, down_mark, up_mark, took_turn;
+    uint32_t beat_i;                    // its place in swarm.beats
+    uint32_t reqq, cancel_looks;        // cancel_looks: in this second
+    uint32_t rounds, turns_wasted;
+    struct addr addr;
 
     // Receiving
     uint8_t head[PIECE_HEADER_LEN];
-    uint32_t head_n;
-    uint8_t *body;
-    uint32_t body_n, body_len;
-    uint8_t *rx_slot;                   // RX_BLOCK: memory of the block
     struct asked rx_block;
     uint32_t rx_pos, rx_skip;
+    uint8_t *body;
+    uint32_t body_n, body_len;
     uint8_t *ahead[AHEAD_MAX];
-    uint32_t ahead_n;
-    uint32_t room_n;                    // spans given by the last swarm_rx_room
-    bool room_planned;                  // it was {rest of slot} {header, slot}…
 
     // Our requests
     struct asked *asked;                // ring of ASKED_MAX, grown by need
     struct piece *piece;                // affinity
     uint32_t rejects_row;
-    struct { struct asked *items; uint32_t n, cap; } cancels;
     uint32_t *allowed;                  // pieces we may ask for while choked
 
     // Its requests
@@ -221,19 +225,15 @@ struct swarm_peer {
     uint32_t queue_at, queue_cap;
     uint64_t gift_left;                 // bytes it may still ask for while choked: its allowed-fast set once
     uint32_t sending;                   // bytes of the first request already composed, header included
-    struct { struct wanted *items; uint32_t n, cap; } rejects;
     uint32_t allowed_out[ALLOWED_FAST_K];
-    uint32_t allowed_out_n, allowed_out_sent;
     nsec out_at;                        // when payload was composed last
-    uint32_t have_pos;                  // of swarm.have_log: told up to here
-    bool sent_first, sent_extended, read_paused;
 
-    struct peer_ext ext;
-    struct peer_hash hash;
-    struct peer_pex pex;
     struct peer_punch punch;
-    uint32_t unasked, excused;          // blocks we did not ask for; late ones that we took back
+    uint8_t peer_id[PEER_ID_LEN];
+    bool said_port;                     // of its DHT node
     bool gave_in_turn, is_source;
+    enum err close_err;
+    uint32_t unasked, excused;          // blocks we did not ask for; late ones that we took back
 };
 
 static inline bool peer_has(const struct swarm_peer *p, uint32_t index)
@@ -338,9 +338,7 @@ struct swarm {
     const struct mem *mem;
     nsec now;
     enum swarm_state state;
-    struct rng rng;
     struct picker picker;
-    struct known_set known;
     nsec calm_until;                    // with many peers no other is sought before
 
     struct list peers, ready;
@@ -376,15 +374,12 @@ struct swarm {
     uint32_t layers_missing, layer_at;  // parts that are not there; no file below it lacks any
     struct hash_ask *hash_asks;         // HASH_ASKS_ALL_MAX; NULL: there was never one
     uint32_t hash_asks_n, hash_layer_asks, hash_blame_asks;
-    struct hash_tree trees[HASH_TREES_MAX];
-    struct leaf_read leaf;
     uint8_t *hash_out;
 
     // Jobs
     struct job **jobs;                  // all that were ever needed at once; JOBS_MAX
     uint32_t jobs_n, jobs_busy;
     struct list jobs_new;
-    struct check checks[CHECKS_MAX];
     uint8_t *check_todo;                // bits: to be checked
     uint8_t *recheck_bits;              // bits: could not be read; looked at again at recheck_at (0: none), RECHECKS_MAX times in all
     nsec recheck_at;
@@ -406,7 +401,6 @@ struct swarm {
     uint8_t *touched;                   // written to since the start
     bool all_wanted, parts_used;        // no priorities were given; there is a `.parts` file
     uint32_t moves_left;                // wanted files in `.parts`
-    struct mover mover;
 
     // Errors of the storage
     enum err error;
@@ -420,13 +414,21 @@ struct swarm {
     uint32_t round;
     uint32_t slots;                     // regular slots of the last round
 
-    uint8_t heads[AHEAD_MAX][16];
     struct io_seg *segs;                // IO_SEGS_MAX, from the first peer on
-    struct event events[EVENTS_MAX];
     uint32_t events_at, events_n;
     struct swarm_stats stats_now;
     uint32_t *file_left;                // pieces missing for each file
     struct allowance punches;           // connects by ut_holepunch
+
+    // Last, because it is big or seldom used
+    struct hash_tree trees[HASH_TREES_MAX];
+    struct leaf_read leaf;
+    struct check checks[CHECKS_MAX];
+    struct event events[EVENTS_MAX];
+    struct mover mover;
+    uint8_t heads[AHEAD_MAX][16];
+    struct known_set known;
+    struct rng rng;
 };
 
 // layout.c: piece space to files, what makes a piece right.
