@@ -9,7 +9,8 @@ enum {
     OWN_GRACE_S = 10,                   // and at the beginning, when its rate is not known
     PARTIALS_BASE = 8,
     QUEUE_MS = 500,                     // of the peer's rate is asked ahead: with 1 s a seed sent 20 % more to a swarm of four
-    BATCH_MAX = 64,                     // requests are topped up in batches of a quarter of the depth, at most this many
+    BATCH_MAX = 64,                     // requests are topped up in batches of a quarter of the depth, at most this many,
+    BATCH_MIN = 2,                      // and two at least: half of the least depth goes on under way
 };
 
 static bool is_allowed(const struct swarm_peer *p, uint32_t index)
@@ -236,7 +237,7 @@ bool request_due(const struct swarm *s, const struct swarm_peer *p)
         return false;
     if (p->peer_choking && (p->allowed_n == 0 || s->picker.had_n >= PICKER_RANDOM_FIRST))
         return false;                   // BEP 6: the allowed-fast set is to get started with
-    const uint32_t batch = u32_max(1, u32_min(p->depth / 4, BATCH_MAX));
+    const uint32_t batch = p->depth < DEPTH_MIN ? 1 : u32_max(BATCH_MIN, u32_min(p->depth / 4, BATCH_MAX));
     return p->asked_n + batch <= p->depth;
 }
 
