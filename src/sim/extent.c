@@ -1,6 +1,8 @@
 // Sorted runs of content: see extent.h.
 #include "sim/extent.h"
 
+enum { FEW = 2 };                       // a block on its way, or in its slot, is one run
+
 void extents_done(struct extents *x, const struct mem *mem)
 {
     mem_free(mem, x->items, x->cap * sizeof *x->items);
@@ -50,6 +52,8 @@ static void splice(struct extents *x, const struct mem *mem, uint32_t i, uint32_
 {
     const uint32_t want = x->n - (j - i) + n;
     void *items = x->items;
+    if (x->cap == 0 && want <= FEW && (items = mem_zarray(mem, FEW, sizeof *x->items)) != NULL)
+        x->cap = FEW;
     const enum err e = mem_grow(mem, &items, &x->cap, want, EXTENTS_MAX, sizeof *x->items);
     ASSERT(e == ERR_OK);
     x->items = items;

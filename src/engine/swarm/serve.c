@@ -5,7 +5,7 @@
 #include "codec/allowed_fast.h"
 
 // Not read beyond this: what one receive may still bring has room, or a request would be lost in silence.
-enum { PLAIN_PAUSE = SWARM_REQQ_PLAIN - POOL_STAGING_LEN / REQUEST_MSG_LEN };
+enum { PLAIN_PAUSE = SWARM_REQQ_PLAIN - POOL_STAGING_LEN / REQUEST_MSG_LEN, QUEUE_FIRST = 16 };
 static_assert(PLAIN_PAUSE > 0, "a plain peer's queue holds what one receive brings");
 
 static struct wanted *queue_nth(const struct swarm_peer *p, uint32_t i)
@@ -75,7 +75,7 @@ static bool queue_push(struct swarm *s, struct swarm_peer *p, const struct wante
     if (p->queue_n == max)
         return false;
     if (p->queue_n == p->queue_cap) {
-        const uint32_t cap = u32_min(u32_max(p->queue_cap * 2, 64), max);
+        const uint32_t cap = u32_min(u32_max(p->queue_cap * 2, QUEUE_FIRST), max);
         struct wanted *ring = mem_zarray(s->mem, cap, sizeof *ring);
         if (ring == NULL)
             return false;
