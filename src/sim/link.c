@@ -5,7 +5,7 @@
 #include "sim/net_int.h"
 #include "sim/oracle.h"
 
-enum { DGRAM_OVERHEAD = 28, QUANTUM_MS = 400, PACKET_LEN = 1500 };          // IPv4 and UDP headers
+enum { DGRAM_OVERHEAD = 28, PACKET_LEN = 1500 };          // IPv4 and UDP headers
 
 void link_init(struct link *l, uint64_t up_bps, uint64_t down_bps, nsec latency)
 {
@@ -70,7 +70,7 @@ static uint32_t quantum_max(const struct link *l)
 {
     if (l->up_bps == 0)
         return NET_QUANTUM_MAX;
-    return (uint32_t)u64_max(NET_QUANTUM_MIN, u64_min(NET_QUANTUM_MAX, l->up_bps * QUANTUM_MS / 1000));
+    return (uint32_t)u64_max(NET_QUANTUM_MIN, u64_min(NET_QUANTUM_MAX, l->up_bps * NET_QUANTUM_MS / 1000));
 }
 
 uint32_t pipe_quantum(struct world *w, struct pipe *p)

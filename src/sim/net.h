@@ -16,6 +16,7 @@ enum {
     NET_MSS = 1460,
     NET_QUANTUM_MIN = 1500,
     NET_QUANTUM_MAX = 16384,
+    NET_QUANTUM_MS = 400,               // of the sender's line, if that is between these
     NET_SMALL = 1024,                   // messages up to this go between quanta, and do not split a part's rest off
     NET_CWND_START = 10 * NET_MSS,      // RFC 6928
     NET_CWND_MIN = 1 * NET_MSS,
@@ -84,18 +85,18 @@ struct pipe {
 
 struct conn {
     uint32_t index;
-    struct addr from, to;
-    uint16_t from_port;
-    struct end ends[2];                 // the connecting, the accepting
-    struct pipe pipes[2];               // [i]: from ends[i]
-    nsec latency;                       // of the path without faults
-    struct route route;                 // of the connecting side's packets
-    uint32_t boots;                     // of the NAT boxes on the way, when it began
-    nsec used_at, patience;             // last traffic; how long the boxes wait for the next
     uint32_t pending;                   // events that name it
+    nsec latency;                       // of the path without faults
     struct watch *watch;                // NULL: nobody looks
     bool timeout_set, forgotten;        // forgotten: an end died without a word
     bool unmapped;                      // a NAT box has forgotten it
+    struct end ends[2];                 // the connecting, the accepting
+    struct pipe pipes[2];               // [i]: from ends[i]
+    struct addr from, to;
+    uint16_t from_port;
+    struct route route;                 // of the connecting side's packets
+    uint32_t boots;                     // of the NAT boxes on the way, when it began
+    nsec used_at, patience;             // last traffic; how long the boxes wait for the next
 };
 
 struct dgram {
