@@ -108,7 +108,7 @@ void node_tick(struct node *n, nsec now)
         if (h->id % 2 == 0)
             swarm_tick(t->swarm, now);
         else
-            announcer_tick(t->announcer, now);
+            announcer_tick(announcer_of(t), now);
         torrent_touch(n, t);
     }
     if (n->tracker != NULL && n->tracker_at <= now) {
@@ -253,7 +253,7 @@ void node_datagram(struct node *n, nsec now, enum node_port port, const struct a
     if (port == NODE_PORT_PEER && stream_datagram(n, from, data))
         return;
     for (uint32_t i = 0; i < n->torrents_n; i++) {
-        if (!announcer_datagram(n->torrents[i]->announcer, now, from, data))
+        if (!announcer_datagram(announcer_of(n->torrents[i]), now, from, data))
             continue;
         torrent_touch(n, n->torrents[i]);
         return;
@@ -289,7 +289,7 @@ void node_fetched(struct node *n, nsec now, uint32_t id, enum err e, int status,
     if (p.stream)
         swarm_fetched(t->swarm, now, p.local, e, status);
     else
-        announcer_fetched(t->announcer, now, p.local, e, status, body);
+        announcer_fetched(announcer_of(t), now, p.local, e, status, body);
     torrent_touch(n, t);
 }
 
@@ -343,7 +343,7 @@ void node_resolved(struct node *n, nsec now, uint32_t id, enum err e, const stru
         return;
     }
     struct torrent *t = torrent_get(n, p.torrent);
-    announcer_resolved(t->announcer, now, p.local, e, addrs, n_addrs);
+    announcer_resolved(announcer_of(t), now, p.local, e, addrs, n_addrs);
     torrent_touch(n, t);
 }
 

@@ -95,12 +95,20 @@ struct torrent {
     struct metadata *metadata;          // of a magnet link, until the swarm has its peers
     struct metainfo stub;               // and what `meta` is without a swarm: hashes and trackers
     const struct metainfo_url *trackers;        // by the announcer's numbers
-    struct announcer *announcer;
+    struct announcer *announcer;        // told something by announcer_of only
+    bool announcer_quiet;               // nothing was told to it since its last IDLE
     struct torrent_dht dht;
     bool lsd_v1, lsd_v2;                // announced in the local network by this hash
     uint16_t port_told;                 // that its trackers know of, or will
     bool reserve, announcing, swarm_stopped, announcer_stopped;
 };
+
+// For whoever tells it something: it is polled again.
+static inline struct announcer *announcer_of(struct torrent *t)
+{
+    t->announcer_quiet = false;
+    return t->announcer;
+}
 
 // A mapping at the router.
 struct port_map {

@@ -102,8 +102,8 @@ enum err node_magnet_add(struct node *n, nsec now, const struct magnet *link, ui
     for (uint32_t i = 0; i < link->peers_n; i++)
         metadata_known_add(t->metadata, &link->peers[i], true, true);
     const struct announcer_progress p = {.left = ANNOUNCE_LEFT_UNKNOWN};
-    announcer_update(t->announcer, &p);
-    announcer_start(t->announcer, now);
+    announcer_update(announcer_of(t), &p);
+    announcer_start(announcer_of(t), now);
     n->torrents[n->torrents_n++] = t;
     torrent_touch(n, t);
     *torrent = t->number;
@@ -137,7 +137,7 @@ void magnet_beat(struct node *n, struct torrent *t)
     metadata_stats(t->metadata, &s);
     torrent_touch(n, t);
     if (s.offering == 0 && t->swarm == NULL)
-        announcer_want_peers(t->announcer, n->now);
+        announcer_want_peers(announcer_of(t), n->now);
 }
 
 void magnet_stats(const struct torrent *t, struct node_torrent_stats *out)

@@ -203,7 +203,7 @@ static void progress(struct torrent *t, const struct swarm_stats *s)
 {
     const struct announcer_progress p = {.uploaded = s->up_bytes, .downloaded = s->down_bytes, .left = s->left_bytes,
                                          .partial_seed = s->left_bytes == 0 && s->pieces_have < t->meta->pieces_n};
-    announcer_update(t->announcer, &p);
+    announcer_update(announcer_of(t), &p);
 }
 
 void torrent_port(struct node *n, struct torrent *t)
@@ -211,7 +211,7 @@ void torrent_port(struct node *n, struct torrent *t)
     if (t->swarm != NULL)
         swarm_listen_port(t->swarm, n->port_told);
     // Trackers are told at once, even if they asked not to be: the old number leads nowhere.
-    if (announcer_port(t->announcer, n->now, n->port_told))
+    if (announcer_port(announcer_of(t), n->now, n->port_told))
         t->port_told = n->port_told;
     torrent_touch(n, t);
 }
@@ -249,7 +249,7 @@ void torrent_beat(struct node *n, struct torrent *t)
     swarm_stats(t->swarm, &s);
     progress(t, &s);
     if (s.state == SWARM_DOWNLOADING && s.known < WANT_PEERS_BELOW && t->announcing)
-        announcer_want_peers(t->announcer, n->now);
+        announcer_want_peers(announcer_of(t), n->now);
 }
 
 void torrent_stop(struct node *n, struct torrent *t)
@@ -260,10 +260,10 @@ void torrent_stop(struct node *n, struct torrent *t)
         struct swarm_stats s;
         swarm_stats(t->swarm, &s);
         const struct announcer_progress p = {.uploaded = s.up_bytes, .downloaded = s.down_bytes, .left = s.left_bytes};
-        announcer_update(t->announcer, &p);
+        announcer_update(announcer_of(t), &p);
         swarm_stop(t->swarm, n->now);
     }
-    announcer_stop(t->announcer, n->now);
+    announcer_stop(announcer_of(t), n->now);
     torrent_touch(n, t);
 }
 
@@ -283,14 +283,14 @@ static bool swarm_event(struct node *n, struct torrent *t, const struct swarm_ou
     case SWARM_EVENT_CHECKED:
         out->event.kind = NODE_EVENT_CHECKED;
         t->announcing = true;
-        announcer_start(t->announcer, n->now);
+        announcer_start(announcer_of(t), n->now);
         node_dht_work(n);
         if (t->metadata != NULL)
             magnet_handover(n, t);
         break;
     case SWARM_EVENT_COMPLETE:
         if (s.down_bytes != 0)
-            announcer_completed(t->announcer, n->now);
+            announcer_completed(announcer_of(t), n->now);
         return false;
     case SWARM_EVENT_LAYERS: out->event.kind = NODE_EVENT_LAYERS; break;
     case SWARM_EVENT_DONE: out->event.kind = NODE_EVENT_DONE; break;
@@ -513,16 +513,18 @@ bool torrent_poll(struct node *n, struct torrent *t, struct buf *tx, struct node
             return true;
         tx->n = at;                     // it stayed in the node
     }
-    for (;;) {
+    while (!t->announcer_quiet) {
         struct announcer_out ao = {0};
         const enum announcer_kind what = announcer_poll(t->announcer, n->now, tx, &ao);
         if (what == ANNOUNCER_IDLE) {
             timer_set(n, &t->announcer_timer, ao.deadline);
-            return false;
+            t->announcer_quiet = true;
+            break;
         }
         if (announcer_carry(n, t, what, &ao, out, kind))
             return true;
     }
+    return false;
 }
 
 uint32_t request_add(struct node *n, uint32_t torrent, uint32_t local)
