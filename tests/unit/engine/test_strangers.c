@@ -306,6 +306,35 @@ static void a_crowd_does_not_hide_the_poisoner(void **state)
     ground_done(&g);
 }
 
+// Free places are filled at once; with most of them taken one address in five seconds is tried, since the others are full as well.
+static void with_many_peers_there_is_no_hurry(void **state)
+{
+    (void)state;
+    struct ground g;
+    ground_init(&g, false);
+    for (uint8_t i = 0; i < 20; i++) {
+        const uint8_t ip[4] = {10, 9, i, 1};
+        const struct addr a = addr_ipv4(ip, 6000);
+        swarm_known_add(g.swarm, g.now, &a, false);
+    }
+    struct addr next;
+    for (uint32_t i = 0; i < 5; i++)
+        meet(&g, i, true);
+    for (uint32_t i = 0; i < 8; i++)
+        assert_true(swarm_known_next(g.swarm, g.now, &next));
+    meet(&g, 5, true);
+    pass(&g, 5);
+    assert_true(swarm_known_next(g.swarm, g.now, &next));
+    assert_false(swarm_known_next(g.swarm, g.now, &next));
+    pass(&g, 4);
+    assert_false(swarm_known_next(g.swarm, g.now, &next));
+    pass(&g, 1);
+    assert_true(swarm_known_next(g.swarm, g.now, &next));
+    leave(&g, 5);
+    assert_true(swarm_known_next(g.swarm, g.now, &next));
+    ground_done(&g);
+}
+
 // Says where it listens and that it wants peer exchange by id 7.
 static void offers_pex(struct ground *g, uint32_t i, uint16_t port)
 {
@@ -451,6 +480,7 @@ int main(void)
         cmocka_unit_test(a_block_held_back_is_asked_elsewhere),
         cmocka_unit_test(the_last_blocks_are_asked_twice_if_it_helps),
         cmocka_unit_test(a_crowd_does_not_hide_the_poisoner),
+        cmocka_unit_test(with_many_peers_there_is_no_hurry),
         cmocka_unit_test(who_is_met_and_lost_is_told),
         cmocka_unit_test(what_is_exchanged_is_limited),
         cmocka_unit_test(private_torrents_exchange_nothing),
