@@ -1,0 +1,166 @@
+// See limit.h. The clock of a bucket is virtual (GCRA): free_at moves on by what is charged.
+#include "base/limit.h"
+
+static uint64_t bite_of(const struct bucket *b)
+{
+    return u64_min(u64_max(b->bps / 1000 * LIMIT_BITE_MS, LIMIT_BITE_MIN), LIMIT_BITE_MAX);
+}
+
+static nsec time_of(const struct bucket *b, uint64_t bytes)
+{
+    ASSERT(bytes < (uint64_t)1 << 33);  // times a second it does not overflow
+    return bytes * NSEC_S / b->bps;
+}
+
+// Since when it has saved up, if nobody was kept from it since `held`.
+static nsec since(const struct bucket *b, nsec held)
+{
+    return u64_max(b->free_at, u64_sub_sat(held, time_of(b, LIMIT_BURST_BITES * bite_of(b))));
+}
+
+// Bytes that may go.
+static uint64_t room_of(const struct bucket *b, nsec held, nsec now)
+{
+    return u64_sub_sat(now, since(b, held)) * b->bps / NSEC_S;
+}
+
+static void charge(struct bucket *b, nsec held, uint64_t n)
+{
+    if (b->bps != 0)
+        b->free_at = u64_add_sat(since(b, held), time_of(b, n));
+}
+
+// When it has a bite; rounded up, so that it has it then.
+static nsec bite_at(const struct bucket *b, nsec held)
+{
+    return since(b, held) + time_of(b, bite_of(b)) + 1;
+}
+
+static bool has_bite(const struct bucket *b, nsec held, nsec now)
+{
+    return b->bps == 0 || room_of(b, held, now) >= bite_of(b);
+}
+
+// What a tap may have by its own limit is not lost while it waits for its turn.
+static nsec held(const struct tap *t, nsec now)
+{
+    return list_empty(&t->turn) ? now : t->joined_at;
+}
+
+static struct tap *first(const struct limit *l)
+{
+    return LIST_FIRST(&l->waiting, struct tap, turn);
+}
+
+void limit_init(struct limit *l, nsec now, uint64_t bps)
+{
+    *l = (struct limit){0};
+    list_init(&l->waiting);
+    limit_set(l, now, bps);
+}
+
+void limit_set(struct limit *l, nsec now, uint64_t bps)
+{
+    l->bucket = (struct bucket){.bps = u64_min(bps, LIMIT_BPS_MAX), .free_at = now};
+    LIST_EACH(&l->waiting, link, save)
+        tap_leave(CONTAINER(link, struct tap, turn));
+}
+
+uint32_t limit_call(struct limit *l)
+{
+    struct tap *t = first(l);
+    if (t == NULL || t->called)
+        return 0;
+    t->called = true;
+    return t->owner;
+}
+
+void tap_init(struct tap *t, struct limit *all, nsec now, uint64_t own_bps, uint32_t owner)
+{
+    ASSERT(owner != 0);
+    *t = (struct tap){.all = all, .owner = owner};
+    list_init(&t->turn);
+    tap_set(t, now, own_bps);
+}
+
+void tap_set(struct tap *t, nsec now, uint64_t own_bps)
+{
+    t->own = (struct bucket){.bps = u64_min(own_bps, LIMIT_BPS_MAX), .free_at = now};
+}
+
+void tap_leave(struct tap *t)
+{
+    list_remove(&t->turn);
+    t->left = 0;
+    t->called = false;
+}
+
+static bool has_turn(const struct tap *t)
+{
+    const struct tap *head = first(t->all);
+    return head == NULL || head == t;
+}
+
+uint32_t tap_take(struct tap *t, nsec now, uint32_t want)
+{
+    ASSERT(want != 0);
+    if (!has_bite(&t->own, held(t, now), now)) {
+        tap_leave(t);                   // nobody waits for it meanwhile
+        return 0;
+    }
+    const nsec own_held = held(t, now);
+    uint64_t n = t->own.bps == 0 ? want : u64_min(want, room_of(&t->own, own_held, now));
+    struct bucket *all = &t->all->bucket;
+    if (all->bps != 0) {
+        const bool turn = has_turn(t);
+        if (list_empty(&t->turn)) {
+            list_push_back(&t->all->waiting, &t->turn);
+            t->joined_at = now;
+        }
+        t->called = turn;               // it is here, and knows
+        if (!turn || (t->left == 0 && !has_bite(all, now, now)))
+            return 0;
+        t->left = t->left == 0 ? bite_of(all) : t->left;
+        n = u64_min(n, t->left);
+        t->left -= n;
+        if (t->left == 0)
+            tap_leave(t);               // the next one; who wants more comes again
+    }
+    charge(all, now, n);
+    charge(&t->own, own_held, n);
+    return u32_of(n);
+}
+
+bool tap_ready(const struct tap *t, nsec now)
+{
+    if (!has_bite(&t->own, held(t, now), now))
+        return false;
+    return t->all->bucket.bps == 0 || (has_turn(t) && (t->left != 0 || has_bite(&t->all->bucket, now, now)));
+}
+
+nsec tap_when(const struct tap *t, nsec now)
+{
+    if (tap_ready(t, now))
+        return now;
+    if (!has_bite(&t->own, held(t, now), now))
+        return bite_at(&t->own, held(t, now));
+    return has_turn(t) ? bite_at(&t->all->bucket, now) : NSEC_NEVER;
+}
+
+void tap_charge(struct tap *t, nsec now, uint64_t n)
+{
+    charge(&t->all->bucket, now, n);
+    charge(&t->own, held(t, now), n);
+}
+
+static void give_back(struct bucket *b, uint64_t n)
+{
+    if (b->bps != 0)
+        b->free_at = u64_sub_sat(b->free_at, time_of(b, n));
+}
+
+void tap_back(struct tap *t, uint64_t n)
+{
+    give_back(&t->all->bucket, n);
+    give_back(&t->own, n);
+}
