@@ -364,7 +364,7 @@ BETWEEN(enum err, node_torrent_add, struct node *n, nsec now, const struct node_
     const uint64_t flags = (uint64_t)add->trust * RECORD_TRUST | (uint64_t)add->check * RECORD_CHECK |
         (uint64_t)add->check_only * RECORD_CHECK_ONLY | (uint64_t)add->sequential * RECORD_SEQUENTIAL |
         (uint64_t)add->reserve * RECORD_RESERVE | (uint64_t)add->random_order * RECORD_RANDOM;
-    input(n, &(struct record){.kind = RECORD_ADD, .now = now, .num = {flags, add->seed_bytes_max, e == ERR_OK ? *torrent : 0, (uint64_t)e},
+    input(n, &(struct record){.kind = RECORD_ADD, .now = now, .num = {flags, e == ERR_OK ? *torrent : 0, (uint64_t)e, add->up_bps, add->down_bps},
         .slice = {add->meta->bytes, add->root, add->resume}});
     return e;
 }
@@ -385,6 +385,25 @@ BETWEEN(enum err, node_torrent_priorities, struct node *n, nsec now, uint32_t to
     const enum err e = __real_node_torrent_priorities(n, now, torrent, priorities);
     rec.depth--;
     return e;
+}
+
+BETWEEN(enum err, node_torrent_limits, struct node *n, nsec now, uint32_t torrent, uint64_t up_bps, uint64_t down_bps)
+{
+    if (active(n))
+        put_polls();
+    rec.depth++;
+    const enum err e = __real_node_torrent_limits(n, now, torrent, up_bps, down_bps);
+    rec.depth--;
+    input(n, &(struct record){.kind = RECORD_LIMITS, .now = now, .num = {torrent, up_bps, down_bps, (uint64_t)e}});
+    return e;
+}
+
+BETWEEN(void, node_limits, struct node *n, nsec now, uint64_t up_bps, uint64_t down_bps)
+{
+    input(n, &(struct record){.kind = RECORD_LIMITS, .now = now, .num = {0, up_bps, down_bps}});
+    rec.depth++;
+    __real_node_limits(n, now, up_bps, down_bps);
+    rec.depth--;
 }
 
 BETWEEN(enum err, node_dht_ask, struct node *n, nsec now, const struct dht_ask *ask, uint32_t *op)

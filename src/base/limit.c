@@ -101,6 +101,14 @@ static bool has_turn(const struct tap *t)
     return head == NULL || head == t;
 }
 
+static void join(struct tap *t, nsec now)
+{
+    if (!list_empty(&t->turn))
+        return;
+    list_push_back(&t->all->waiting, &t->turn);
+    t->joined_at = now;
+}
+
 uint32_t tap_take(struct tap *t, nsec now, uint32_t want)
 {
     ASSERT(want != 0);
@@ -113,15 +121,13 @@ uint32_t tap_take(struct tap *t, nsec now, uint32_t want)
     struct bucket *all = &t->all->bucket;
     if (all->bps != 0) {
         const bool turn = has_turn(t);
-        if (list_empty(&t->turn)) {
-            list_push_back(&t->all->waiting, &t->turn);
-            t->joined_at = now;
-        }
+        join(t, now);
         t->called = turn;               // it is here, and knows
-        if (!turn || (t->left == 0 && !has_bite(all, now, now)))
+        if (!turn || !has_bite(all, now, now))
             return 0;
-        t->left = t->left == 0 ? bite_of(all) : t->left;
-        n = u64_min(n, t->left);
+        if (t->left == 0)
+            t->left = u64_max(bite_of(all), LIMIT_TURN_MIN);
+        n = u64_min(u64_min(n, t->left), room_of(all, now, now));
         t->left -= n;
         if (t->left == 0)
             tap_leave(t);               // the next one; who wants more comes again
@@ -131,20 +137,32 @@ uint32_t tap_take(struct tap *t, nsec now, uint32_t want)
     return u32_of(n);
 }
 
+uint64_t tap_bps(const struct tap *t)
+{
+    const uint64_t all = t->all->bucket.bps, own = t->own.bps;
+    return all == 0 ? own : own == 0 ? all : u64_min(all, own);
+}
+
 bool tap_ready(const struct tap *t, nsec now)
 {
     if (!has_bite(&t->own, held(t, now), now))
         return false;
-    return t->all->bucket.bps == 0 || (has_turn(t) && (t->left != 0 || has_bite(&t->all->bucket, now, now)));
+    return t->all->bucket.bps == 0 || (has_turn(t) && has_bite(&t->all->bucket, now, now));
 }
 
-nsec tap_when(const struct tap *t, nsec now)
+nsec tap_wait(struct tap *t, nsec now)
 {
-    if (tap_ready(t, now))
+    if (!has_bite(&t->own, held(t, now), now)) {
+        tap_leave(t);
+        return bite_at(&t->own, now);
+    }
+    if (t->all->bucket.bps == 0)
         return now;
-    if (!has_bite(&t->own, held(t, now), now))
-        return bite_at(&t->own, held(t, now));
-    return has_turn(t) ? bite_at(&t->all->bucket, now) : NSEC_NEVER;
+    join(t, now);
+    t->called = has_turn(t);
+    if (!t->called)
+        return NSEC_NEVER;
+    return has_bite(&t->all->bucket, now, now) ? now : bite_at(&t->all->bucket, now);
 }
 
 void tap_charge(struct tap *t, nsec now, uint64_t n)

@@ -1,6 +1,6 @@
 // Token buckets in two layers: a limit that many share (`struct limit`) and, for each of them, one of its own (`struct tap`).
-// Who waits for the shared one gets it in turn, one bite of bytes each, whatever the size of what it sends: deficit round
-// robin, where nobody carries a deficit over because a bite may end inside of a block. Integers only.
+// Who waits for the shared one gets it in turn, the same bytes each, whatever the size of what it sends: deficit round
+// robin, where nobody carries a deficit over because a turn may end inside of a block. Integers only.
 #pragma once
 #include "base/list.h"
 
@@ -8,6 +8,7 @@ enum {
     LIMIT_BITE_MS = 8,                  // what goes at once, as time of the limit: under 1 % of a second
     LIMIT_BITE_MIN = 512,               // bytes: smaller bites cost more than they smooth
     LIMIT_BITE_MAX = 1 << 20,
+    LIMIT_TURN_MIN = 16 * 1024,         // bytes of a turn, several bites: so that a block is not cut by others' turns
     LIMIT_BURST_BITES = 2,              // what an idle limit saves up
 };
 
@@ -29,7 +30,7 @@ struct tap {
     struct bucket own;
     struct list turn;
     nsec joined_at;                     // when it began to wait
-    uint64_t left;                      // of the bite it has begun
+    uint64_t left;                      // of the turn it has begun
     uint32_t owner;                     // whose it is: for limit_call
     bool called;
 };
@@ -44,15 +45,17 @@ uint32_t limit_call(struct limit *l);
 // own_bps: as limit_init. all outlives the tap.
 void tap_init(struct tap *t, struct limit *all, nsec now, uint64_t own_bps, uint32_t owner);
 void tap_set(struct tap *t, nsec now, uint64_t own_bps);
+// The lower of the limits, 0: none.
+uint64_t tap_bps(const struct tap *t);
 // Is there any limit?
 static inline bool tap_limited(const struct tap *t) { return t->own.bps != 0 || t->all->bucket.bps != 0; }
-// Takes up to `want` bytes, want not 0, and charges them. 0: none now, and the tap waits for its turn: ask again at tap_when,
+// Takes up to `want` bytes, want not 0, and charges them. 0: none now, and the tap waits for its turn: ask again at tap_wait,
 // or when limit_call names the owner. Without a limit: want.
 MUST_USE uint32_t tap_take(struct tap *t, nsec now, uint32_t want);
 // Would tap_take give something?
 bool tap_ready(const struct tap *t, nsec now);
-// When it will; NSEC_NEVER: when others have had their turn.
-nsec tap_when(const struct tap *t, nsec now);
+// Waits for its turn, if it does not yet. When tap_take will give something; NSEC_NEVER: when others have had their turn.
+nsec tap_wait(struct tap *t, nsec now);
 // Wants nothing more: others go on.
 void tap_leave(struct tap *t);
 // Charges n bytes that are beyond asking: the debt delays the next.

@@ -5,12 +5,12 @@
 #pragma once
 #include "base/addr.h"
 
-#define RECORD_MAGIC "kith-record 1\n"
+#define RECORD_MAGIC "kith-record 2\n"
 
 enum {
     RECORD_FRAME_MAX = 64 << 20,        // bytes of one frame
     RECORD_SLICES_MAX = 3,
-    RECORD_NUMS = 4,
+    RECORD_NUMS = 6,
 };
 
 // nums and slices of each kind, in this order; what is not named is 0 or empty.
@@ -30,13 +30,14 @@ enum record_kind {
     RECORD_RESOLVED,                    // id, err; addresses: family, 16 bytes, port each
     RECORD_SAVED,                       // id, err
     RECORD_READ_FAILED,                 // store, file, err
-    RECORD_ADD,                         // flags, seed_bytes_max, torrent that came back, err; torrent file, root, resume
+    RECORD_ADD,                         // flags, torrent that came back, err, limits up and down; torrent file, root, resume
     RECORD_PRIORITIES,                  // of the RECORD_ADD that follows; one byte for each file
     RECORD_PEER,                        // torrent, err; addr
     RECORD_STOP,
     RECORD_ADMIT,                       // 0 admit, 1 revoke; hash
     RECORD_DRAINED,                     // hash of all outputs of the polls until idle, how many
     RECORD_MAPPED,                      // UDP, err, lifetime in s; the external address
+    RECORD_LIMITS,                      // torrent, 0: all together; up, down, err
     RECORD_STRANGE,                     // something that recordings do not carry; its name
     RECORD_KINDS,
 };

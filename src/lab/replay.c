@@ -177,11 +177,11 @@ static void add(struct player *p, const struct record *r)
     const struct node_add a = {.meta = meta, .root = slice_of(root, r->slice[1].n), .resume = r->slice[2],
         .trust = (r->num[0] & RECORD_TRUST) != 0, .check = (r->num[0] & RECORD_CHECK) != 0, .check_only = (r->num[0] & RECORD_CHECK_ONLY) != 0,
         .sequential = (r->num[0] & RECORD_SEQUENTIAL) != 0, .reserve = (r->num[0] & RECORD_RESERVE) != 0,
-        .random_order = (r->num[0] & RECORD_RANDOM) != 0, .seed_bytes_max = r->num[1],
+        .random_order = (r->num[0] & RECORD_RANDOM) != 0, .up_bps = r->num[3], .down_bps = r->num[4],
         .priorities = p->priorities.n == meta->files_n && meta->files_n > 0 ? p->priorities.p : NULL};
     uint32_t torrent = 0;
     const enum err e = node_torrent_add(p->node, r->now, &a, &torrent);
-    if (e != (enum err)r->num[3] || (e == ERR_OK && torrent != r->num[2]))
+    if (e != (enum err)r->num[2] || (e == ERR_OK && torrent != r->num[1]))
         differs(p, "adding the torrent gave %s, number %u", err_text(e), torrent);
     p->priorities = (struct slice){0};
 }
@@ -255,6 +255,12 @@ static void play(struct player *p, const struct record *r)
         break;
     case RECORD_DRAINED: drained(p, r); break;
     case RECORD_MAPPED: node_mapped(p->node, r->now, a != 0, (enum err)r->num[1], &r->addr, (uint32_t)r->num[2]); break;
+    case RECORD_LIMITS:
+        if (a == 0)
+            node_limits(p->node, r->now, r->num[1], r->num[2]);
+        else if (node_torrent_limits(p->node, r->now, a, r->num[1], r->num[2]) != (enum err)r->num[3])
+            differs(p, "limiting a torrent did not give what it gave");
+        break;
     case RECORD_STRANGE:
         memcpy(p->out->strange, r->slice[0].p, size_min(r->slice[0].n, sizeof p->out->strange - 1));
         p->ended = true;
@@ -271,7 +277,7 @@ void replay_run(struct slice recording, struct replay *out)
     struct player p = {.out = out, .env = {.mem = &lab_heap, .payload = &pages}, .tx = {calloc(1, TX_BYTES), 0, TX_BYTES}};
     p.jobs = calloc(JOBS_MAX, sizeof *p.jobs);
     if (!slice_eq(slice_sub(recording, 0, magic_n), SLICE_LIT(RECORD_MAGIC)))
-        (void)snprintf(out->why, REPLAY_WHY_MAX, "no recording, or of another version: it does not begin with `kith-record 1`");
+        (void)snprintf(out->why, REPLAY_WHY_MAX, "no recording, or of another version: it does not begin with `kith-record 2`");
     else if (p.jobs == NULL || p.tx.p == NULL)
         (void)snprintf(out->why, REPLAY_WHY_MAX, "not enough memory");
     struct rd rest = rd_make(slice_sub(recording, magic_n, recording.n));

@@ -66,6 +66,7 @@ struct want {
     uint32_t torrent;                   // of the world
     enum want_kind kind;
     bool sequential, random_order, reserve;
+    uint64_t up_bps, down_bps;          // limits of its own
     bool given;                         // to the present life of the node
     uint32_t number;                    // the node's
     bool done;                          // complete, ever

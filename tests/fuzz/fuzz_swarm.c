@@ -396,9 +396,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     make_content();
     w.flags = take(&in);
-    struct rate up = {0}, down = {0};
-    rate_init(&up, (w.flags & 8) != 0 ? 100000 : 0);
-    rate_init(&down, (w.flags & 8) != 0 ? 100000 : 0);
+    struct limit up, down;
+    limit_init(&up, w.now, (w.flags & 8) != 0 ? 100000 : 0);
+    limit_init(&down, w.now, (w.flags & 8) != 0 ? 100000 : 0);
     struct metainfo described = meta;
     described.is_dir = true;
     described.web_seeds = web_seeds;

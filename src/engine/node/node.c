@@ -19,8 +19,8 @@ enum err node_new(struct node **out, const struct node_config *cfg, const struct
     list_init(&n->pending);
     list_init(&n->hellos);
     list_init(&n->closes);
-    rate_init(&n->up, cfg->up_bps);
-    rate_init(&n->down, cfg->down_bps);
+    limit_init(&n->up, now, cfg->up_bps);
+    limit_init(&n->down, now, cfg->down_bps);
     map_start(n);
     list_init(&n->exchanges);
     list_init(&n->crypt_ready);
@@ -91,6 +91,7 @@ static void beat(struct node *n)
     n->connects_left = NODE_CONNECTS_PER_BEAT;
     conn_beat(n);
     map_beat(n);
+    n->up.used_bps = n->down.used_bps = 0;      // the torrents add theirs
     for (uint32_t i = 0; i < n->torrents_n; i++)
         torrent_beat(n, n->torrents[i]);
     node_dht_beat(n);
@@ -157,6 +158,21 @@ static bool tracker_carry(struct node *n, struct buf *tx, struct node_out *out, 
     return false;
 }
 
+// Whose turn has come at a limit that torrents share.
+static bool limits_call(struct node *n)
+{
+    struct limit *const all[] = {&n->up, &n->down};
+    bool called = false;
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        const uint32_t owner = limit_call(all[i]);
+        if (owner == 0)
+            continue;
+        torrent_touch(n, torrent_get(n, owner));
+        called = true;
+    }
+    return called;
+}
+
 static bool stop_done(struct node *n)
 {
     if (!n->stopping || n->stopped_told || n->reads_busy + n->reads_due + n->loads.reading_n != 0 || !map_is_stopped(n))
@@ -214,6 +230,8 @@ enum node_kind node_poll(struct node *n, nsec now, struct buf *tx, struct node_o
                 continue;
             if (stream_poll(n, tx, out, &kind))     // last: acknowledgements go with what there is to say
                 return kind;
+            if (limits_call(n))
+                continue;
             if (list_empty(&n->hellos) && list_empty(&n->closes) && list_empty(&n->touched) && list_empty(&n->crypt_ready) && !n->utp_touched)
                 break;
             continue;

@@ -87,7 +87,7 @@ struct node_add {
     bool random_order;                  // pieces at random instead of rarest first: for comparison
     bool reserve;                       // preallocate
     const uint8_t *priorities;          // one for each file, 0 skip, 1-7; NULL: all 4
-    uint64_t seed_bytes_max;            // not used for a decision if 0
+    uint64_t up_bps, down_bps;          // limits of its own, bytes/s of content; 0: none
 };
 
 enum torrent_state { TORRENT_METADATA, TORRENT_CHECKING, TORRENT_DOWNLOADING, TORRENT_SEEDING, TORRENT_PAUSED, TORRENT_ERROR };
@@ -102,6 +102,7 @@ struct node_torrent_stats {
     uint64_t down_seed_bytes;           // part of down_bytes that came from peers that had everything
     uint64_t web_bytes;                 // part of down_bytes that came from web seeds
     uint64_t waste_bytes;               // payload thrown away: duplicates and failed pieces
+    uint64_t rx_bytes;                  // as down_bytes, blocks under way and what was thrown away included
     uint64_t down_bps, up_bps;          // over the last seconds
     uint32_t pieces_n, pieces_have, pieces_checked;
     uint32_t peers, seeds, unchoked_by, unchoking, known;
@@ -243,6 +244,10 @@ MUST_USE enum err node_magnet_begin(struct node *n, nsec now, uint32_t torrent, 
 // metadata is not here yet; ERR_NOMEM.
 MUST_USE enum err node_torrent_priorities(struct node *n, nsec now, uint32_t torrent, const uint8_t *priorities);
 MUST_USE enum err node_peer_add(struct node *n, nsec now, uint32_t torrent, const struct addr *peer);
+// Other limits from now on, bytes/s of content, 0: none: of all torrents together, and of one beside them. ERR_NOT_FOUND: no such
+// torrent; ERR_AGAIN: its metadata is not here yet, node_magnet_begin is told.
+void node_limits(struct node *n, nsec now, uint64_t up_bps, uint64_t down_bps);
+MUST_USE enum err node_torrent_limits(struct node *n, nsec now, uint32_t torrent, uint64_t up_bps, uint64_t down_bps);
 // The machine's way to the internet is another one: known peers and trackers are tried at once.
 void node_network_changed(struct node *n, nsec now);
 // Announces stop, saves state, closes all; NODE_EVENT_STOPPED when done, within NODE_STOP_MAX.

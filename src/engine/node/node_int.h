@@ -4,6 +4,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/ranges.h"
+#include "base/rate.h"
 #include "engine/find/announcer.h"
 #include "engine/find/dht.h"
 #include "engine/find/lsd.h"
@@ -100,6 +101,7 @@ struct torrent {
     struct torrent_dht dht;
     bool lsd_v1, lsd_v2;                // announced in the local network by this hash
     uint16_t port_told;                 // that its trackers know of, or will
+    uint64_t up_bps, down_bps;          // its own limits
     bool reserve, announcing, swarm_stopped, announcer_stopped;
 };
 
@@ -150,7 +152,7 @@ struct node {
     uint16_t port_told;                 // to trackers and peers
     const struct env *env;
     const struct mem *mem;
-    struct rate up, down;
+    struct limit up, down;
     struct pool pool;
     struct loads loads;                 // of streams that are sent from memory
     struct port_map maps[2];            // TCP, UDP

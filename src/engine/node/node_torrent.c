@@ -87,7 +87,8 @@ static_assert((int)NODE_CHOKE_BLIND == (int)SWARM_CHOKE_BLIND, "the same list tw
 enum err torrent_swarm_make(struct node *n, struct torrent *t, const struct node_add *add)
 {
     const struct swarm_config cfg = {
-        .meta = add->meta, .store = t->number, .pool = &n->pool, .up = &n->up, .down = &n->down, .peer_id = n->cfg.peer_id,
+        .meta = add->meta, .store = t->number, .pool = &n->pool, .up = &n->up, .down = &n->down, .up_bps = add->up_bps, .down_bps = add->down_bps,
+        .peer_id = n->cfg.peer_id,
         .listen_port = n->port_told, .utp = n->utp != NULL, .dht = n->dht.dht != NULL && !add->meta->is_private,
         .slots = n->cfg.slots_max, .peers_max = u32_min(SWARM_PEERS_MAX, n->cfg.peers_max),
         .choke = (enum swarm_choke)n->cfg.choke, .no_optimistic = n->cfg.no_optimistic,
@@ -101,6 +102,8 @@ enum err torrent_swarm_make(struct node *n, struct torrent *t, const struct node
     wr_hex(&w, slice_of(add->meta->has_v1 ? add->meta->hash_v1 : add->meta->hash_v2, INFO_HASH_LEN));
     wr_str(&w, ".parts");
     t->parts_path[b.n] = 0;
+    t->up_bps = add->up_bps;
+    t->down_bps = add->down_bps;
     const enum err e = swarm_new(&t->swarm, &cfg, n->env, n->now);
     external_tell(n, t);
     return e;
@@ -187,6 +190,37 @@ enum err node_torrent_priorities(struct node *n, nsec now, uint32_t torrent, con
     return swarm_set_priorities(t->swarm, now, priorities);
 }
 
+enum err node_torrent_limits(struct node *n, nsec now, uint32_t torrent, uint64_t up_bps, uint64_t down_bps)
+{
+    ASSERT(now >= n->now);
+    n->now = now;
+    struct torrent *t = torrent_get(n, torrent);
+    if (t == NULL)
+        return ERR_NOT_FOUND;
+    if (t->swarm == NULL)
+        return ERR_AGAIN;
+    swarm_limits(t->swarm, now, up_bps, down_bps);
+    t->up_bps = up_bps;
+    t->down_bps = down_bps;
+    torrent_touch(n, t);
+    return ERR_OK;
+}
+
+void node_limits(struct node *n, nsec now, uint64_t up_bps, uint64_t down_bps)
+{
+    ASSERT(now >= n->now);
+    n->now = now;
+    limit_set(&n->up, now, up_bps);
+    limit_set(&n->down, now, down_bps);
+    for (uint32_t i = 0; i < n->torrents_n; i++) {
+        struct torrent *t = n->torrents[i];
+        if (t->swarm == NULL)
+            continue;
+        swarm_limits(t->swarm, now, t->up_bps, t->down_bps);
+        torrent_touch(n, t);
+    }
+}
+
 enum err node_peer_add(struct node *n, nsec now, uint32_t torrent, const struct addr *peer)
 {
     ASSERT(now >= n->now);
@@ -248,6 +282,8 @@ void torrent_beat(struct node *n, struct torrent *t)
         return;
     swarm_stats(t->swarm, &s);
     progress(t, &s);
+    n->up.used_bps += s.up_bps;
+    n->down.used_bps += s.down_bps;
     if (s.state == SWARM_DOWNLOADING && s.known < WANT_PEERS_BELOW && t->announcing)
         announcer_want_peers(announcer_of(t), n->now);
 }
@@ -588,7 +624,7 @@ void node_torrent_stats(const struct node *n, uint32_t torrent, struct node_torr
     *out = (struct node_torrent_stats){
         .state = state_of(s.state), .error = s.error, .wanted_bytes = s.wanted_bytes, .done_bytes = s.done_bytes,
         .down_bytes = s.down_bytes, .up_bytes = s.up_bytes, .down_seed_bytes = s.down_seed_bytes, .waste_bytes = s.waste_bytes,
-        .down_bps = s.down_bps, .up_bps = s.up_bps, .pieces_n = t->meta->pieces_n, .pieces_have = s.pieces_have,
+        .rx_bytes = s.rx_bytes, .down_bps = s.down_bps, .up_bps = s.up_bps, .pieces_n = t->meta->pieces_n, .pieces_have = s.pieces_have,
         .pieces_checked = s.pieces_checked, .peers = s.peers, .seeds = s.seeds, .unchoked_by = s.unchoked_by,
         .unchoking = s.unchoking, .known = s.known, .hash_failures = s.hash_failures, .banned = s.banned,
         .web_bytes = s.web_bytes, .web_seeds = s.web_seeds, .web_conns = s.web_conns,

@@ -60,6 +60,8 @@ static void peer_beat(struct swarm *s, struct swarm_peer *p)
     p->down_bps = (3 * p->down_bps + (p->down_bytes - p->down_last)) / 4;
     p->up_bps = (3 * p->up_bps + (p->up_bytes - p->up_last)) / 4;
     request_beat(s, p);
+    if (p->asked_n == 0 && p->rx != RX_BLOCK)
+        limits_return(s, p);
     hashes_beat(s, p);
     pex_beat(s, p);
     if (p->sent_bytes - p->sent_last < p->out_high && p->out_pending != 0)      // it takes less in a second than waits for it

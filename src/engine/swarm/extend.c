@@ -225,7 +225,7 @@ uint32_t ext_compose_metadata(struct swarm *s, struct swarm_peer *p, struct wr *
         s->segs[n++] = (struct io_seg){.kind = SEG_BYTES, .bytes = slice_of(w->b->p + at, w->b->n - at)};
         s->segs[n++] = (struct io_seg){.kind = SEG_BYTES, .bytes = data};
         *bytes += w->b->n - at + data.n;
-        rate_charge(s->cfg.up, s->now, data.n);
+        tap_charge(&s->up, s->now, data.n);
     }
     x->parts_n -= done;
     memmove(x->parts, x->parts + done, x->parts_n * sizeof x->parts[0]);

@@ -364,6 +364,6 @@ uint32_t hashes_compose(struct swarm *s, struct swarm_peer *p, uint32_t n, uint6
     }
     s->segs[n++] = (struct io_seg){.kind = SEG_BYTES, .bytes = buf_slice(&answer)};
     *bytes += answer.n;
-    rate_charge(s->cfg.up, s->now, answer.n);
+    tap_charge(&s->up, s->now, answer.n);
     return n;
 }

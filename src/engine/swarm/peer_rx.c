@@ -39,13 +39,13 @@ void rx_skip_block(struct swarm *s, struct swarm_peer *p)
 
 static bool room_is_open(struct swarm *s, struct swarm_peer *p)
 {
-    return !p->closing && !p->read_paused && rate_ready(s->cfg.down, s->now);
+    return !p->closing && !p->read_paused && limits_rx_open(s, p);
 }
 
 // Fills p->ahead for the next answers, as far as they are asked for and memory is there.
 static void take_ahead(struct swarm *s, struct swarm_peer *p)
 {
-    const uint32_t want = s->cfg.down->bps != 0 ? 1 : AHEAD_MAX;    // a limit is met by small bites
+    const uint32_t want = tap_limited(&s->down) ? u32_min(1 + p->grant / BLOCK_LEN, AHEAD_MAX) : AHEAD_MAX;
     while (p->ahead_n < want && p->ahead_n < p->asked_n) {
         uint8_t *slot = pool_take(s->cfg.pool);
         if (slot == NULL)
@@ -75,14 +75,18 @@ void swarm_rx_room(struct swarm *s, nsec now, struct swarm_peer *p, struct span 
         p->room_n = *spans_n;
         return;
     }
-    if (p->rx == RX_BLOCK)
-        spans[(*spans_n)++] = (struct span){p->rx_slot + p->rx_pos, p->rx_block.len - p->rx_pos};
-    for (uint32_t i = 0; i < p->ahead_n && *spans_n + 2 <= IO_ROOM_MAX; i++) {
+    uint32_t left = tap_limited(&s->down) ? p->grant : UINT32_MAX;      // of content
+    if (p->rx == RX_BLOCK) {
+        spans[(*spans_n)++] = (struct span){p->rx_slot + p->rx_pos, u32_min(p->rx_block.len - p->rx_pos, left)};
+        left -= (uint32_t)spans[0].n;
+    }
+    for (uint32_t i = 0; i < p->ahead_n && *spans_n + 2 <= IO_ROOM_MAX && left != 0; i++) {
         const bool begun = i == 0 && p->rx == RX_HEAD;
         const uint32_t got = begun ? p->head_n : 0;
         uint8_t *head = begun ? p->head : s->heads[i];
         spans[(*spans_n)++] = (struct span){head + got, PIECE_HEADER_LEN - got};
-        spans[(*spans_n)++] = (struct span){p->ahead[i], BLOCK_LEN};
+        spans[(*spans_n)++] = (struct span){p->ahead[i], u32_min(BLOCK_LEN, left)};
+        left -= u32_min(BLOCK_LEN, left);
     }
     p->room_n = *spans_n;
 }
@@ -105,7 +109,6 @@ static void block_done(struct swarm *s, struct swarm_peer *p)
         s->stats_now.down_seed_bytes += a.len;
     if (p->slow_start && p->depth < u32_min(p->reqq, ASKED_MAX))
         p->depth++;
-    rate_charge(s->cfg.down, s->now, a.len);
     struct piece *piece = piece_find(s, a.piece);
     const uint32_t b = a.begin / BLOCK_LEN;
     if (piece == NULL || piece->blocks[b].state == BLOCK_HERE || piece->failed) {
@@ -309,16 +312,18 @@ static void feed_block(struct swarm *s, struct swarm_peer *p, struct slice *in)
     const uint32_t n = (uint32_t)size_min(p->rx_block.len - p->rx_pos, in->n);
     memcpy(p->rx_slot + p->rx_pos, in->p, n);
     p->rx_pos += n;
+    limits_rx(s, p, n);
     s->stats_now.rx_moved += n;
     *in = slice_sub(*in, n, in->n);
     if (p->rx_pos == p->rx_block.len)
         block_done(s, p);
 }
 
-static void feed_skip(struct swarm_peer *p, struct slice *in)
+static void feed_skip(struct swarm *s, struct swarm_peer *p, struct slice *in)
 {
     const uint32_t n = (uint32_t)size_min(p->rx_skip, in->n);
     p->rx_skip -= n;
+    limits_rx(s, p, n);
     *in = slice_sub(*in, n, in->n);
     if (p->rx_skip != 0)
         return;
@@ -334,7 +339,7 @@ static void feed(struct swarm *s, struct swarm_peer *p, struct slice in)
         case RX_HEAD: feed_head(s, p, &in); break;
         case RX_BODY: feed_body(s, p, &in); break;
         case RX_BLOCK: feed_block(s, p, &in); break;
-        case RX_SKIP: feed_skip(p, &in); break;
+        case RX_SKIP: feed_skip(s, p, &in); break;
         }
     }
 }
@@ -402,6 +407,7 @@ static bool rx_in_place(struct swarm *s, struct swarm_peer *p, struct span *span
     const uint32_t want = p->rx_block.len - p->rx_pos;
     if (spans[0].n <= want) {
         p->rx_pos += (uint32_t)spans[0].n;
+        limits_rx(s, p, (uint32_t)spans[0].n);
         if (p->rx_pos == p->rx_block.len)
             block_done(s, p);
         return true;
@@ -409,6 +415,7 @@ static bool rx_in_place(struct swarm *s, struct swarm_peer *p, struct span *span
     spans[0] = (struct span){spans[0].p + want, spans[0].n - want};
     const struct slice rest = move_out(s, p, spans, n);    // before the slot is handed on
     p->rx_pos += want;
+    limits_rx(s, p, want);
     block_done(s, p);
     feed(s, p, rest);
     return false;
@@ -443,6 +450,8 @@ void swarm_rx(struct swarm *s, nsec now, struct swarm_peer *p, size_t len)
         rx_planned(s, p, len);
     else
         feed(s, p, slice_of(s->cfg.pool->staging, len));
+    if (p->asked_n == 0 && p->rx != RX_BLOCK)
+        limits_return(s, p);
     if (p->closing || request_due(s, p))
         ready_set(s, p);
 }

@@ -104,6 +104,26 @@ bool tx_pending(const struct swarm *s, const struct swarm_peer *p)
            ext_pending(s, p) || hashes_pending(s, p);
 }
 
+// All but blocks.
+static void compose_messages(struct composer *c, struct swarm_peer *p)
+{
+    struct swarm *s = c->s;
+    if (!p->sent_first)
+        compose_first(c, p);
+    compose_state(c, p);
+    ext_compose(s, p, &c->w);
+    hashes_request(s, p, &c->w);
+    hashes_compose_rejects(p, &c->w);
+    compose_rejects(c, p);
+    compose_haves(c, p);
+    request_compose(s, p, &c->w);
+    if (s->now - p->tx_at >= KEEPALIVE_S * NSEC_S && c->n == 0 && c->w.b->n == c->from)
+        write_simple(c, MSG_KEEP_ALIVE);
+    flush_bytes(c);
+    c->n = ext_compose_metadata(s, p, &c->w, c->n, &c->bytes);
+    c->n = hashes_compose(s, p, c->n, &c->bytes);
+}
+
 bool tx_compose(struct swarm *s, struct swarm_peer *p, struct buf *tx, struct swarm_out *out)
 {
     if (buf_room(tx) < SWARM_TX_MIN) {
@@ -113,20 +133,8 @@ bool tx_compose(struct swarm *s, struct swarm_peer *p, struct buf *tx, struct sw
     if (tx_is_stuck(p))
         return false;                   // swarm_sent goes on with it
     struct composer c = {.s = s, .w = wr_make(tx), .from = tx->n};
-    if (!p->sent_first)
-        compose_first(&c, p);
-    compose_state(&c, p);
-    ext_compose(s, p, &c.w);
-    hashes_request(s, p, &c.w);
-    hashes_compose_rejects(p, &c.w);
-    compose_rejects(&c, p);
-    compose_haves(&c, p);
-    request_compose(s, p, &c.w);
-    if (s->now - p->tx_at >= KEEPALIVE_S * NSEC_S && c.n == 0 && c.w.b->n == c.from)
-        write_simple(&c, MSG_KEEP_ALIVE);
-    flush_bytes(&c);
-    c.n = ext_compose_metadata(s, p, &c.w, c.n, &c.bytes);
-    c.n = hashes_compose(s, p, c.n, &c.bytes);
+    if (p->sending == 0)                // nothing may come into the middle of a block
+        compose_messages(&c, p);
     if (serve_is_low(p))
         c.n = serve_compose(s, p, &c.w, c.n, &c.bytes);
     ASSERT(c.w.ok);

@@ -77,11 +77,10 @@ static void decide(struct swarm *s, bool refill, bool rotate)
         peers[n] = p;
         rows[n++] = row_of(s, p);
     }
-    const bool uplink_full = s->cfg.up->bps != 0 && s->stats_now.up_bps >= s->cfg.up->bps / 10 * 9;
     if (s->cfg.slots != 0)
         s->slots = s->cfg.slots;
     else if (!refill)
-        s->slots = choker_slots(rows, n, s->slots, uplink_full);
+        s->slots = choker_slots(rows, n, s->slots, limits_up_full(s));
     const struct choke_config cfg = {
         .mode = mode_of(s), .regular_slots = s->slots, .optimistic_slots = optimistic_slots(s),
         .no_optimistic = s->cfg.no_optimistic, .rotate = rotate, .refill = refill, .now = s->now, .piece_len = s->meta->piece_len,

@@ -171,9 +171,9 @@ static void queue_pop(struct swarm *s, struct swarm_peer *p)
     }
 }
 
-// Puts the first request, or the rest of it, into segments from n on; returns how many are used then. A block over many
-// small files may take several sends.
-static uint32_t compose_block(struct swarm *s, struct swarm_peer *p, struct wr *w, uint32_t n, uint64_t *bytes)
+// Puts the first request, or up to `most` bytes of the rest of it, into segments from n on; returns how many are used then. A
+// block over many small files, or under a rate limit, may take several sends.
+static uint32_t compose_block(struct swarm *s, struct swarm_peer *p, struct wr *w, uint32_t n, uint32_t most, uint64_t *bytes)
 {
     const struct wanted q = *queue_nth(p, 0);
     if (p->sending == 0) {
@@ -186,7 +186,8 @@ static uint32_t compose_block(struct swarm *s, struct swarm_peer *p, struct wr *
     const uint32_t done = p->sending - PIECE_HEADER_LEN;
     struct io_part parts[IO_PARTS_MAX];
     uint64_t covered;
-    const uint32_t parts_n = wanted_parts(s, &q, done, parts, u32_min(IO_PARTS_MAX, IO_SEGS_MAX - n), &covered);
+    const struct wanted now = {q.index, q.begin, done + most};
+    const uint32_t parts_n = wanted_parts(s, &now, done, parts, u32_min(IO_PARTS_MAX, IO_SEGS_MAX - n), &covered);
     for (uint32_t i = 0; i < parts_n; i++)
         s->segs[n++] = (struct io_seg){.kind = SEG_FILE, .store = s->cfg.store, .file = parts[i].file, .off = parts[i].off, .len = parts[i].len};
     p->sending += (uint32_t)covered;
@@ -194,7 +195,7 @@ static uint32_t compose_block(struct swarm *s, struct swarm_peer *p, struct wr *
     p->up_bytes += covered;
     p->took_turn += covered;
     s->stats_now.up_bytes += covered;
-    rate_charge(s->cfg.up, s->now, covered);
+    tap_back(&s->up, most - covered);
     if (p->sending == PIECE_HEADER_LEN + q.len)
         queue_pop(s, p);
     return n;
@@ -204,26 +205,30 @@ static uint32_t compose_block(struct swarm *s, struct swarm_peer *p, struct wr *
 // returns the new number of segments and adds to *bytes.
 uint32_t serve_compose(struct swarm *s, struct swarm_peer *p, struct wr *w, uint32_t n, uint64_t *bytes)
 {
-    const bool limited = s->cfg.up->bps != 0;
+    const bool limited = tap_limited(&s->up), rest = p->sending != 0;
     bool served = false;
-    while (!(limited && served) && p->queue_n != 0 && p->out_pending + *bytes < serve_high(p) && n + 2 <= IO_SEGS_MAX &&
-           buf_room(w->b) >= PIECE_HEADER_LEN && rate_ready(s->cfg.up, s->now)) {
+    while (!(limited && served) && !(rest && served && p->sending == 0) && p->queue_n != 0 &&
+           p->out_pending + *bytes < serve_high(p) && n + 2 <= IO_SEGS_MAX && buf_room(w->b) >= PIECE_HEADER_LEN) {
         const struct wanted q = *queue_nth(p, 0);
         if (!bits_get(s->have, q.index) && p->sending == 0) {   // lost meanwhile
             queue_pop(s, p);
             reject(s, p, &q);
             continue;
         }
-        n = compose_block(s, p, w, n, bytes);
+        const uint32_t left = q.len - (p->sending == 0 ? 0 : p->sending - PIECE_HEADER_LEN);
+        const uint32_t most = limits_send(s, left);
+        if (most == 0)
+            break;
+        n = compose_block(s, p, w, n, most, bytes);
         served = true;
         p->out_at = s->now;
     }
-    if (limited && served) {            // a scarce uplink goes round: one block, then the others
-        list_remove(&p->link);
-        list_push_back(&s->peers, &p->link);
-    }
-    // It was its one block, or the segments were used up: many small answers, or files.
-    if (served && p->queue_n != 0 && (limited || p->out_pending + *bytes <= serve_high(p) / 2))
+    if (limited && served)
+        limits_served(s, p);            // a scarce uplink goes round: one bite, then the others
+    // The segments were used up: many small answers, or files. Or a block is complete, and other things come before the next.
+    else if (served && p->queue_n != 0 && p->out_pending + *bytes <= serve_high(p) / 2)
+        ready_set(s, p);
+    if (rest && p->sending == 0 && (tx_pending(s, p) || request_due(s, p)))
         ready_set(s, p);
     return n;
 }

@@ -134,6 +134,8 @@ enum err swarm_new(struct swarm **out, const struct swarm_config *cfg, const str
     list_init(&s->jobs_new);
     known_init(&s->known, s->mem, SWARM_KNOWN_MAX, env->seed);
     map_init(&s->blames, s->mem, PARTIALS_MAX, env->seed);
+    tap_init(&s->up, cfg->up, now, cfg->up_bps, cfg->store);
+    tap_init(&s->down, cfg->down, now, cfg->down_bps, cfg->store);
     s->slots = CHOKE_SLOTS_MIN;
     s->beat_at = now + NSEC_S;
     s->round_at = now + CHOKE_ROUND_S * NSEC_S;
@@ -162,6 +164,7 @@ static void peer_free(struct swarm *s, struct swarm_peer *p)
     request_drop_all(s, p, false);
     rx_give_ahead(s, p);
     hashes_forget(s, p);
+    limits_return(s, p);
     if (p->has_all)
         s->picker.seeds--;
     for (uint32_t i = 0; !p->has_all && p->has != NULL && i < s->meta->pieces_n; i++)
@@ -206,6 +209,8 @@ void swarm_free(struct swarm *s)
     LIST_EACH(&s->peers, link, save)
         peer_free(s, CONTAINER(link, struct swarm_peer, link));
     web_done(s);
+    tap_leave(&s->up);
+    tap_leave(&s->down);
     pieces_free(s);
     if (s->mover.slot != NULL)
         pool_give(s->cfg.pool, s->mover.slot);
@@ -409,14 +414,6 @@ void state_update(struct swarm *s)
 void swarm_tick(struct swarm *s, nsec now)
 {
     advance(s, now);
-    const bool limited = s->cfg.up->bps != 0 || s->cfg.down->bps != 0;
-    LIST_EACH(&s->peers, link, save) {  // whom a rate limit held back
-        if (!limited)
-            break;
-        struct swarm_peer *p = CONTAINER(link, struct swarm_peer, link);
-        if ((p->queue_n != 0 && serve_is_low(p) && rate_ready(s->cfg.up, now)) || (p->starved && rate_ready(s->cfg.down, now)))
-            ready_set(s, p);
-    }
     if (now < s->beat_at)
         return;
     s->beat_at = now + NSEC_S;
@@ -429,20 +426,13 @@ void swarm_tick(struct swarm *s, nsec now)
 }
 
 // How soon something must happen by itself.
-static nsec deadline(const struct swarm *s)
+static nsec deadline(struct swarm *s)
 {
     if (s->state == SWARM_STOPPED)
         return NSEC_NEVER;
     nsec at = s->peers_n != 0 || s->dirty || s->unsynced_bytes != 0 || s->error != ERR_OK ? s->beat_at : NSEC_NEVER;
     at = u64_min(at, web_deadline(s));
-    const bool limited = s->cfg.up->bps != 0 || s->cfg.down->bps != 0;
-    for (const struct list *l = s->peers.next; limited && l != &s->peers; l = l->next) {
-        const struct swarm_peer *p = CONTAINER((struct list *)(uintptr_t)l, struct swarm_peer, link);
-        if (p->queue_n != 0 && serve_is_low(p) && !p->am_choking)
-            at = u64_min(at, rate_when(s->cfg.up, s->now));
-        if (p->starved)
-            at = u64_min(at, rate_when(s->cfg.down, s->now));
-    }
+    at = u64_min(at, limits_deadline(s));
     return u64_max(at, s->now);
 }
 
@@ -472,10 +462,8 @@ static enum swarm_kind poll_peer(struct swarm *s, struct swarm_peer *p, struct b
             choke_refill(s);
         return SWARM_CLOSE;
     }
-    if (p->starved && !p->read_paused && rate_ready(s->cfg.down, s->now)) {
+    if (p->starved && !p->read_paused && (!tap_limited(&s->down) || p->grant != 0)) {
         p->starved = false;
-        list_remove(&p->link);          // behind the others: a scarce downlink goes round too
-        list_push_back(&s->peers, &p->link);
         return SWARM_RESUME;            // stays ready: it may have to send as well
     }
     list_remove(&p->ready);
@@ -504,7 +492,7 @@ enum swarm_kind swarm_poll(struct swarm *s, nsec now, struct buf *tx, struct swa
     enum swarm_kind web;
     if (web_poll(s, out, &web))
         return web;
-    while (!list_empty(&s->ready)) {
+    while (!list_empty(&s->ready) || limits_wake(s)) {
         const enum swarm_kind kind = poll_peer(s, CONTAINER(s->ready.next, struct swarm_peer, ready), tx, out);
         if (kind != SWARM_IDLE)
             return kind;

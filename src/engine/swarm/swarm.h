@@ -2,7 +2,7 @@
 // Streams arrive after their handshake; the node owns connecting, listening and the trackers.
 #pragma once
 #include "base/env.h"
-#include "base/rate.h"
+#include "base/limit.h"
 #include "codec/metainfo.h"
 #include "codec/peerwire.h"
 #include "engine/io.h"
@@ -27,7 +27,8 @@ struct swarm_config {
     const struct metainfo *meta;        // outlives the swarm
     uint32_t store;                     // its number in jobs and segments
     struct pool *pool;                  // shared, outlives the swarm
-    struct rate *up, *down;             // shared, outlive the swarm
+    struct limit *up, *down;            // shared, outlive the swarm
+    uint64_t up_bps, down_bps;          // this torrent's own, bytes/s of content; 0: no limit
     const uint8_t *peer_id;             // ours; 20 bytes, outlive the swarm
     uint16_t listen_port;
     bool utp;                           // we have uTP there, too: hole punching is offered
@@ -104,6 +105,7 @@ struct swarm_stats {
     uint64_t down_bps, up_bps;
     uint32_t pieces_have, pieces_checked;
     uint32_t peers, seeds, unchoked_by, unchoking, known, hash_failures, banned;
+    uint64_t rx_bytes;                  // content that came from peers, blocks under way and what was thrown away included
     uint64_t rx_moved;                  // bytes copied because room was guessed wrong
     uint64_t web_bytes;                 // part of down_bytes that came from web seeds
     uint32_t web_seeds, web_conns;      // URLs not given up; transfers under way
@@ -155,6 +157,8 @@ struct known;
 void swarm_known_adopt(struct swarm *s, nsec now, const struct known *k);
 // Peers that come from now on are told that we listen there.
 void swarm_listen_port(struct swarm *s, uint16_t port);
+// Other limits of its own; also to be called after the shared ones have changed. 0: none.
+void swarm_limits(struct swarm *s, nsec now, uint64_t up_bps, uint64_t down_bps);
 // Whoever is not connected is due now.
 void swarm_known_retry(struct swarm *s);
 bool swarm_wants_peers(const struct swarm *s);

@@ -186,6 +186,7 @@ struct swarm_peer {
     bool sent_first, sent_extended, read_paused, room_planned;      // room_planned: it was {rest of slot} {header, slot}…
     bool incoming, utp, fast, extended, dht, v2, got_first;
     uint32_t allowed_n, queue_n;
+    uint32_t grant;                     // bytes of content that it may bring: charged already
     uint32_t allowed_out_n, allowed_out_sent;
     struct { struct wanted *items; uint32_t n, cap; } rejects;
     struct { struct asked *items; uint32_t n, cap; } cancels;
@@ -340,6 +341,9 @@ struct swarm {
     enum swarm_state state;
     struct picker picker;
     nsec calm_until;                    // with many peers no other is sought before
+
+    struct tap up, down;                // its way through the limits
+    bool web_turn;                      // the next bite of `down` is for a web seed, if one waits
 
     struct list peers, ready;
     uint32_t peers_n, closing_n, serial;    // closing_n: of those, being let go by the next poll
@@ -608,6 +612,18 @@ void serve_cancel(struct swarm *s, struct swarm_peer *p, const struct wanted *w)
 void serve_choked(struct swarm *s, struct swarm_peer *p);
 void serve_allowed_fast(struct swarm *s, struct swarm_peer *p);
 uint32_t serve_compose(struct swarm *s, struct swarm_peer *p, struct wr *w, uint32_t segs_n, uint64_t *bytes);
+
+// limits.c: what the rate limits allow, in turn.
+bool limits_wake(struct swarm *s);                                      // somebody's turn has come: it is ready now
+nsec limits_deadline(struct swarm *s);                                  // of whoever waits; nobody: it leaves the queue
+uint32_t limits_send(struct swarm *s, uint32_t left);                   // how much of a block's rest may go, charged
+void limits_served(struct swarm *s, struct swarm_peer *p);              // it had its bite
+bool limits_rx_open(struct swarm *s, struct swarm_peer *p);             // it may be read from
+bool limits_rx_waits(const struct swarm *s);                            // somebody waits to be read from
+void limits_rx(struct swarm *s, struct swarm_peer *p, uint32_t n);      // n bytes of content came
+void limits_return(struct swarm *s, struct swarm_peer *p);              // what it may still bring does not come
+bool limits_up_full(const struct swarm *s);                             // the choker opens no more slots
+void limits_changed(struct swarm *s);
 
 // rounds.c
 void choke_round(struct swarm *s, bool refill);

@@ -332,7 +332,19 @@ static bool is_over(const struct web_conn *c)
 
 static bool room_is_open(const struct swarm *s)
 {
-    return s->error == ERR_OK && s->state == SWARM_DOWNLOADING && rate_ready(s->cfg.down, s->now);
+    return s->error == ERR_OK && s->state == SWARM_DOWNLOADING;
+}
+
+// What the limit allows it to bring; peers that wait have their turns, too.
+static bool has_grant(struct swarm *s, struct web_conn *c)
+{
+    if (!tap_limited(&s->down) || c->self.grant != 0)
+        return true;
+    if (!s->web_turn && limits_rx_waits(s))
+        return false;
+    c->self.grant = tap_take(&s->down, s->now, POOL_STAGING_LEN);
+    s->web_turn = false;
+    return c->self.grant != 0;
 }
 
 void swarm_fetch_room(struct swarm *s, nsec now, uint32_t id, struct span *out)
@@ -343,9 +355,10 @@ void swarm_fetch_room(struct swarm *s, nsec now, uint32_t id, struct span *out)
     c->starved = staging == NULL;
     if (is_over(c))
         return;
-    c->starved |= !room_is_open(s);
+    c->starved |= !room_is_open(s) || !has_grant(s, c);
+    const uint64_t most = tap_limited(&s->down) ? c->self.grant : POOL_STAGING_LEN;
     if (!c->starved && c->skip != 0) {
-        out->n = (size_t)u64_min(c->skip, out->n);
+        out->n = (size_t)u64_min(c->skip, u64_min(out->n, most));
         return;
     }
     if (!c->starved && !c->entered)
@@ -365,9 +378,9 @@ void swarm_fetch_room(struct swarm *s, nsec now, uint32_t id, struct span *out)
     if (c->starved)
         *out = (struct span){0};
     else if (wanted)
-        *out = (struct span){c->slot + off, (size_t)(block_end - c->at)};
+        *out = (struct span){c->slot + off, (size_t)u64_min(block_end - c->at, most)};
     else
-        out->n = (size_t)u64_min(out->n, block_end - c->at);
+        out->n = (size_t)u64_min(u64_min(out->n, most), block_end - c->at);
 }
 
 // The block that ends at c->at is complete.
@@ -423,7 +436,7 @@ bool swarm_fetch_rx(struct swarm *s, nsec now, uint32_t id, size_t len)
         return c->cancel;
     }
     c->rx_at = now;
-    rate_charge(s->cfg.down, now, len);
+    limits_rx(s, &c->self, u32_of(len));
     if (c->skip != 0) {
         ASSERT(len <= c->skip);
         c->skip -= len;
@@ -465,7 +478,7 @@ void swarm_fetched(struct swarm *s, nsec now, uint32_t id, enum err e, int statu
 static uint32_t conns_wanted(const struct swarm *s, uint64_t peers_bps)
 {
     const struct web *web = s->web;
-    const uint64_t limit = s->cfg.down->bps;
+    const uint64_t limit = tap_bps(&s->down);
     if (s->peers_n == 0 || peers_bps == 0)
         return WEB_CONNS_MAX;
     if (limit != 0 && peers_bps >= limit / 10 * 9)
@@ -515,7 +528,7 @@ static bool poll_conn(struct swarm *s, struct web_conn *c, struct swarm_out *out
         return true;
     }
     if (c->source == NULL || c->fetching) {
-        if (c->source == NULL || !c->starved || !room_is_open(s))
+        if (c->source == NULL || !c->starved || !room_is_open(s) || !has_grant(s, c))
             return false;
         if (s->cfg.pool->reserved + s->cfg.pool->taken + WEB_SLOTS_AHEAD > s->cfg.pool->slots_max && c->reserved == 0)
             return false;
@@ -570,6 +583,14 @@ bool web_poll(struct swarm *s, struct swarm_out *out, enum swarm_kind *kind)
     return false;
 }
 
+bool web_waits(const struct swarm *s)
+{
+    for (uint32_t i = 0; s->web != NULL && i < WEB_CONNS_MAX; i++)
+        if (s->web->conns[i].source != NULL && s->web->conns[i].starved && s->web->conns[i].self.grant == 0 && room_is_open(s))
+            return true;
+    return false;
+}
+
 nsec web_deadline(const struct swarm *s)
 {
     const struct web *web = s->web;
@@ -580,8 +601,6 @@ nsec web_deadline(const struct swarm *s)
         if (web->conns[i].source == NULL)
             continue;
         at = u64_min(at, s->beat_at);
-        if (web->conns[i].starved && s->cfg.down->bps != 0)
-            at = u64_min(at, u64_max(rate_when(s->cfg.down, s->now), s->now));
     }
     for (uint32_t i = 0; i < web->sources_n; i++)
         if (!web->sources[i].banned)

@@ -78,6 +78,8 @@ void web_stop(struct swarm *s);
 void web_beat(struct swarm *s);         // once a second
 // One output of it; false: none.
 bool web_poll(struct swarm *s, struct swarm_out *out, enum swarm_kind *kind);
+// A transfer waits, for the rate limit or for memory.
+bool web_waits(const struct swarm *s);
 // When something must happen by itself.
 nsec web_deadline(const struct swarm *s);
 // The piece ends or is given up.

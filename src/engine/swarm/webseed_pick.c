@@ -194,6 +194,7 @@ static void start(struct swarm *s, struct web_conn *c)
     c->self.is_source = true;           // it has no address to be remembered
     c->begin = true;
     c->entered = c->drop = c->starved = false;
+    limits_return(s, &c->self);
     c->rx_at = s->now;
 }
 

@@ -9,7 +9,7 @@ enum { OWNERS = 4 };
 // window of a second.
 static void drive(struct tap *t, uint32_t want, nsec from, uint32_t seconds, uint64_t *out)
 {
-    for (nsec now = from; now < from + seconds * NSEC_S; now = tap_when(t, now)) {
+    for (nsec now = from; now < from + seconds * NSEC_S; now = tap_wait(t, now)) {
         for (uint32_t n = tap_take(t, now, want); n != 0; n = tap_take(t, now, want))
             out[(now - from) / NSEC_S] += n;
     }
@@ -78,24 +78,22 @@ static void the_next_one_is_called(void **state)
     limit_init(&all, 0, 1000000);
     tap_init(&a, &all, 0, 0, 5);
     tap_init(&b, &all, 0, 0, 6);
-    const nsec now = NSEC_S;
+    const nsec now = NSEC_S, bite = 8 * NSEC_MS + 1;
     assert_int_equal(limit_call(&all), 0);
-    assert_int_equal(tap_take(&a, now, 16384), 8000);           // two bites were saved up
-    assert_int_equal(tap_take(&b, now, 16384), 8000);
+    assert_int_equal(tap_take(&a, now, 10000), 10000);          // two bites of 8000 were saved up
     assert_int_equal(tap_take(&a, now, 16384), 0);
     assert_int_equal(tap_take(&b, now, 16384), 0);
     assert_int_equal(limit_call(&all), 0);                      // a was there and was told when
-    assert_in_range(tap_when(&a, now), now + 8 * NSEC_MS, now + 8 * NSEC_MS + 2);
-    assert_int_equal(tap_when(&b, now), NSEC_NEVER);
-    const nsec then = tap_when(&a, now);
-    assert_int_equal(tap_take(&a, then, 16384), 8000);
+    assert_in_range(tap_wait(&a, now), now + 2 * NSEC_MS, now + 2 * NSEC_MS + 2);
+    assert_int_equal(tap_wait(&b, now), NSEC_NEVER);
+    assert_int_equal(tap_take(&a, now + bite, 16384), 6384);    // the end of its turn
     assert_int_equal(limit_call(&all), 6);
     assert_int_equal(limit_call(&all), 0);
-    assert_in_range(tap_when(&b, then), then + 8 * NSEC_MS - 2, then + 8 * NSEC_MS + 2);
+    assert_true(tap_wait(&b, now + bite) < now + 2 * bite);
     tap_leave(&b);                                              // it wants nothing any more
     assert_int_equal(limit_call(&all), 0);
-    assert_int_equal(tap_take(&a, then + 8 * NSEC_MS + 2, 100), 100);
-    assert_int_equal(tap_take(&b, then + 8 * NSEC_MS + 2, 100), 0);     // a is in the middle of its bite
+    assert_int_equal(tap_take(&a, now + 2 * bite, 100), 100);
+    assert_int_equal(tap_take(&b, now + 3 * bite, 100), 0);     // a is in the middle of its turn
     tap_leave(&a);
     assert_int_equal(limit_call(&all), 6);
 }
@@ -120,7 +118,8 @@ static void a_limit_may_change(void **state)
     assert_int_equal(tap_take(&t, 3 * NSEC_S, 123456789), 123456789);
     tap_set(&t, 3 * NSEC_S, 500000);
     assert_true(tap_limited(&t));
-    assert_int_equal(tap_take(&t, 4 * NSEC_S, 16384), 8000);
+    assert_int_equal(tap_take(&t, 4 * NSEC_S, 16384), 8000);    // two bites of 4000
+    assert_int_equal(tap_take(&t, 4 * NSEC_S, 16384), 0);
     tap_back(&t, 8000);
     assert_int_equal(tap_take(&t, 4 * NSEC_S, 16384), 8000);
 }

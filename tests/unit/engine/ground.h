@@ -23,7 +23,7 @@ struct ground {
     struct metainfo_file file;
     struct swarm *swarm;
     struct pool pool;
-    struct rate up, down;
+    struct limit up, down;
     struct env env;
     nsec now;
     struct stranger all[STRANGERS_MAX];
@@ -124,6 +124,8 @@ static inline void ground_init(struct ground *g, bool seed)
     g->env = test_env;
     g->env.mem = &mem;
     assert_int_equal(pool_init(&g->pool, &test_env, 4 * MIB), ERR_OK);
+    limit_init(&g->up, g->now, 0);
+    limit_init(&g->down, g->now, 0);
     const struct swarm_config cfg = {.meta = &g->meta, .store = 1, .pool = &g->pool, .up = &g->up, .down = &g->down,
                                      .peer_id = (const uint8_t *)"-KH0100-underattack.", .peers_max = 10, .utp = true, .trust = seed};
     assert_int_equal(swarm_new(&g->swarm, &cfg, &g->env, g->now), ERR_OK);

@@ -12,7 +12,7 @@ struct ground {
     struct swarm *swarm;
     struct swarm_peer *peer;
     struct pool pool;
-    struct rate up, down;
+    struct limit up, down;
     nsec now;
     uint8_t *content;
     uint64_t len;
@@ -70,6 +70,8 @@ static void open_ground(struct ground *g, const json_t *torrent, bool v2_peer)
     content_fill(g->content, g->len);
     g->now = 1000 * NSEC_S;
     assert_int_equal(pool_init(&g->pool, &test_env, 4 * MIB), ERR_OK);
+    limit_init(&g->up, g->now, 0);
+    limit_init(&g->down, g->now, 0);
     const struct swarm_config cfg = {.meta = &g->meta, .store = 1, .pool = &g->pool, .up = &g->up, .down = &g->down,
                                      .peer_id = (const uint8_t *)"-KH0100-hashesserved", .peers_max = 10, .trust = true};
     assert_int_equal(swarm_new(&g->swarm, &cfg, &test_env, g->now), ERR_OK);

@@ -19,7 +19,7 @@ struct side {
     struct swarm_peer *peers[SIDES_MAX];
     struct wire in[SIDES_MAX];          // from side i
     struct pool pool;
-    struct rate up, down;
+    struct limit up, down;
     uint8_t id[20];
     uint8_t *disk, *parts;              // parts: the `.parts` file
     bool parts_exist;
@@ -143,6 +143,8 @@ static struct side *side_add(struct world *w, bool seed, struct slice resume)
         memset(s->exists, 1, w->meta.files_n);
     }
     assert_int_equal(pool_init(&s->pool, &test_env, 8 * MIB), ERR_OK);
+    limit_init(&s->up, w->now, 0);
+    limit_init(&s->down, w->now, 0);
     w->bare = w->meta;
     w->bare.files = w->bare_files;
     for (uint32_t i = 0; i < w->meta.files_n; i++) {
@@ -480,7 +482,7 @@ static void leeches_serve_each_other(void **state)
     world_init(&w, 40 * PIECE_LEN);
     world_files(&w, NULL, 1);
     side_add(&w, true, (struct slice){0});
-    w.sides[0].up.bps = 512 * 1024;
+    limit_set(&w.sides[0].up, w.now, 512 * 1024);
     for (int i = 0; i < 4; i++)
         side_add(&w, false, (struct slice){0});
     run(&w, 1);
@@ -555,7 +557,7 @@ static void stop_and_go_on(uint64_t len, bool v2, bool spoil)
     }
     w.chunk = 20000;
     side_add(&w, true, (struct slice){0});
-    side_add(&w, false, (struct slice){0})->down.bps = v2 ? 71000 : 100000;
+    limit_set(&side_add(&w, false, (struct slice){0})->down, w.now, v2 ? 71000 : 100000);
     run(&w, 1);
     join(&w, 0, 1, true);
     run(&w, 5);
@@ -605,7 +607,7 @@ static void a_full_disk_is_waited_for(void **state)
     struct world w;
     world_init(&w, 40 * PIECE_LEN);
     world_files(&w, NULL, 1);
-    side_add(&w, true, (struct slice){0})->up.bps = 256 * 1024;
+    limit_set(&side_add(&w, true, (struct slice){0})->up, w.now, 256 * 1024);
     struct side *leech = side_add(&w, false, (struct slice){0});
     run(&w, 1);
     join(&w, 0, 1, true);
@@ -726,7 +728,7 @@ static void limits_hold(void **state)
     world_init(&w, 60 * PIECE_LEN);
     world_files(&w, NULL, 1);
     side_add(&w, true, (struct slice){0});
-    side_add(&w, false, (struct slice){0})->down.bps = 200000;
+    limit_set(&side_add(&w, false, (struct slice){0})->down, w.now, 200000);
     run(&w, 1);
     join(&w, 0, 1, true);
     run(&w, 10);
