@@ -100,6 +100,8 @@ static void carry_out(struct host *h, enum node_kind kind, const struct node_out
             h->stopped = true;
             loop_stop(h->loop);
         }
+        if (o->event.kind == NODE_EVENT_REMOVED)
+            disk_forget(h, o->event.torrent);
         if (h->cfg.event != NULL)
             h->cfg.event(h->cfg.ctx, &o->event);
         break;

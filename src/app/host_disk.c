@@ -114,6 +114,16 @@ static bool name_dirty(struct host_job *j)
     return true;
 }
 
+void disk_forget(struct host *h, uint32_t store)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < h->dirty_n; i++)
+        if (h->dirty[i].store != store)
+            h->dirty[kept++] = h->dirty[i];
+    h->dirty_n = kept;
+    files_forget(h->files, disk_key(store, 0), disk_key(store, UINT32_MAX));
+}
+
 static void on_done(struct job *job)
 {
     struct host_job *j = CONTAINER(job, struct host_job, job);

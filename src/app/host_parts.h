@@ -206,6 +206,7 @@ void send_done(struct host *h);
 void disk_job(struct host *h, const struct io_job *io);
 void disk_kick(struct host *h);
 void disk_done(struct host *h);
+void disk_forget(struct host *h, uint32_t store);       // its number will mean another one
 uint64_t disk_key(uint32_t store, uint32_t file);
 // Fills `to`, in the connection's scratch, with a cold file range; send_loaded answers, never from inside. ERR_NOMEM.
 MUST_USE enum err disk_load(struct conn *c, uint32_t store, uint32_t file, uint64_t off, struct span to);

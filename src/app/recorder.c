@@ -387,6 +387,17 @@ BETWEEN(enum err, node_torrent_priorities, struct node *n, nsec now, uint32_t to
     return e;
 }
 
+BETWEEN(enum err, node_torrent_remove, struct node *n, nsec now, uint32_t torrent)
+{
+    if (active(n))
+        put_polls();
+    rec.depth++;
+    const enum err e = __real_node_torrent_remove(n, now, torrent);
+    rec.depth--;
+    input(n, &(struct record){.kind = RECORD_REMOVE, .now = now, .num = {torrent, (uint64_t)e}});
+    return e;
+}
+
 BETWEEN(enum err, node_torrent_limits, struct node *n, nsec now, uint32_t torrent, uint64_t up_bps, uint64_t down_bps)
 {
     if (active(n))

@@ -183,6 +183,7 @@ static void on_event(void *ctx, const struct node_event *e)
     case NODE_EVENT_BANNED: talk_note(&s->a->talk, "banned %s: it sent bad data", addr_format(&e->addr, addr)); break;
     case NODE_EVENT_WEB_SEED: talk_warn(&s->a->talk, "web seed %s", talk_clean(e->text, text)); break;
     case NODE_EVENT_EXTERNAL: talk_debug(&s->a->talk, "our address, as others see it, is %s", addr_format_ip(&e->addr, addr)); break;
+    case NODE_EVENT_REMOVED:
     case NODE_EVENT_DHT:
     case NODE_EVENT_STOPPED: break;
     }

@@ -37,6 +37,7 @@ enum record_kind {
     RECORD_ADMIT,                       // 0 admit, 1 revoke; hash
     RECORD_DRAINED,                     // hash of all outputs of the polls until idle, how many
     RECORD_MAPPED,                      // UDP, err, lifetime in s; the external address
+    RECORD_REMOVE,                      // torrent, err
     RECORD_LIMITS,                      // torrent, 0: all together; up, down, err
     RECORD_STRANGE,                     // something that recordings do not carry; its name
     RECORD_KINDS,

@@ -255,6 +255,10 @@ static void play(struct player *p, const struct record *r)
         break;
     case RECORD_DRAINED: drained(p, r); break;
     case RECORD_MAPPED: node_mapped(p->node, r->now, a != 0, (enum err)r->num[1], &r->addr, (uint32_t)r->num[2]); break;
+    case RECORD_REMOVE:
+        if (node_torrent_remove(p->node, r->now, a) != (enum err)r->num[1])
+            differs(p, "removing a torrent did not give what it gave");
+        break;
     case RECORD_LIMITS:
         if (a == 0)
             node_limits(p->node, r->now, r->num[1], r->num[2]);

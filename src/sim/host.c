@@ -241,7 +241,7 @@ void host_metadata(struct world *w, struct host *h, const struct node_event *ev)
         world_fail(w, "n%u cannot go on with torrent %u: %s", h->index, want->torrent, err_text(e));
 }
 
-static void give_torrent(struct world *w, struct host *h, struct want *want)
+void host_give(struct world *w, struct host *h, struct want *want)
 {
     const struct node_add add = how(w, h, want);
     want->checked = 0;
@@ -284,7 +284,7 @@ void host_start(struct world *w, struct host *h)
         return;
     }
     for (uint32_t i = 0; i < h->wants_n; i++)
-        give_torrent(w, h, &h->wants[i]);
+        host_give(w, h, &h->wants[i]);
     host_settle(w, h);
     oracle_started(w, h);
     host_dial(w, h, h->cfg.dials);

@@ -79,6 +79,8 @@ static void carry_event(struct world *w, struct host *h, const struct node_event
     world_trace(w, h, TRACE_EVENT, (uint32_t)ev->kind, ev->torrent, what);
     if (ev->kind == NODE_EVENT_METADATA)
         host_metadata(w, h, ev);
+    if (ev->kind == NODE_EVENT_REMOVED && host_want(h, ev->torrent) != NULL)
+        host_want(h, ev->torrent)->given = false;
     oracle_event(w, h, ev);
 }
 

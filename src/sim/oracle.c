@@ -248,6 +248,7 @@ void oracle_event(struct world *w, struct host *h, const struct node_event *ev)
     case NODE_EVENT_FILE_DONE:
     case NODE_EVENT_TRACKER:
     case NODE_EVENT_WEB_SEED:
+    case NODE_EVENT_REMOVED:
     case NODE_EVENT_STOPPED: break;
     }
 }

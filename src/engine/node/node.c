@@ -68,7 +68,8 @@ void node_free(struct node *n)
     loads_done_all(&n->loads);
     stream_stop(n);
     for (uint32_t i = 0; i < n->torrents_n; i++)
-        torrent_free(n, n->torrents[i]);
+        if (n->torrents[i] != NULL)
+            torrent_free(n, n->torrents[i]);
     tracker_free(n->tracker);
     node_dht_free(n);
     lsd_free(n->lsd);
@@ -93,7 +94,8 @@ static void beat(struct node *n)
     map_beat(n);
     n->up.used_bps = n->down.used_bps = 0;      // the torrents add theirs
     for (uint32_t i = 0; i < n->torrents_n; i++)
-        torrent_beat(n, n->torrents[i]);
+        if (n->torrents[i] != NULL)
+            torrent_beat(n, n->torrents[i]);
     node_dht_beat(n);
     node_lsd_beat(n);
     conn_work(n);
@@ -178,7 +180,7 @@ static bool stop_done(struct node *n)
     if (!n->stopping || n->stopped_told || n->reads_busy + n->reads_due + n->loads.reading_n != 0 || !map_is_stopped(n))
         return false;
     for (uint32_t i = 0; i < n->torrents_n; i++)
-        if (!n->torrents[i]->swarm_stopped || !n->torrents[i]->announcer_stopped)
+        if (n->torrents[i] != NULL && (!n->torrents[i]->swarm_stopped || !n->torrents[i]->announcer_stopped))
             return false;
     if (!node_dht_stopped(n))
         return false;
@@ -240,6 +242,8 @@ enum node_kind node_poll(struct node *n, nsec now, struct buf *tx, struct node_o
         if (torrent_poll(n, t, tx, out, &kind))
             return kind;
         list_remove(&t->touched);
+        if (torrent_leave(n, t, out, &kind))
+            return kind;
     }
     if (stop_done(n)) {
         out->event = (struct node_event){.kind = NODE_EVENT_STOPPED};
@@ -271,7 +275,7 @@ void node_datagram(struct node *n, nsec now, enum node_port port, const struct a
     if (port == NODE_PORT_PEER && stream_datagram(n, from, data))
         return;
     for (uint32_t i = 0; i < n->torrents_n; i++) {
-        if (!announcer_datagram(announcer_of(n->torrents[i]), now, from, data))
+        if (n->torrents[i] == NULL || !announcer_datagram(announcer_of(n->torrents[i]), now, from, data))
             continue;
         torrent_touch(n, n->torrents[i]);
         return;
@@ -384,7 +388,8 @@ void node_read_failed(struct node *n, nsec now, uint32_t store, uint32_t file, e
     ASSERT(now >= n->now);
     n->now = now;
     struct torrent *t = torrent_get(n, store);
-    ASSERT(t != NULL);
+    if (t == NULL || t->swarm == NULL)
+        return;                         // it has been removed meanwhile
     log_line(n->env->log, LOG_WARNING, "file %u of torrent %u could not be read: %s", file, store, err_text(e));
     swarm_read_failed(t->swarm, now, file);
     torrent_touch(n, t);
@@ -399,18 +404,10 @@ void node_stop(struct node *n, nsec now)
     n->stopping = true;
     node_dht_stop(n);
     map_stop(n);
-    for (uint32_t i = 0; i < n->conns_high; i++) {
-        struct conn *c = n->conns[i];
-        if (c == NULL || c->state == CONN_PEER || c->state == CONN_TRACKER || c->state == CONN_DEAD)
-            continue;
-        if (c->state == CONN_METADATA)
-            metadata_peer_closed(c->torrent->metadata, now, c->metadata);
-        conn_drop(n, c, true);
-    }
-    for (uint32_t i = 0; i < n->torrents_n; i++) {
-        struct torrent *t = n->torrents[i];
-        torrent_stop(n, t);
-    }
+    conn_drop_shaking(n, NULL);
+    for (uint32_t i = 0; i < n->torrents_n; i++)
+        if (n->torrents[i] != NULL && !n->torrents[i]->removing)
+            torrent_stop(n, n->torrents[i]);
 }
 
 enum err node_tracker_admit(struct node *n, const uint8_t hash[20])
@@ -434,11 +431,14 @@ void node_tracker_stats(const struct node *n, struct tracker_stats *out)
 void node_check(const struct node *n)
 {
     for (uint32_t i = 0; i < n->torrents_n; i++) {
-        if (n->torrents[i]->swarm != NULL)
-            swarm_check(n->torrents[i]->swarm);
-        if (n->torrents[i]->metadata != NULL)
-            metadata_check(n->torrents[i]->metadata);
-        announcer_check(n->torrents[i]->announcer);
+        const struct torrent *t = n->torrents[i];
+        if (t == NULL)
+            continue;
+        if (t->swarm != NULL)
+            swarm_check(t->swarm);
+        if (t->metadata != NULL)
+            metadata_check(t->metadata);
+        announcer_check(t->announcer);
     }
     if (n->tracker != NULL)
         tracker_check(n->tracker);

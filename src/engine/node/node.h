@@ -125,6 +125,7 @@ enum node_event_kind {
     NODE_EVENT_DHT,                     // dht_kind, dht: an answer to node_dht_ask
     NODE_EVENT_WEB_SEED,                // text: a URL and what is wrong with it; err. ERR_HASH: it sent bad data and is not used again
     NODE_EVENT_EXTERNAL,                // addr (port 0): our address, as trackers, peers and the DHT agree
+    NODE_EVENT_REMOVED,                 // a torrent is gone, node_torrent_remove: its number means nothing any more, and comes again
     NODE_EVENT_STOPPED,                 // node_stop has finished: saved and announced
 };
 
@@ -240,6 +241,9 @@ MUST_USE enum err node_magnet_add(struct node *n, nsec now, const struct magnet 
 // text. The peers stay. ERR_NOMEM: the torrent is as before. A private torrent keeps only peers that its
 // trackers or the user named (BEP 27).
 MUST_USE enum err node_magnet_begin(struct node *n, nsec now, uint32_t torrent, const struct node_add *add);
+// Lets a torrent go while the others stay: it announces stop, saves and closes, then says NODE_EVENT_REMOVED; until then its
+// hashes are taken and what it borrowed is needed. ERR_NOT_FOUND; ERR_AGAIN: it is going already, or all are.
+MUST_USE enum err node_torrent_remove(struct node *n, nsec now, uint32_t torrent);
 // One priority for each file, 0 skip, 1 … 7; copied, in force at once. ERR_RANGE; ERR_NOT_FOUND: no such torrent; ERR_AGAIN: its
 // metadata is not here yet; ERR_NOMEM.
 MUST_USE enum err node_torrent_priorities(struct node *n, nsec now, uint32_t torrent, const uint8_t *priorities);

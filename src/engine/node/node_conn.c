@@ -53,7 +53,7 @@ static void connect_to(struct node *n, struct torrent *t, const struct addr *add
 // The address may speak no MSE: once more, in the clear. False: that is not it.
 static bool try_again(struct node *n, const struct conn *c)
 {
-    if (c->state != CONN_SHAKING_OUT || n->stopping)
+    if (c->state != CONN_SHAKING_OUT || n->stopping || c->torrent->removing)
         return false;
     if (c->by_memory)
         crypt_remember(n, &c->addr, false);     // not for want of encryption: MSE next time
@@ -219,7 +219,7 @@ void conn_work(struct node *n)
            n->conns_n < n->cfg.peers_max) {
         struct torrent *t = n->torrents[n->connect_turn++ % n->torrents_n];
         struct addr addr;
-        if (torrent_known_next(n, t, &addr)) {
+        if (t != NULL && !t->removing && torrent_known_next(n, t, &addr)) {
             connect_to(n, t, &addr, CONNECT_FIRST);
             idle = 0;
         } else {

@@ -92,7 +92,8 @@ void node_dht_network_changed(struct node *n)
     dht_network_changed(n->dht.dht, n->now);
     n->dht.touched = true;
     for (uint32_t i = 0; i < n->torrents_n; i++)        // announced again, from where we are now
-        n->torrents[i]->dht.due[0] = n->torrents[i]->dht.due[1] = n->now;
+        if (n->torrents[i] != NULL)
+            n->torrents[i]->dht.due[0] = n->torrents[i]->dht.due[1] = n->now;
 }
 
 bool node_dht_stopped(const struct node *n) { return !n->dht.save_due && !n->dht.saving; }
@@ -218,7 +219,7 @@ static struct torrent *neediest(struct node *n, uint32_t *out_which)
     const uint8_t *hash;
     for (uint32_t i = 0; i < n->torrents_n; i++) {
         struct torrent *t = n->torrents[i];
-        if (!torrent_is_open(t))
+        if (t == NULL || !torrent_is_open(t))
             continue;
         for (uint32_t which = 0; which < 2; which++) {
             const nsec busy = t->dht.op[which] != 0 ? DHT_LOST_OP_S * NSEC_S : 0;
@@ -284,7 +285,7 @@ static struct torrent *torrent_of(struct node *n, uint32_t op, uint32_t *out_whi
 {
     for (uint32_t i = 0; i < n->torrents_n; i++)
         for (uint32_t k = 0; k < 2; k++)
-            if (n->torrents[i]->dht.op[k] == op) {
+            if (n->torrents[i] != NULL && n->torrents[i]->dht.op[k] == op) {
                 *out_which = k;
                 return n->torrents[i];
             }

@@ -30,7 +30,8 @@ void external_set(struct node *n, const struct addr *a)
     n->external[side(a)] = *a;
     n->external_due[side(a)] = true;
     for (uint32_t i = 0; i < n->torrents_n; i++)
-        tell(n, n->torrents[i], a);
+        if (n->torrents[i] != NULL)
+            tell(n, n->torrents[i], a);
     node_dht_external(n, a);
 }
 

@@ -102,6 +102,7 @@ struct torrent {
     bool lsd_v1, lsd_v2;                // announced in the local network by this hash
     uint16_t port_told;                 // that its trackers know of, or will
     uint64_t up_bps, down_bps;          // its own limits
+    bool removing;                      // node_torrent_remove
     bool reserve, announcing, swarm_stopped, announcer_stopped;
 };
 
@@ -140,7 +141,8 @@ struct node {
     uint32_t conns_n, conns_high, conns_cap, generation;
     uint32_t half_open, shaking_n, connects_left, connect_turn;
     struct torrent **torrents;          // NODE_TORRENTS_MAX
-    uint32_t torrents_n, torrents_cap;
+    uint32_t torrents_n, torrents_cap;  // torrents_n: places in use up to here; a hole is NULL
+    uint32_t holes, place_turn;
     struct list touched, pending, hellos, closes;
     struct list exchanges, crypt_ready; // of crypt.wait, crypt.ready
     struct heap timers;
@@ -188,6 +190,7 @@ struct node {
 struct torrent *torrent_get(const struct node *n, uint32_t number);     // NULL: none
 enum err torrent_new(struct node *n, struct torrent **out);            // not yet in n->torrents; ERR_FULL, ERR_NOMEM
 struct torrent *torrent_by_hash(const struct node *n, const uint8_t hash[INFO_HASH_LEN]);
+void torrent_place(struct node *n, struct torrent *t);                 // into n->torrents
 void torrent_touch(struct node *n, struct torrent *t);
 void torrent_beat(struct node *n, struct torrent *t);
 void torrent_stop(struct node *n, struct torrent *t);
@@ -200,6 +203,10 @@ struct pending *request_stream(struct node *n, uint32_t id);            // of a 
 enum err torrent_hashes_add(struct node *n, struct torrent *t);         // of t->meta, those that are not there
 enum err torrent_swarm_make(struct node *n, struct torrent *t, const struct node_add *add);
 enum err torrent_announcer_make(struct node *n, struct torrent *t);
+
+// node_remove.c
+void conn_drop_shaking(struct node *n, const struct torrent *of);       // streams that are no peers yet; of NULL: of all
+bool torrent_leave(struct node *n, struct torrent *t, struct node_out *out, enum node_kind *kind);  // true: it is gone, and said so
 
 // node_magnet.c: torrents without metadata, and what is the same with and without it.
 bool torrent_known_next(struct node *n, struct torrent *t, struct addr *out);
@@ -251,7 +258,7 @@ void node_lsd_datagram(struct node *n, const struct addr *from, struct slice dat
 bool node_lsd_poll(struct node *n, struct buf *tx, struct node_out *out, enum node_kind *kind);
 
 // May it be searched for by other ways than its trackers? BEP 27.
-static inline bool torrent_is_open(const struct torrent *t) { return !t->meta->is_private && (t->announcing || t->metadata != NULL); }
+static inline bool torrent_is_open(const struct torrent *t) { return !t->meta->is_private && !t->removing && (t->announcing || t->metadata != NULL); }
 
 // node_map.c
 void map_start(struct node *n);

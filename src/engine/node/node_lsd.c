@@ -37,6 +37,8 @@ void node_lsd_beat(struct node *n)
 {
     for (uint32_t i = 0; i < n->torrents_n && n->lsd != NULL; i++) {
         struct torrent *t = n->torrents[i];
+        if (t == NULL)
+            continue;
         const bool open = torrent_is_open(t) && !n->stopping;
         show(n, open && t->in_v1, t->hash_v1, &t->lsd_v1);
         show(n, open && t->in_v2, t->hash_v2, &t->lsd_v2);

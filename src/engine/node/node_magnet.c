@@ -104,8 +104,7 @@ enum err node_magnet_add(struct node *n, nsec now, const struct magnet *link, ui
     const struct announcer_progress p = {.left = ANNOUNCE_LEFT_UNKNOWN};
     announcer_update(announcer_of(t), &p);
     announcer_start(announcer_of(t), now);
-    n->torrents[n->torrents_n++] = t;
-    torrent_touch(n, t);
+    torrent_place(n, t);
     *torrent = t->number;
     return ERR_OK;
 }
@@ -118,7 +117,7 @@ enum err node_magnet_begin(struct node *n, nsec now, uint32_t torrent, const str
     ASSERT(t != NULL);
     ASSERT(t->metadata != NULL);
     ASSERT(t->swarm == NULL);
-    const enum err e = n->stopping ? ERR_CANCELLED : torrent_swarm_make(n, t, add);
+    const enum err e = n->stopping || t->removing ? ERR_CANCELLED : torrent_swarm_make(n, t, add);
     if (e != ERR_OK)
         return e;
     t->meta = add->meta;

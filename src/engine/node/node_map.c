@@ -86,7 +86,8 @@ static void use_port(struct node *n, uint16_t port)
     log_line(n->env->log, LOG_INFO, "the router's port for us is %u", port);
     n->port_told = port;
     for (uint32_t i = 0; i < n->torrents_n; i++)
-        torrent_port(n, n->torrents[i]);
+        if (n->torrents[i] != NULL)
+            torrent_port(n, n->torrents[i]);
 }
 
 // Another address outside: whoever was told of us is told again, from there.

@@ -3,7 +3,10 @@
 
 #include "codec/url.h"
 
-enum { WANT_PEERS_BELOW = 20 };         // fewer known addresses: the trackers are asked again when they allow it
+enum {
+    WANT_PEERS_BELOW = 20,              // fewer known addresses: the trackers are asked again when they allow it
+    TORRENT_HOLES_MAX = 32,             // numbers of removed torrents that rest
+};
 
 struct torrent *torrent_get(const struct node *n, uint32_t number)
 {
@@ -17,7 +20,9 @@ struct torrent *torrent_by_hash(const struct node *n, const uint8_t hash[INFO_HA
         return NULL;
     // Two links in one struct: the key tells which one this is.
     struct torrent *t = CONTAINER(m, struct torrent, by_v1);
-    return m->key.p == CONTAINER(m, struct torrent, by_v2)->hash_v2 ? CONTAINER(m, struct torrent, by_v2) : t;
+    if (m->key.p == CONTAINER(m, struct torrent, by_v2)->hash_v2)
+        t = CONTAINER(m, struct torrent, by_v2);
+    return t->removing ? NULL : t;
 }
 
 void torrent_touch(struct node *n, struct torrent *t)
@@ -131,23 +136,47 @@ void torrent_free(struct node *n, struct torrent *t)
     mem_free(n->mem, t, sizeof *t);
 }
 
+// Numbers of removed torrents come again late: what a host still does with files of the old one must not meet the new one.
+static uint32_t free_place(struct node *n)
+{
+    if (n->holes < TORRENT_HOLES_MAX && n->torrents_n < NODE_TORRENTS_MAX)
+        return n->torrents_n;
+    for (uint32_t k = 0; k < n->torrents_n; k++) {
+        const uint32_t i = (n->place_turn + k) % n->torrents_n;
+        if (n->torrents[i] != NULL)
+            continue;
+        n->place_turn = i + 1;
+        return i;
+    }
+    return NODE_TORRENTS_MAX;
+}
+
 enum err torrent_new(struct node *n, struct torrent **out)
 {
-    if (n->torrents_n == NODE_TORRENTS_MAX || n->stopping)
+    const uint32_t i = free_place(n);
+    if (i == NODE_TORRENTS_MAX || n->stopping)
         return ERR_FULL;
     void *items = n->torrents;
-    if (mem_grow(n->mem, &items, &n->torrents_cap, n->torrents_n + 1, NODE_TORRENTS_MAX, sizeof(struct torrent *)) != ERR_OK)
+    if (mem_grow(n->mem, &items, &n->torrents_cap, i + 1, NODE_TORRENTS_MAX, sizeof(struct torrent *)) != ERR_OK)
         return ERR_NOMEM;
     n->torrents = items;
     struct torrent *t = mem_zalloc(n->mem, sizeof *t);
     if (t == NULL)
         return ERR_NOMEM;
-    t->number = n->torrents_n + 1;
+    t->number = i + 1;
     t->swarm_timer.id = 2 * (uint64_t)t->number;
     t->announcer_timer.id = t->swarm_timer.id + 1;
     list_init(&t->touched);
     *out = t;
     return ERR_OK;
+}
+
+void torrent_place(struct node *n, struct torrent *t)
+{
+    n->holes -= t->number <= n->torrents_n;
+    n->torrents[t->number - 1] = t;
+    n->torrents_n = u32_max(n->torrents_n, t->number);
+    torrent_touch(n, t);
 }
 
 enum err node_torrent_add(struct node *n, nsec now, const struct node_add *add, uint32_t *torrent)
@@ -171,8 +200,7 @@ enum err node_torrent_add(struct node *n, nsec now, const struct node_add *add, 
         torrent_free(n, t);
         return e;
     }
-    n->torrents[n->torrents_n++] = t;
-    torrent_touch(n, t);
+    torrent_place(n, t);
     *torrent = t->number;
     return ERR_OK;
 }
@@ -214,7 +242,7 @@ void node_limits(struct node *n, nsec now, uint64_t up_bps, uint64_t down_bps)
     limit_set(&n->down, now, down_bps);
     for (uint32_t i = 0; i < n->torrents_n; i++) {
         struct torrent *t = n->torrents[i];
-        if (t->swarm == NULL)
+        if (t == NULL || t->swarm == NULL)
             continue;
         swarm_limits(t->swarm, now, t->up_bps, t->down_bps);
         torrent_touch(n, t);
@@ -226,7 +254,7 @@ enum err node_peer_add(struct node *n, nsec now, uint32_t torrent, const struct 
     ASSERT(now >= n->now);
     n->now = now;
     struct torrent *t = torrent_get(n, torrent);
-    if (t == NULL)
+    if (t == NULL || t->removing)
         return ERR_NOT_FOUND;
     torrent_known_add(n, t, peer, true, true);
     torrent_touch(n, t);
@@ -258,7 +286,7 @@ void node_network_changed(struct node *n, nsec now)
     node_dht_network_changed(n);
     node_lsd_network_changed(n);
     for (uint32_t i = 0; i < n->torrents_n && !n->stopping; i++)
-        if (n->torrents[i]->swarm != NULL)
+        if (n->torrents[i] != NULL && n->torrents[i]->swarm != NULL)
             swarm_known_retry(n->torrents[i]->swarm);
     torrents_tell_again(n);
 }
@@ -266,8 +294,11 @@ void node_network_changed(struct node *n, nsec now)
 void torrents_tell_again(struct node *n)
 {
     for (uint32_t i = 0; i < n->torrents_n && !n->stopping; i++) {
-        n->torrents[i]->port_told = 0;  // announced again, from where we are now
-        torrent_port(n, n->torrents[i]);
+        struct torrent *t = n->torrents[i];
+        if (t == NULL)
+            continue;
+        t->port_told = 0;               // announced again, from where we are now
+        torrent_port(n, t);
     }
 }
 
