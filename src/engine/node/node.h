@@ -99,6 +99,8 @@ struct node_torrent_stats {
     char error_path[256];               // and at which file, may be cut
     uint64_t wanted_bytes, done_bytes;  // of the wanted files; done: verified and written
     uint64_t down_bytes, up_bytes;      // payload since start
+    uint64_t down_total, up_total;      // payload of all runs, as far as resume data tells
+    nsec seeded;                        // time of seeding in all runs
     uint64_t down_seed_bytes;           // part of down_bytes that came from peers that had everything
     uint64_t web_bytes;                 // part of down_bytes that came from web seeds
     uint64_t waste_bytes;               // payload thrown away: duplicates and failed pieces

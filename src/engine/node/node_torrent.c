@@ -655,11 +655,14 @@ void node_torrent_stats(const struct node *n, uint32_t torrent, struct node_torr
     *out = (struct node_torrent_stats){
         .state = state_of(s.state), .error = s.error, .wanted_bytes = s.wanted_bytes, .done_bytes = s.done_bytes,
         .down_bytes = s.down_bytes, .up_bytes = s.up_bytes, .down_seed_bytes = s.down_seed_bytes, .waste_bytes = s.waste_bytes,
+        .down_total = s.down_total, .up_total = s.up_total,
         .rx_bytes = s.rx_bytes, .down_bps = s.down_bps, .up_bps = s.up_bps, .pieces_n = t->meta->pieces_n, .pieces_have = s.pieces_have,
         .pieces_checked = s.pieces_checked, .peers = s.peers, .seeds = s.seeds, .unchoked_by = s.unchoked_by,
         .unchoking = s.unchoking, .known = s.known, .hash_failures = s.hash_failures, .banned = s.banned,
         .web_bytes = s.web_bytes, .web_seeds = s.web_seeds, .web_conns = s.web_conns,
     };
+    // Its own clock stands while it has nothing to do.
+    out->seeded = s.seeded + (s.seeding ? n->now - swarm_now(t->swarm) : 0);
     if (s.error != ERR_OK) {
         const struct slice path = file_path(t, s.error_file);
         memcpy(out->error_path, path.p, size_min(path.n, sizeof out->error_path - 1));

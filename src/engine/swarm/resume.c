@@ -4,7 +4,13 @@
 
 #include "base/bits.h"
 
-enum { RESUME_VERSION = 3, RESUME_VERSION_OLD = 2 };      // 2: with the `.parts` file, the last of `files`; 3: with `unfinished`
+enum {
+    RESUME_VERSION = 4,                 // with totals: bytes of content down and up, seconds of seeding, over all runs
+    RESUME_VERSION_UNFINISHED = 3,      // without, but with `unfinished`
+    RESUME_VERSION_OLD = 2,             // with neither; all have the `.parts` file, the last of `files`
+};
+
+#define SEEDED_S_MAX ((uint64_t)1 << 33) // 272 years, and in ns it fits 64 bits
 
 enum { SIZE_NONE = -1, SIZE_ASIDE = -2 };   // in place of a size: there is no such file; its bytes lie in `.parts`
 
@@ -30,7 +36,7 @@ static void write_str(struct wr *w, struct slice v)
 enum err resume_write(struct swarm *s)
 {
     const size_t bits = bits_bytes(s->meta->pieces_n);
-    const size_t cap = 256 + 2 * bits + ((size_t)s->meta->files_n + 1) * 48 + (size_t)s->unfinished.n * 24;
+    const size_t cap = 384 + 2 * bits + ((size_t)s->meta->files_n + 1) * 48 + (size_t)s->unfinished.n * 24;
     mem_free(s->mem, s->blob, s->blob_len);
     s->blob_len = 0;
     uint8_t *check = mem_zalloc(s->mem, bits);
@@ -51,6 +57,8 @@ enum err resume_write(struct swarm *s)
     write_str(&w, slice_of(check, bits));
     wr_str(&w, "6:device");
     write_int(&w, (int64_t)(s->stats_saved[0].device & INT64_MAX));
+    wr_str(&w, "4:down");
+    write_int(&w, (int64_t)(s->past.down_bytes + s->stats_now.down_bytes));
     wr_str(&w, "5:filesl");
     for (uint32_t f = 0; f <= s->meta->files_n; f++) {
         const bool aside = f < s->meta->files_n && s->in_parts[f];
@@ -61,16 +69,22 @@ enum err resume_write(struct swarm *s)
     write_str(&w, info_hash(s->meta));
     wr_str(&w, "4:have");
     write_str(&w, slice_of(s->synced, bits));
+    wr_str(&w, "6:seeded");
+    write_int(&w, (int64_t)(swarm_seeded(s) / NSEC_S));
     wr_str(&w, "10:unfinishedl");
     for (uint32_t i = 0; i < s->unfinished.n; i++) {
         write_int(&w, s->unfinished.items[i].piece);
         write_int(&w, s->unfinished.items[i].blocks);
     }
-    wr_str(&w, "e7:version");
+    wr_str(&w, "e2:up");
+    write_int(&w, (int64_t)(s->past.up_bytes + s->stats_now.up_bytes));
+    wr_str(&w, "7:version");
     write_int(&w, RESUME_VERSION);
     wr_str(&w, "e");
     mem_free(s->mem, check, bits);
     ASSERT(w.ok);
+    s->totals_saved_at = s->now;
+    s->totals_saved_up = s->stats_now.up_bytes;
     // The blob is handed out exactly as long as it is.
     uint8_t *fit = s->mem->resize(s->mem->ctx, s->blob, cap, b.n);
     if (fit == NULL)
@@ -131,6 +145,20 @@ static bool read_unfinished(struct swarm *s, struct rd *r)
     return true;
 }
 
+// A number that older data lacks; false: it does.
+static bool read_total(struct rd *r, const char *key, uint64_t *out)
+{
+    struct rd ahead = *r;
+    expect(&ahead, key);
+    if (!ahead.ok)
+        return false;
+    const int64_t v = read_int(&ahead);
+    *r = ahead;
+    r->ok &= v >= 0;
+    *out = v < 0 ? 0 : (uint64_t)v;
+    return true;
+}
+
 // Reads what resume_write wrote for this torrent, byte for byte of its form. ERR_SYNTAX: anything else.
 enum err resume_read(struct swarm *s, struct slice blob)
 {
@@ -140,6 +168,9 @@ enum err resume_read(struct swarm *s, struct slice blob)
     const struct slice check = read_str(&r);
     expect(&r, "6:device");
     const int64_t device = read_int(&r);
+    struct totals past = {0};
+    uint64_t seeded = 0;
+    bool totals = read_total(&r, "4:down", &past.down_bytes);
     expect(&r, "5:filesl");
     for (uint32_t f = 0; r.ok && f <= s->meta->files_n; f++) {
         const int64_t size = read_int(&r);
@@ -153,10 +184,19 @@ enum err resume_read(struct swarm *s, struct slice blob)
     const struct slice hash = read_str(&r);
     expect(&r, "4:have");
     const struct slice have = read_str(&r);
-    const int64_t expected = read_unfinished(s, &r) ? RESUME_VERSION : RESUME_VERSION_OLD;
+    totals &= read_total(&r, "6:seeded", &seeded);
+    past.seeded = u64_min(seeded, SEEDED_S_MAX) * NSEC_S;
+    const bool unfinished = read_unfinished(s, &r);
+    totals &= read_total(&r, "2:up", &past.up_bytes);
+    const int64_t expected = totals ? RESUME_VERSION : unfinished ? RESUME_VERSION_UNFINISHED : RESUME_VERSION_OLD;
     expect(&r, "7:version");
     const int64_t version = read_int(&r);
     expect(&r, "e");
+    const bool trust = s->cfg.trust;    // then only the totals are of use
+    if (trust) {
+        memset(s->was_in_parts, 0, s->meta->files_n);
+        s->unfinished.n = 0;
+    }
     if (!r.ok || r.n != 0 || version != expected || !slice_eq(hash, info_hash(s->meta)) || have.n != bits_bytes(n) ||
         check.n != bits_bytes(n)) {
         memset(s->stats_saved, 0, (s->meta->files_n + 1) * sizeof *s->stats_saved);
@@ -164,7 +204,10 @@ enum err resume_read(struct swarm *s, struct slice blob)
         s->unfinished.n = 0;
         return ERR_SYNTAX;
     }
-    for (uint32_t i = 0; i < n; i++) {
+    s->past = past;
+    if (trust)
+        memset(s->stats_saved, 0, (s->meta->files_n + 1) * sizeof *s->stats_saved);
+    for (uint32_t i = 0; i < n && !trust; i++) {
         if (bits_get(have.p, i)) {
             have_set(s, i);
             bits_set(s->synced, i);

@@ -226,9 +226,19 @@ static void recheck(struct swarm *s)
     }
 }
 
+// What was sent counts for the ratio, also after a crash; but nothing is written because of a few blocks.
+static void save_totals(struct swarm *s)
+{
+    if (s->stats_now.up_bytes == s->totals_saved_up || s->now - s->totals_saved_at < TOTALS_S * NSEC_S || s->dirty || !s->prepared)
+        return;
+    s->dirty = true;
+    s->save_at = s->now;
+}
+
 void storage_beat(struct swarm *s)
 {
     recheck(s);
+    save_totals(s);
     if (s->unsynced_bytes != 0 && s->now >= s->sync_at)
         s->sync_due = true;
     if (s->error == ERR_OK || s->now < s->retry_at)
@@ -397,7 +407,8 @@ static void stop_work(struct swarm *s)
         sync_begin(s);
         return;
     }
-    const bool nothing_new = s->resumed && !s->dirty && s->stats_now.down_bytes == 0;
+    const bool nothing_new = s->resumed && !s->dirty && s->stats_now.down_bytes == 0 && s->stats_now.up_bytes == s->totals_saved_up &&
+        swarm_seeded(s) - s->seeded_before < TOTALS_S * NSEC_S;
     if (s->prepared && !s->clean_saved && !nothing_new) {
         s->dirty = false;
         save_begin(s);

@@ -151,8 +151,10 @@ enum err swarm_new(struct swarm **out, const struct swarm_config *cfg, const str
         return e;
     }
     count_file_pieces(s);
-    s->resumed = cfg->resume.n != 0 && resume_read(s, cfg->resume) == ERR_OK;
+    s->resumed = cfg->resume.n != 0 && resume_read(s, cfg->resume) == ERR_OK && !cfg->trust;
     s->cfg.resume = (struct slice){0};
+    s->seeded_before = s->past.seeded;
+    s->totals_saved_at = now;
     storage_start(s);
     *out = s;
     return ERR_OK;
@@ -368,6 +370,16 @@ void swarm_known_connected(struct swarm *s, nsec now, const struct addr *a)
     }
 }
 
+// Its time of seeding begins or ends.
+static void count_seeding(struct swarm *s)
+{
+    const bool seeds = s->state == SWARM_SEEDING;
+    if (seeds == (s->seeding_since != 0))
+        return;
+    s->past.seeded = swarm_seeded(s);
+    s->seeding_since = seeds ? s->now : 0;
+}
+
 // Ends checking, downloading and seeding as the facts say.
 void state_update(struct swarm *s)
 {
@@ -476,6 +488,7 @@ enum swarm_kind swarm_poll(struct swarm *s, nsec now, struct buf *tx, struct swa
     ASSERT(buf_room(tx) >= SWARM_TX_MIN);
     storage_work(s);
     state_update(s);
+    count_seeding(s);
     if (poll_event(s, out))
         return SWARM_EVENT;
     if (s->refill) {
@@ -529,12 +542,23 @@ void swarm_known_retry(struct swarm *s)
 
 void swarm_external(struct swarm *s, const struct addr *own) { known_own(&s->known, own); }
 
+nsec swarm_now(const struct swarm *s) { return s->now; }
+
+nsec swarm_seeded(const struct swarm *s)
+{
+    return s->past.seeded + (s->seeding_since == 0 ? 0 : s->now - s->seeding_since);
+}
+
 void swarm_listen_port(struct swarm *s, uint16_t port) { s->cfg.listen_port = port; }
 
 void swarm_stats(const struct swarm *s, struct swarm_stats *out)
 {
     *out = s->stats_now;
     out->state = s->state;
+    out->down_total = s->past.down_bytes + s->stats_now.down_bytes;
+    out->up_total = s->past.up_bytes + s->stats_now.up_bytes;
+    out->seeded = swarm_seeded(s);
+    out->seeding = s->seeding_since != 0;
     out->error = s->error;
     out->error_file = s->error_file;
     out->pieces_have = s->picker.had_n;

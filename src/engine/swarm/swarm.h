@@ -103,6 +103,9 @@ struct swarm_stats {
     uint64_t wanted_bytes, done_bytes, left_bytes;
     uint64_t down_bytes, down_seed_bytes, up_bytes, waste_bytes;
     uint64_t down_bps, up_bps;
+    uint64_t down_total, up_total;      // bytes in all runs
+    nsec seeded;                        // in all runs, up to the swarm's last input
+    bool seeding;                       // it goes on
     uint32_t pieces_have, pieces_checked;
     uint32_t peers, seeds, unchoked_by, unchoking, known, hash_failures, banned;
     uint64_t rx_bytes;                  // content that came from peers, blocks under way and what was thrown away included
@@ -174,6 +177,7 @@ bool swarm_has_parts(const struct metainfo *m);
 // Finishes writes, syncs, saves; SWARM_EVENT_STOPPED when nothing is left to do.
 void swarm_stop(struct swarm *s, nsec now);
 void swarm_stats(const struct swarm *s, struct swarm_stats *out);
+nsec swarm_now(const struct swarm *s);  // its last input
 // The piece layer of a file, of the torrent or from peers; NULL: it has none, or not (all of it) is known. Borrowed.
 const uint8_t *swarm_layer(const struct swarm *s, uint32_t file);
 // Verified and written pieces, borrowed.

@@ -36,6 +36,7 @@ enum {
     CALM_S = 5,                         // between connects with three quarters of the peers: the others are full, most of them
     SAVE_S = 5, SYNC_S = 30, RETRY_S = 30, RECHECKS_MAX = 20,
     SYNC_BYTES = 256 << 20,
+    TOTALS_S = 60,                      // what was sent is saved so often, if nothing else is
     EXTENDED_KEPT_MAX = 16 * 1024,      // a longer extension handshake is skipped: no memory by the length field alone
     UNASKED_MAX = 64, UNASKED_ROUNDS = 6,               // unasked blocks in a minute before the peer is closed
     REJECT_QUEUE_MAX = 4096,
@@ -332,6 +333,12 @@ struct event {
 
 enum { EVENTS_MAX = 64, JOBS_MAX = 256 };
 
+// Of the runs before this one.
+struct totals {
+    uint64_t down_bytes, up_bytes;
+    nsec seeded;
+};
+
 struct swarm {
     struct swarm_config cfg;
     const struct metainfo *meta;
@@ -397,6 +404,11 @@ struct swarm {
     size_t blob_len;
     uint64_t unsynced_bytes;
     nsec save_at, sync_at, retry_at;
+    struct totals past;
+    nsec seeding_since;                 // 0: it does not
+    nsec seeded_before;                 // past.seeded when it began
+    nsec totals_saved_at;
+    uint64_t totals_saved_up;
 
     // Files: arrays of files_n, one piece of memory
     uint8_t *priorities;
@@ -637,4 +649,5 @@ MUST_USE bool places_make(struct swarm *s, const struct addr *a);         // for
 void ready_set(struct swarm *s, struct swarm_peer *p);
 void event_push(struct swarm *s, const struct event *e);
 void state_update(struct swarm *s);
+nsec swarm_seeded(const struct swarm *s);   // in all runs
 bool is_running(const struct swarm *s);     // peers may be talked to
