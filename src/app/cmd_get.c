@@ -1,4 +1,4 @@
-// `kith get`: fetches what a torrent describes.
+// `kith get`: fetches what torrents describe.
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -17,15 +17,17 @@
 
 enum { PRIORITY_NORMAL = 4, READ_LEN = 1 << 18 };
 
-// What `get` keeps while the session runs.
+// What `get` keeps of one torrent while the session runs.
 struct get {
     struct app *a;
+    const char *source;                 // of the command line
     struct link link;                   // text NULL: it was a torrent file
     struct metainfo file;               // as read
     struct metainfo meta;               // the same with more trackers
     bool own_trackers, own_web_seeds;
-    char *root;
+    const char *root;
     uint8_t *priorities;
+    bool known;                         // else all there is is a link
 };
 
 static bool has_tracker(const struct metainfo *m, struct slice url)
@@ -251,61 +253,105 @@ static int save_known(struct get *g)
         talk_clean(slice_str(a->options.save_torrent), name), strerror(e));
 }
 
-static int run(struct get *g, bool known)
+// Everything but the session. One that is only a link is chosen from when its metadata comes.
+static int prepare(struct get *g, const char *root, struct session_config *out)
 {
     struct app *a = g->a;
-    int status = get_make_root(a, &g->root);
-    if (status == 0 && known)
+    int status = 0;
+    g->root = root;
+    if (g->known)
         status = save_known(g);
-    if (status == 0 && known)
+    if (status == 0 && g->known)
         status = select_files(g, &g->meta, &g->priorities);
-    if (status == 0 && known)
-        status = check_writable(a, &g->meta, g->root);
+    if (status == 0 && g->known)
+        status = check_writable(a, &g->meta, root);
     if (status != 0)
         return status;
-    ASSERT(g->root != NULL);
-    struct session_config c = {.meta = &g->meta, .root = g->root, .priorities = g->priorities, .stay = a->options.seed};
+    const struct options *o = &a->options;
+    *out = (struct session_config){.meta = &g->meta, .root = root, .priorities = g->priorities,
+        .stay = o->seed || o->ratio_pm != 0 || o->seed_time != 0 || o->seed_idle != 0, .done = print_sha256};
     if (g->link.text != NULL) {
-        c.peers = g->link.magnet.peers;
-        c.peers_n = g->link.magnet.peers_n;
+        out->peers = g->link.magnet.peers;
+        out->peers_n = g->link.magnet.peers_n;
     }
-    if (known) {
+    if (g->known) {
         say_head(a, &g->meta);
     } else {
-        c.link = &g->link;
-        c.metadata = on_metadata;
-        c.ctx = g;
+        out->link = &g->link;
+        out->metadata = on_metadata;
+        out->ctx = g;
     }
-    c.done = print_sha256;
-    return session_run(a, &c);
+    return 0;
+}
+
+// *out_over: it was an ordinary file, and that is done.
+static int read_source(struct get *g, const struct texts *urls, bool alone, bool *out_over)
+{
+    int status;
+    if (urls->n != 0) {
+        status = get_urls(g->a, urls, !alone, &g->file, &g->known);
+        *out_over = !g->known;
+    } else {
+        status = load(g, g->source, &g->known);
+    }
+    g->meta = g->file;
+    if (*out_over)
+        return status;
+    if (status == 0)
+        status = add_trackers(g);
+    if (status == 0)
+        status = add_web_seeds(g);
+    return status;
+}
+
+static void get_done(struct get *g)
+{
+    if (g->own_trackers)
+        free(g->meta.trackers);
+    if (g->own_web_seeds)
+        free(g->meta.web_seeds);
+    free(g->priorities);
+    metainfo_free(&g->file);
+    link_done(&g->link);
+}
+
+static int get_all(struct app *a, struct get *gets, struct session_config *configs, uint32_t n)
+{
+    char *root = NULL;
+    int status = get_make_root(a, &root);
+    for (uint32_t i = 0; i < n && status == 0; i++) {
+        ASSERT(root != NULL);
+        status = prepare(&gets[i], root, &configs[i]);
+    }
+    if (status == 0)
+        status = session_clash(a, configs, n);
+    if (status == 0)
+        status = session_run(a, configs, n);
+    free(root);
+    return status;
 }
 
 int cmd_get(struct app *a)
 {
-    struct get g = {.a = a};
-    bool known = false;
-    int status;
-    if (probe_is_url(a->options.args.items[0])) {
-        status = get_urls(a, &g.file, &known);
-        if (!known)
-            return status;              // it was an ordinary file
-    } else {
-        status = load(&g, a->options.args.items[0], &known);
+    const struct texts *args = &a->options.args;
+    bool mirrors = true, over = false;
+    for (uint32_t i = 0; i < args->n; i++)
+        mirrors &= probe_is_url(args->items[i]);
+    const uint32_t n = mirrors ? 1 : args->n;
+    struct get *gets = calloc(n, sizeof *gets);
+    struct session_config *configs = calloc(n, sizeof *configs);
+    int status = gets != NULL && configs != NULL ? 0 : talk_fail(&a->talk, FAIL_INTERNAL, NULL, "out of memory");
+    for (uint32_t i = 0; i < n && status == 0 && !over; i++) {
+        struct texts one = {&args->items[i], probe_is_url(args->items[i])};
+        gets[i].a = a;
+        gets[i].source = args->items[i];
+        status = read_source(&gets[i], mirrors ? args : &one, mirrors, &over);
     }
-    g.meta = g.file;
-    if (status == 0)
-        status = add_trackers(&g);
-    if (status == 0)
-        status = add_web_seeds(&g);
-    if (status == 0)
-        status = run(&g, known);
-    if (g.own_trackers)
-        free(g.meta.trackers);
-    if (g.own_web_seeds)
-        free(g.meta.web_seeds);
-    free(g.priorities);
-    free(g.root);
-    metainfo_free(&g.file);
-    link_done(&g.link);
+    if (status == 0 && !over)
+        status = get_all(a, gets, configs, n);
+    for (uint32_t i = 0; i < n && gets != NULL; i++)
+        get_done(&gets[i]);
+    free(gets);
+    free(configs);
     return status;
 }

@@ -1,4 +1,4 @@
-// `kith share`: seeds a file or directory, making its torrent first if none is given.
+// `kith share`: seeds files and directories, making their torrents first if none is given.
 //
 // The torrent is v1 unless asked otherwise. A hybrid would cost twice the hashing, here and on every peer; programs that do
 // not know BEP 47 (rtorrent 0.9, aria2) make real files of its pads; and it is two swarms in the place of one.
@@ -53,7 +53,7 @@ static int share_given(struct app *a)
         with.trackers = all;
         announce(a, &with, a->options.torrent);
         const struct session_config c = {.meta = &with, .root = root, .stay = true, .share = true};
-        status = session_run(a, &c);
+        status = session_run(a, &c, 1);
     }
     free(all);
     free(root);
@@ -61,27 +61,50 @@ static int share_given(struct app *a)
     return status;
 }
 
+// What is kept of one path while the session runs.
+struct shared {
+    struct making made;
+    char *torrent, *root;
+};
+
+static int make(struct app *a, const char *path, struct shared *out, struct session_config *config)
+{
+    int status = making_run(a, path, &out->made);
+    if (status == 0)
+        status = making_write(a, &out->made, &out->torrent);
+    if (status != 0)
+        return status;
+    out->root = making_root(&out->made);
+    if (out->root == NULL)
+        return talk_fail(&a->talk, FAIL_INTERNAL, NULL, "out of memory");
+    announce(a, &out->made.meta, out->torrent);
+    *config = (struct session_config){.meta = &out->made.meta, .root = out->root, .trust = true, .stay = true, .share = true};
+    return 0;
+}
+
 int cmd_share(struct app *a)
 {
     if (a->options.torrent != NULL)
         return share_given(a);
-    struct making m;
-    char *torrent = NULL, *root = NULL;
-    int status = making_run(a, a->options.args.items[0], &m);
+    const uint32_t n = a->options.args.n;
+    struct shared *all = calloc(n, sizeof *all);
+    struct session_config *configs = calloc(n, sizeof *configs);
+    int status = all != NULL && configs != NULL ? 0 : talk_fail(&a->talk, FAIL_INTERNAL, NULL, "out of memory");
+    uint32_t made = 0;
+    while (made < n && status == 0) {
+        status = make(a, a->options.args.items[made], &all[made], &configs[made]);
+        made++;
+    }
     if (status == 0)
-        status = making_write(a, &m, &torrent);
-    if (status == 0) {
-        root = making_root(&m);
-        if (root == NULL)
-            status = talk_fail(&a->talk, FAIL_INTERNAL, NULL, "out of memory");
+        status = session_clash(a, configs, n);
+    if (status == 0)
+        status = session_run(a, configs, n);
+    for (uint32_t i = 0; i < made; i++) {
+        free(all[i].root);
+        free(all[i].torrent);
+        making_done(&all[i].made);
     }
-    if (status == 0) {
-        announce(a, &m.meta, torrent);
-        const struct session_config c = {.meta = &m.meta, .root = root, .trust = true, .stay = true, .share = true};
-        status = session_run(a, &c);
-    }
-    free(root);
-    free(torrent);
-    making_done(&m);
+    free(all);
+    free(configs);
     return status;
 }

@@ -116,7 +116,7 @@ static int hash_all(struct verify *v)
         const uint64_t done = hashing_bytes(h);
         const struct progress_view view = {.verb = "verify", .id = id, .name = name, .done = done, .size = m->len,
             .down_bps = units_per_second(done, now - begun)};
-        progress_show(&progress, now, &view, false);
+        progress_show(&progress, now, &view, 1, false);
     }
     progress_end(&progress);
     hashing_free(h);

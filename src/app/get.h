@@ -7,6 +7,6 @@ MUST_USE int get_make_root(struct app *a, char **out);
 // As sha256sum prints it, for a file below root.
 void get_print_sha256(struct app *a, const char *root, const char *name);
 
-// Fetches the file that all URLs of the command line are copies of. If it is a torrent file, and the only URL: reads it
-// into *torrent (to be freed) and sets *is_torrent. Returns the exit status.
-MUST_USE int get_urls(struct app *a, struct metainfo *torrent, bool *is_torrent);
+// Fetches the file that all of the URLs are copies of. If it is a torrent file, and the only URL: reads it into *torrent (to be
+// freed) and sets *is_torrent. torrent_only: nothing else will do. Returns the exit status.
+MUST_USE int get_urls(struct app *a, const struct texts *urls, bool torrent_only, struct metainfo *torrent, bool *is_torrent);

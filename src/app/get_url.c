@@ -232,7 +232,7 @@ static int fetch_ranges(struct plain *g)
     m.pieces_n = (uint32_t)u64_div_up(size, m.piece_len);
     identify(g, m.hash_v2);
     const struct session_config c = {.meta = &m, .root = g->root, .plain = true};
-    return session_run(g->a, &c);
+    return session_run(g->a, &c, 1);
 }
 
 // A length that nobody knows: as it comes, from the start. What breaks off cannot be gone on with.
@@ -293,15 +293,15 @@ static int read_torrent(struct plain *g, struct metainfo *out)
     return e == ERR_OK ? 0 : talk_fail(&g->a->talk, FAIL_BAD_TORRENT, NULL, "%s: %s", url, why[0] != 0 ? why : err_text(e));
 }
 
-int get_urls(struct app *a, struct metainfo *torrent, bool *is_torrent)
+int get_urls(struct app *a, const struct texts *urls, bool torrent_only, struct metainfo *torrent, bool *is_torrent)
 {
     struct plain *g = calloc(1, sizeof *g);
     if (g == NULL)
         return talk_fail(&a->talk, FAIL_INTERNAL, NULL, "out of memory");
     g->a = a;
     int status = read_checksum(g);
-    for (uint32_t i = 0; i < a->options.args.n && i < PROBE_URLS_MAX; i++)
-        g->probes[g->n++].url = a->options.args.items[i];
+    for (uint32_t i = 0; i < urls->n && i < PROBE_URLS_MAX; i++)
+        g->probes[g->n++].url = urls->items[i];
     const enum err e = status != 0 ? ERR_OK : ask(g);
     if (e != ERR_OK)
         status = talk_fail(&a->talk, e == ERR_CANCELLED ? FAIL_INTERRUPTED : FAIL_INTERNAL, NULL, "%s", e == ERR_CANCELLED ? "stopped" : err_text(e));
@@ -310,6 +310,8 @@ int get_urls(struct app *a, struct metainfo *torrent, bool *is_torrent)
     if (status == 0 && g->n == 1 && g->best->is_torrent) {
         *is_torrent = true;
         status = read_torrent(g, torrent);
+    } else if (status == 0 && torrent_only) {
+        status = talk_fail(&a->talk, FAIL_USAGE, "fetch it by a command of its own", "%s is no torrent file", g->best->url);
     } else if (status == 0) {
         status = fetch_file(g);
     }

@@ -164,7 +164,7 @@ static int hash_all(struct app *a, struct making *m, const struct create_spec *s
         const uint64_t done = hashing_bytes(h);
         const struct progress_view v = {.verb = "hash", .id = "", .name = m->walk.name, .done = done, .size = m->walk.total,
             .down_bps = units_per_second(done, now - begun)};
-        progress_show(&progress, now, &v, false);
+        progress_show(&progress, now, &v, 1, false);
     }
     progress_end(&progress);
     uint32_t span = 0, changed = 0;

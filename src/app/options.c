@@ -6,6 +6,7 @@
 #include "base/near.h"
 #include "base/units.h"
 #include "codec/url.h"
+#include "engine/node/queue.h"
 
 #define ROW(kind, long_name, short_name, argument, member, in, text) \
     {.type = OPTION_##kind, .name = long_name, .letter = short_name, .arg = argument, .field = offsetof(struct options, member), \
@@ -47,7 +48,7 @@ const char *command_line(enum command c)
 
 // ---- did you mean
 
-enum { GET_URLS_MAX = 64 };
+enum { GET_URLS_MAX = 64, SOURCES_MAX = 1000 };
 
 static const char *nearest_option(const char *written, enum command c)
 {
@@ -115,7 +116,7 @@ static enum err bad_value(struct parser *p, const struct option_row *r, const ch
     snprintf(p->hint, OPTIONS_WHY_MAX, "write %s", wanted);
     return refuse(p, ERR_SYNTAX, "--%s %s: not %s", r->name, value, r->type == OPTION_MODE ? "a way to show progress" :
         r->type == OPTION_PORT ? "a port" : r->type == OPTION_TIME ? "a time" : r->type == OPTION_RATE ? "a rate" :
-        r->type == OPTION_SIZE ? "a size" : "a number");
+        r->type == OPTION_RATIO ? "a ratio" : r->type == OPTION_SIZE ? "a size" : "a number");
 }
 
 // value NULL: the option takes none.
@@ -148,6 +149,10 @@ static enum err set_value(struct parser *p, const struct option_row *r, const ch
     case OPTION_RATE:
         if (units_parse_rate(value, &v) != ERR_OK)
             return bad_value(p, r, value, "500K, 1.5M, 8MiB (1024s), 10MB/s (1000s) or 80Mbit");
+        break;
+    case OPTION_RATIO:
+        if (units_parse_ratio(value, QUEUE_RATIO_PM_MAX, &v) != ERR_OK || v == 0)
+            return bad_value(p, r, value, "a number such as 1 or 1.5");
         break;
     case OPTION_TIME:
         if (units_parse_time(value, &v) != ERR_OK)
@@ -269,6 +274,28 @@ static bool all_urls(const struct texts *t)
     return true;
 }
 
+// What describes one torrent cannot be meant for several.
+static enum err check_several(struct parser *p)
+{
+    const struct options *o = p->o;
+    const struct {
+        const char *name;
+        bool given;
+    } of_one[] = {
+        {"select", o->select != NULL}, {"save-torrent", o->save_torrent != NULL}, {"name", o->name != NULL}, {"checksum", o->checksum != NULL},
+        {"web-seed", o->web_seeds.n != 0}, {"torrent", o->torrent != NULL}, {"output", o->command == CMD_SHARE && o->output != NULL},
+    };
+    if (o->args.n < 2 || (o->command == CMD_GET && all_urls(&o->args)) || (o->command != CMD_GET && o->command != CMD_SHARE))
+        return ERR_OK;
+    for (size_t i = 0; i < ARRAY_LEN(of_one); i++) {
+        if (!of_one[i].given)
+            continue;
+        snprintf(p->hint, OPTIONS_WHY_MAX, "run `kith %s` for that one alone", command_name(o->command));
+        return refuse(p, ERR_SYNTAX, "--%s is for one torrent, not for several", of_one[i].name);
+    }
+    return ERR_OK;
+}
+
 // How many words a command wants.
 static enum err check_args(struct parser *p)
 {
@@ -277,9 +304,13 @@ static enum err check_args(struct parser *p)
     switch (o->command) {
     case CMD_GET:
         least = 1;
-        most = all_urls(&o->args) ? GET_URLS_MAX : 1;
+        most = all_urls(&o->args) ? GET_URLS_MAX : SOURCES_MAX;
         break;
-    case CMD_SHARE: case CMD_CREATE: case CMD_SHOW: least = most = 1; break;
+    case CMD_SHARE:
+        least = 1;
+        most = SOURCES_MAX;
+        break;
+    case CMD_CREATE: case CMD_SHOW: least = most = 1; break;
     case CMD_VERIFY: least = most = 2; break;
     case CMD_HELP: most = 1; break;
     case CMD_DHT: most = 2; break;
@@ -367,7 +398,9 @@ enum err options_parse(struct options *out, int argc, char **argv, char why[OPTI
     enum err e = check_urls(&p);
     if (e == ERR_OK)
         e = check_encryption(&p);
-    return e != ERR_OK ? e : check_args(&p);
+    if (e == ERR_OK)
+        e = check_args(&p);
+    return e != ERR_OK ? e : check_several(&p);
 }
 
 void options_done(struct options *o)

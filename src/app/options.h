@@ -6,8 +6,8 @@
 
 // id, name, arguments, one line
 #define COMMANDS(X) \
-    X(CMD_GET, "get", "FILE.torrent|MAGNET|URL...", "fetch what a torrent or magnet link describes, or a file by its URLs") \
-    X(CMD_SHARE, "share", "PATH", "seed a file or directory, making its torrent if need be") \
+    X(CMD_GET, "get", "FILE.torrent|MAGNET|URL...", "fetch what torrents and magnet links describe, or a file by its URLs") \
+    X(CMD_SHARE, "share", "PATH...", "seed files or directories, making their torrents if need be") \
     X(CMD_CREATE, "create", "PATH", "make a torrent file, no network") \
     X(CMD_SHOW, "show", "FILE.torrent|MAGNET", "print what a torrent file or magnet link says") \
     X(CMD_VERIFY, "verify", "FILE.torrent DIR", "compare files with their torrent") \
@@ -51,12 +51,12 @@ struct options {
     const char *key, *salt, *item_seq;
     struct texts trackers, web_seeds, peers, dht_routers;
     bool v1, v2, hybrid, is_private, date, force;
-    bool seed, sequential, preallocate, check, sha256, metrics;
+    bool seed, super_seed, sequential, preallocate, check, sha256, metrics;
     bool no_port_map;
     bool no_dht, no_lsd, no_utp, no_tcp, json, quiet, no_color, help, version;
-    uint64_t piece_len, down_bps, up_bps;
-    nsec timeout, interval;
-    uint32_t port, http_port, udp_port, slots, threads;
+    uint64_t piece_len, down_bps, up_bps, down_each_bps, up_each_bps, ratio_pm;
+    nsec timeout, interval, seed_time, seed_idle;
+    uint32_t port, http_port, udp_port, slots, threads, max_downloads, max_seeds;
     uint32_t verbose;
     uint32_t progress;                  // enum progress_mode
     const char *encryption_text, *interface, *proxy, *blocklist;
@@ -84,6 +84,12 @@ struct options {
     X(LIST, "peer", 'p', "HOST:PORT", peers, IN_PEER, "connect to this peer") \
     X(TEXT, "select", 0, "LIST", select, IN_GET, "only these files: numbers of `kith show` or globs, `1,3-5,*.txt`") \
     X(FLAG, "seed", 0, NULL, seed, IN_GET, "go on seeding when complete") \
+    X(RATIO, "ratio", 0, "R", ratio_pm, IN_PEER, "seed until R times the content was sent, all runs counted; as the next two: then end") \
+    X(TIME, "seed-time", 0, "DUR", seed_time, IN_PEER, "seed for so long, all runs counted: 30m, 2h") \
+    X(TIME, "seed-idle", 0, "DUR", seed_idle, IN_PEER, "seed until nobody has taken anything for so long") \
+    X(FLAG, "super-seed", 0, NULL, super_seed, IN_SHARE, "the only seed: give each piece away once, until there is a second copy (BEP 16)") \
+    X(COUNT, "max-downloads", 0, "N", max_downloads, IN_GET, "torrents fetched at a time, the others wait in order; default 5") \
+    X(COUNT, "max-seeds", 0, "N", max_seeds, IN_PEER, "torrents seeded at a time; default 50") \
     X(FLAG, "sequential", 0, NULL, sequential, IN_GET, "fetch in order of the files") \
     X(FLAG, "preallocate", 0, NULL, preallocate, IN_GET, "take the room on the disk before fetching, not as data comes") \
     X(FLAG, "check", 0, NULL, check, IN_PEER, "hash what is on disk before starting") \
@@ -95,8 +101,10 @@ struct options {
     X(TIME, "interval", 0, "S", interval, IN_TRACKER, "how often peers shall announce; default 30m") \
     X(FLAG, "metrics", 0, NULL, metrics, IN_TRACKER, "GET /metrics on the HTTP port: figures for Prometheus") \
     X(TEXT, "listen", 0, "ADDR", listen, IN_NET, "numeric address to listen on and connect from") \
-    X(RATE, "down", 0, "RATE", down_bps, IN_PEER, "limit of receiving: 500K, 1.5M, 10MB/s, 80Mbit") \
-    X(RATE, "up", 0, "RATE", up_bps, IN_PEER, "limit of sending") \
+    X(RATE, "down", 0, "RATE", down_bps, IN_PEER, "limit of receiving, all torrents together: 500K, 1.5M, 10MB/s, 80Mbit") \
+    X(RATE, "up", 0, "RATE", up_bps, IN_PEER, "limit of sending, all torrents together") \
+    X(RATE, "down-each", 0, "RATE", down_each_bps, IN_PEER, "limit of receiving of each torrent") \
+    X(RATE, "up-each", 0, "RATE", up_each_bps, IN_PEER, "limit of sending of each torrent") \
     X(COUNT, "slots", 0, "N", slots, IN_PEER, "peers served at a time; default: follows the uplink") \
     X(FLAG, "no-dht", 0, NULL, no_dht, IN_PEER, "find no peers by the DHT") \
     X(LIST, "dht-router", 0, "HOST:PORT", dht_routers, IN_PEER | IN_DHT, "begin at this DHT node; default: well-known ones") \
@@ -123,7 +131,7 @@ struct options {
     X(FLAG, "version", 0, NULL, version, IN_ALL, "print the version")
 
 enum option_type {
-    OPTION_FLAG, OPTION_TEXT, OPTION_LIST, OPTION_SIZE, OPTION_RATE, OPTION_TIME, OPTION_PORT, OPTION_COUNT, OPTION_MORE, OPTION_MODE,
+    OPTION_FLAG, OPTION_TEXT, OPTION_LIST, OPTION_SIZE, OPTION_RATE, OPTION_TIME, OPTION_PORT, OPTION_COUNT, OPTION_MORE, OPTION_MODE, OPTION_RATIO,
 };
 
 // One row of the table.

@@ -91,6 +91,38 @@ char *progress_block(const struct progress_view *v, unsigned width, bool utf8, c
     return out;
 }
 
+// A name in so many columns, cut or filled up.
+static void write_name(struct wr *w, struct slice name, unsigned columns, bool utf8)
+{
+    const unsigned all = columns_of(name);
+    if (all <= columns) {
+        wr_bytes(w, name);
+        for (unsigned i = all; i < columns; i++)
+            wr_u8(w, ' ');
+        return;
+    }
+    append_cut(w, name, columns - 1);
+    wr_str(w, utf8 ? "…" : "~");
+}
+
+char *progress_row(const struct progress_view *v, unsigned width, bool utf8, char out[PROGRESS_TEXT_MAX])
+{
+    char a[UNITS_TEXT_MAX], b[UNITS_TEXT_MAX], c[UNITS_TEXT_MAX];
+    uint8_t text[PROGRESS_TEXT_MAX];
+    struct buf line = {text, 0, sizeof text}, all = {(uint8_t *)out, 0, PROGRESS_TEXT_MAX - 1};
+    struct wr l = wr_make(&line), w = wr_make(&all);
+    const bool seeds = v->done >= v->size;
+    wr_str(&l, " ");
+    write_name(&l, slice_str(v->name), PROGRESS_NAME, utf8);
+    wr_fmt(&l, " %3u%%  %s   %s%s   %s%s", units_percent(v->done, v->size), units_share(v->done, v->size, a),
+        !seeds ? "" : utf8 ? "↑" : "up", units_rate(seeds ? v->up_bps : v->down_bps, b), seeds ? "" : "ETA ",
+        seeds ? "" : units_time(progress_eta(v), c));
+    wr_fmt(&l, "%speers %u", seeds ? "" : "   ", v->peers);
+    append_cut(&w, buf_slice(&line), width);
+    out[all.n] = 0;
+    return out;
+}
+
 char *progress_line(const struct progress_view *v, int64_t unix_s, char out[PROGRESS_TEXT_MAX])
 {
     char a[UNITS_TEXT_MAX], b[UNITS_TEXT_MAX], c[UNITS_TEXT_MAX], d[UNITS_TEXT_MAX], stamp[32] = "";
@@ -134,12 +166,43 @@ json_t *progress_json(const struct progress_view *v)
     return e;
 }
 
-static unsigned terminal_width(FILE *f)
+static struct winsize terminal_size(FILE *f)
 {
     struct winsize size = {0};
     if (ioctl(fileno(f), TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
-        return 80;
-    return size.ws_col;
+        size.ws_col = 80;
+    if (size.ws_row == 0)
+        size.ws_row = 24;
+    return size;
+}
+
+// Of all views together: one of their 64-bit numbers.
+static uint64_t sum(const struct progress_view *v, uint32_t n, size_t field)
+{
+    uint64_t all = 0, one;
+    for (uint32_t i = 0; i < n; i++) {
+        memcpy(&one, (const char *)&v[i] + field, sizeof one);
+        all = u64_add_sat(all, one);
+    }
+    return all;
+}
+
+// A line for each, as far as the terminal has room.
+static void draw_rows(struct progress *p, const struct progress_view *v, uint32_t n)
+{
+    char text[PROGRESS_TEXT_MAX];
+    const struct winsize size = terminal_size(p->talk->err);
+    const uint32_t room = u32_min(size.ws_row > 2 ? size.ws_row - 2u : 1, PROGRESS_ROWS_MAX);
+    const uint32_t shown = n <= room ? n : room;
+    talk_erase(p->talk);
+    pthread_mutex_lock(&p->talk->lock);
+    for (uint32_t i = 0; i < shown; i++)
+        fprintf(p->talk->err, "%s%s", i == 0 ? "" : "\n", progress_row(&v[i], size.ws_col, p->talk->utf8, text));
+    if (shown < n)
+        fprintf(p->talk->err, "\n and %u more", n - shown);
+    fflush(p->talk->err);
+    p->talk->drawn = shown + (shown < n);
+    pthread_mutex_unlock(&p->talk->lock);
 }
 
 // The block replaces the one before it; its first line feeds make room below the cursor.
@@ -149,7 +212,7 @@ static void draw(struct progress *p, const struct progress_view *v)
     struct progress_view shown = *v;
     if (p->mode == PROGRESS_LINE)
         shown.net = false;
-    progress_block(&shown, terminal_width(p->talk->err), p->talk->utf8, text);
+    progress_block(&shown, terminal_size(p->talk->err).ws_col, p->talk->utf8, text);
     talk_erase(p->talk);
     pthread_mutex_lock(&p->talk->lock);
     fputs(text, p->talk->err);
@@ -158,28 +221,37 @@ static void draw(struct progress *p, const struct progress_view *v)
     pthread_mutex_unlock(&p->talk->lock);
 }
 
-void progress_show(struct progress *p, nsec now, const struct progress_view *v, bool at_once)
+void progress_show(struct progress *p, nsec now, const struct progress_view *v, uint32_t n, bool at_once)
 {
+    ASSERT(n != 0);
     if (!at_once && now < p->next)
         return;
     nsec wait = NSEC_S;
     char text[PROGRESS_TEXT_MAX];
-    if (p->talk->json)
-        talk_emit(p->talk, progress_json(v));
+    for (uint32_t i = 0; i < n && p->talk->json; i++)
+        talk_emit(p->talk, progress_json(&v[i]));
     switch (p->mode) {
     case PROGRESS_AUTO:             // decided by progress_init
     case PROGRESS_NONE: break;
     case PROGRESS_BLOCK:
     case PROGRESS_LINE:
-        draw(p, v);
+        if (n == 1)
+            draw(p, v);
+        else if (p->mode == PROGRESS_BLOCK)
+            draw_rows(p, v, n);
+        else
+            draw(p, &(struct progress_view){.verb = v->verb, .id = "", .name = "", .done = sum(v, n, offsetof(struct progress_view, done)),
+                .size = sum(v, n, offsetof(struct progress_view, size)), .down_bps = sum(v, n, offsetof(struct progress_view, down_bps))});
         wait = PROGRESS_DRAW_MS * NSEC_MS;
         break;
     case PROGRESS_LINES:
-        talk_note(p->talk, "%s", progress_line(v, talk_now_ms() / 1000, text));
+        for (uint32_t i = 0; i < n; i++)
+            talk_note(p->talk, "%s", progress_line(&v[i], talk_now_ms() / 1000, text));
         wait = PROGRESS_LINES_S * NSEC_S;
         break;
     }
-    p->next = now + (p->talk->json ? NSEC_S : wait);
+    if (!at_once)
+        p->next = now + (p->talk->json ? NSEC_S : wait);
 }
 
 void progress_end(struct progress *p)

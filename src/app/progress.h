@@ -7,6 +7,8 @@ enum {
     PROGRESS_BAR_MAX = 28,              // columns of the bar
     PROGRESS_LINES_S = 10,              // seconds between two lines
     PROGRESS_DRAW_MS = 250,             // between two drawings of a block
+    PROGRESS_ROWS_MAX = 64,             // torrents in a block of several
+    PROGRESS_NAME = 24,                 // columns of a name in it
 };
 
 // What is shown; all absolute, bytes and bytes/s.
@@ -31,8 +33,8 @@ struct progress {
 
 // Decides AUTO: none when quiet, a block on a terminal that can do it, lines otherwise.
 void progress_init(struct progress *p, struct talk *talk, enum progress_mode mode);
-// Shows `v` if it is time, or at once with `at_once`.
-void progress_show(struct progress *p, nsec now, const struct progress_view *v, bool at_once);
+// Shows what n views tell, n not 0, if it is time, or at once with `at_once`: several as a line each.
+void progress_show(struct progress *p, nsec now, const struct progress_view *v, uint32_t n, bool at_once);
 // Takes a block off the screen, so that something else can follow.
 void progress_end(struct progress *p);
 
@@ -40,6 +42,8 @@ void progress_end(struct progress *p);
 uint64_t progress_eta(const struct progress_view *v);
 // Two lines for a terminal of `width` columns, without a line feed at the end. utf8: with block characters.
 char *progress_block(const struct progress_view *v, unsigned width, bool utf8, char out[PROGRESS_TEXT_MAX]);
+// One of several: a line with its name.
+char *progress_row(const struct progress_view *v, unsigned width, bool utf8, char out[PROGRESS_TEXT_MAX]);
 // One line for a log: "2026-11-22T16:02:10Z get b41adf89 64% 404.1MiB/631.0MiB dl=41.3MiB/s …".
 char *progress_line(const struct progress_view *v, int64_t unix_s, char out[PROGRESS_TEXT_MAX]);
 // The event "progress".

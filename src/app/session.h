@@ -1,10 +1,11 @@
-// One torrent on the real host, from the command line: for `get` and `share`.
+// Torrents on the real host, from the command line: for `get` and `share`. One process, one port, one DHT for all of them.
 #pragma once
 #include "app/cmd.h"
 #include "base/addr.h"
 
 struct link;
 
+// One torrent.
 struct session_config {
     const struct metainfo *meta;        // with the trackers of the command line; of a link: link_stub
     const struct link *link;            // NULL: the torrent is known
@@ -23,8 +24,13 @@ struct session_config {
     bool plain;                         // a file by its URLs: no hashes, no peers
 };
 
-// Runs until it is complete, given up or interrupted. Says what happens; returns the exit status.
-int session_run(struct app *a, const struct session_config *cfg);
+// Runs n torrents, n not 0, as many at a time as the options say, until each is complete, given up or interrupted. Says what
+// happens. Returns 0 if all are complete, else the exit status of the first that failed: others go on without it.
+// cfg's plain torrents stand alone.
+int session_run(struct app *a, const struct session_config *cfg, uint32_t n);
+// Two of them are the same torrent, or would write the same files: says so. Returns the exit status.
+MUST_USE int session_clash(struct app *a, const struct session_config *cfg, uint32_t n);
+
 enum { SESSION_PEERS_MAX = 1000 };      // addresses of all --peer
 
 struct peer_list {

@@ -5,46 +5,93 @@
 #include "app/link.h"
 #include "app/progress.h"
 #include "app/session.h"
-#include "base/ranges.h"
 #include "app/state.h"
+#include "base/ranges.h"
 #include "codec/ut_metadata.h"
+#include "engine/node/queue.h"
 
 enum { KEY_BYTES = 512 };               // node_resume_key, link_key
 
-struct session {
-    struct app *a;
+enum task_state {
+    TASK_WAITING,                       // for its turn; the node does not know it
+    TASK_RUNNING,
+    TASK_LEAVING,                       // the node lets go of it, after which it waits or is over
+    TASK_OVER,
+};
+
+// A torrent of the session.
+struct task {
+    struct session *s;
     const struct session_config *cfg;
+    enum task_state state;
     const struct metainfo *meta;        // cfg->meta, or what came from peers
     struct metainfo fetched;            // that
     const uint8_t *priorities;
+    uint32_t torrent;                   // the node's number, while it runs or leaves
+    char id[2 * SHA1_LEN + 1];
+    char name[TALK_NAME_MAX];
+    bool told, started_once;            // "added" was said
+    bool done;                          // everything wanted is there
+    bool ended;                         // by our own decision: it does not come back
+    int status;                         // of that decision
+    nsec started, done_at;
+    nsec alive_at;                      // when data came last, or it was not the network's turn
+    nsec error_at;                      // since when the storage fails, 0: it does not
+    nsec sent_at;                       // when something was sent last, or it began to seed
+    uint64_t last_bytes, last_up;
+    uint32_t last_steps;
+    struct queue_row row;
+    struct node_torrent_stats last;
+    uint64_t down_before, up_before;    // of what `last` counts: before it was started again
+};
+
+struct session {
+    struct app *a;
+    struct task *tasks;
+    uint32_t tasks_n;
     struct host *host;
     struct state *state;
     struct dht_setup dht;
     struct ranges blocked;
+    struct peer_list peers;
     struct progress progress;
-    uint32_t torrent;
-    char id[2 * SHA1_LEN + 1];
-    char name[TALK_NAME_MAX];
-    bool done;                          // everything wanted is there
-    bool stopping;                      // by our own decision
-    int status;                         // of our own decision
-    nsec started, done_at;
-    nsec alive_at;                      // when data came last, or it was not the network's turn
-    nsec error_at;                      // since when the storage fails, 0: it does not
-    uint64_t last_bytes;
-    uint32_t last_steps;
+    struct queue_row *rows;             // for the decision
+    struct progress_view *views;
+    struct queue_goals goals;
+    bool stopping;
+    int status;                         // of the first task that failed
     bool save_warned;
-    struct node_torrent_stats last;
 };
 
-void session_stop(struct session *s, int status);
-json_t *session_event(struct session *s, const char *type);
-void session_name(struct session *s);                           // id and name of s->meta
-void session_load_resume(struct session *s, struct buf *resume);
-struct node_add session_how(const struct session *s, const struct buf *resume);
-int session_cannot_start(struct session *s, enum err e);
+static inline bool session_is_one(const struct session *s) { return s->tasks_n == 1; }
+
+// session.c
+void session_load_resume(struct task *t, struct buf *resume);
+
+// session_task.c: one torrent's life.
+void task_init(struct task *t, struct session *s, const struct session_config *cfg);
+// Gives it to the node. What fails ends it.
+void task_start(struct task *t);
+// Takes it away; it may come back.
+void task_leave(struct task *t);
+// Ends it for good; status: the exit status.
+void task_end(struct task *t, int status);
+void task_stats(struct task *t);                                // into t->last
+void task_event(struct task *t, const struct node_event *e);
+void task_tick(struct task *t, nsec now);
+// What is shown of it.
+struct progress_view task_view(const struct task *t);
+// At the end of everything: what was not said yet. Returns its exit status.
+int task_finish(struct task *t);
+json_t *task_event_json(struct task *t, const char *type);
+void task_name(struct task *t);                                 // id and name of t->meta
+struct node_add task_how(const struct task *t, const struct buf *resume);
+int task_cannot_start(struct task *t, enum err e);
+
+// session_queue.c: whose turn it is.
+void queue_work(struct session *s);
 
 // session_magnet.c: a magnet link's metadata is here: read, kept, and the download begins.
-void session_metadata(struct session *s, struct slice info);
+void task_metadata(struct task *t, struct slice info);
 // The piece layers that its metadata cannot have are here, too: kept.
-void session_layers(struct session *s);
+void task_layers(struct task *t);

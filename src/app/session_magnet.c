@@ -1,4 +1,4 @@
-// A session that began with a magnet link: what happens when peers have given the metadata. See session.h.
+// A torrent that began with a magnet link: what happens when peers have given the metadata. See session.h.
 #include <errno.h>
 #include <stdlib.h>
 
@@ -28,95 +28,96 @@ static void keep_done(void *ctx)
 }
 
 // The next `get` of the same link starts without asking for it. Takes over file->p.
-static void keep(struct session *s, struct buf *file)
+static void keep(struct task *t, struct buf *file)
 {
-    struct keep *k = s->state != NULL && file->n <= STATE_BLOB_MAX ? calloc(1, sizeof *k) : NULL;
+    struct keep *k = t->s->state != NULL && file->n <= STATE_BLOB_MAX ? calloc(1, sizeof *k) : NULL;
     if (k != NULL) {
         struct buf b = {k->key, 0, sizeof k->key};
         struct wr w = wr_make(&b);
-        link_key(&s->cfg->link->magnet, &w);
-        k->state = s->state;
+        link_key(&t->cfg->link->magnet, &w);
+        k->state = t->s->state;
         k->key_n = b.n;
         k->file = *file;
-        if (host_work(s->host, keep_run, keep_done, k) == ERR_OK)
+        if (host_work(t->s->host, keep_run, keep_done, k) == ERR_OK)
             return;
     }
     free(k);
     free(file->p);
 }
 
-static int save_torrent(struct session *s, struct slice file, bool overwrite)
+static int save_torrent(struct task *t, struct slice file, bool overwrite)
 {
-    const char *const path = s->a->options.save_torrent;
+    const char *const path = t->s->a->options.save_torrent;
     char name[TALK_NAME_MAX];
     const int e = path != NULL ? fileio_write(path, file, overwrite) : 0;
     if (e == 0)
         return 0;
-    return talk_fail(&s->a->talk, fail_of_errno(e), e == EEXIST ? "choose another name, or --force" : NULL, "cannot write %s: %s",
+    return talk_fail(&t->s->a->talk, fail_of_errno(e), e == EEXIST ? "choose another name, or --force" : NULL, "cannot write %s: %s",
         talk_clean(slice_str(path), name), strerror(e));
 }
 
 // 0: the download has begun.
-static int begin(struct session *s)
+static int begin(struct task *t)
 {
     struct buf resume = {0};
-    int status = s->cfg->metadata(s->cfg->ctx, s->meta, &s->priorities);
+    int status = t->cfg->metadata(t->cfg->ctx, t->meta, &t->priorities);
     if (status != 0)
         return status;
-    session_load_resume(s, &resume);
-    const struct node_add add = session_how(s, &resume);
-    const enum err e = node_magnet_begin(host_node(s->host), host_now(s->host), s->torrent, &add);
+    session_load_resume(t, &resume);
+    const struct node_add add = task_how(t, &resume);
+    const enum err e = node_magnet_begin(host_node(t->s->host), host_now(t->s->host), t->torrent, &add);
     free(resume.p);
+    t->started_once = true;
     if (e != ERR_OK)
-        status = session_cannot_start(s, e);
+        status = task_cannot_start(t, e);
     return status;
 }
 
-void session_metadata(struct session *s, struct slice info)
+void task_metadata(struct task *t, struct slice info)
 {
     struct buf file = {0};
     char why[160] = "";
-    if (s->stopping)
+    if (t->ended)
         return;
-    enum err e = link_wrap(s->cfg->link, info, NULL, &file);
+    enum err e = link_wrap(t->cfg->link, info, NULL, &file);
     if (e == ERR_OK)
-        e = metainfo_parse_own(&s->fetched, &app_mem, buf_slice(&file), why);
+        e = metainfo_parse_own(&t->fetched, &app_mem, buf_slice(&file), why);
     if (e != ERR_OK) {
         free(file.p);
-        session_stop(s, talk_fail(&s->a->talk, e == ERR_NOMEM ? FAIL_INTERNAL : FAIL_BAD_TORRENT, NULL, "the metadata of %s: %s", s->name,
+        task_end(t, talk_fail(&t->s->a->talk, e == ERR_NOMEM ? FAIL_INTERNAL : FAIL_BAD_TORRENT, NULL, "the metadata of %s: %s", t->name,
             why[0] != 0 ? why : err_text(e)));
         return;
     }
-    s->meta = &s->fetched;
-    session_name(s);
-    json_t *event = session_event(s, "metadata");
-    torrent_describe(s->meta, event);
-    talk_emit(&s->a->talk, event);
-    int status = save_torrent(s, buf_slice(&file), s->a->options.force);
-    keep(s, &file);
+    t->meta = &t->fetched;
+    task_name(t);
+    json_t *event = task_event_json(t, "metadata");
+    torrent_describe(t->meta, event);
+    talk_emit(&t->s->a->talk, event);
+    int status = save_torrent(t, buf_slice(&file), t->s->a->options.force);
+    keep(t, &file);
     if (status == 0)
-        status = begin(s);
+        status = begin(t);
     if (status != 0)
-        session_stop(s, status);
+        task_end(t, status);
 }
 
-void session_layers(struct session *s)
+void task_layers(struct task *t)
 {
     struct buf file = {0};
-    if (s->cfg->link == NULL || s->meta != &s->fetched)
+    if (t->cfg->link == NULL || t->meta != &t->fetched)
         return;                         // a torrent file without layers: the user's, it stays as it is
-    struct metainfo m = s->fetched;
+    struct metainfo m = t->fetched;
     m.files = calloc((size_t)m.files_n + 1, sizeof *m.files);
     for (uint32_t i = 0; m.files != NULL && i < m.files_n; i++) {
-        m.files[i] = s->fetched.files[i];
-        m.files[i].layer = node_torrent_layer(host_node(s->host), s->torrent, i);
+        m.files[i] = t->fetched.files[i];
+        m.files[i].layer = node_torrent_layer(host_node(t->s->host), t->torrent, i);
     }
-    const enum err e = m.files == NULL ? ERR_NOMEM : link_wrap(s->cfg->link, m.info, &m, &file);
+    const enum err e = m.files == NULL ? ERR_NOMEM : link_wrap(t->cfg->link, m.info, &m, &file);
     free(m.files);
     if (e != ERR_OK)
         return;                         // they are fetched again next time
-    const int status = save_torrent(s, buf_slice(&file), true);
-    keep(s, &file);
+    const int status = save_torrent(t, buf_slice(&file), true);
+    keep(t, &file);
     if (status != 0)
-        session_stop(s, status);
+        task_end(t, status);
 }

@@ -114,6 +114,8 @@ int talk_fail(struct talk *t, enum fail f, const char *hint, const char *fmt, ..
     json_object_set_new(e, "message", talk_json_text(slice_str(text)));
     if (hint != NULL)
         json_object_set_new(e, "hint", talk_json_text(slice_str(hint)));
+    if (t->about != NULL)
+        json_object_set_new(e, "id", json_string(t->about));
     talk_emit(t, e);
     return fail_status(f);
 }

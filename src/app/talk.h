@@ -39,6 +39,7 @@ enum {
 struct talk {
     FILE *out, *err;
     const char *command;                // "get", for messages; NULL: none
+    const char *about;                  // id of the torrent that errors are of; NULL: of none
     bool json, quiet, color, utf8;
     bool hint_apart;                    // hints on a line of their own: for people; programs get one line
     unsigned verbose;

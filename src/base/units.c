@@ -183,6 +183,23 @@ enum err units_parse_time(const char *text, nsec *out)
     return ERR_OK;
 }
 
+enum err units_parse_ratio(const char *text, uint64_t most, uint64_t *out_pm)
+{
+    struct decimal d;
+    uint64_t v = 0;
+    enum err e = parse_decimal(&text, &d);
+    if (e == ERR_OK && *text != 0)
+        e = ERR_SYNTAX;
+    if (e == ERR_OK)
+        e = times(d, 1000, &v);
+    if (e != ERR_OK)
+        return e;
+    if (v > most)
+        return ERR_RANGE;
+    *out_pm = v;
+    return ERR_OK;
+}
+
 static const char *const iec[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
 
 // The unit in which `bytes` has one to four digits before the point; its tenths, rounded, in *out_tenths.
