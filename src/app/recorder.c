@@ -363,7 +363,8 @@ BETWEEN(enum err, node_torrent_add, struct node *n, nsec now, const struct node_
     rec.depth--;
     const uint64_t flags = (uint64_t)add->trust * RECORD_TRUST | (uint64_t)add->check * RECORD_CHECK |
         (uint64_t)add->check_only * RECORD_CHECK_ONLY | (uint64_t)add->sequential * RECORD_SEQUENTIAL |
-        (uint64_t)add->reserve * RECORD_RESERVE | (uint64_t)add->random_order * RECORD_RANDOM;
+        (uint64_t)add->reserve * RECORD_RESERVE | (uint64_t)add->random_order * RECORD_RANDOM |
+        (uint64_t)add->super_seed * RECORD_SUPER;
     input(n, &(struct record){.kind = RECORD_ADD, .now = now, .num = {flags, e == ERR_OK ? *torrent : 0, (uint64_t)e, add->up_bps, add->down_bps},
         .slice = {add->meta->bytes, add->root, add->resume}});
     return e;

@@ -46,7 +46,7 @@ struct node_add task_how(const struct task *t, const struct buf *resume)
     const bool fresh = !t->started_once;        // its content was hashed or looked at only before that
     return (struct node_add){.meta = t->meta, .root = slice_str(t->cfg->root), .resume = buf_slice(resume), .trust = t->cfg->trust && fresh,
         .check = o->check && fresh, .sequential = o->sequential, .reserve = o->preallocate, .priorities = t->priorities,
-        .up_bps = o->up_each_bps, .down_bps = o->down_each_bps};
+        .super_seed = t->cfg->share && o->super_seed, .up_bps = o->up_each_bps, .down_bps = o->down_each_bps};
 }
 
 int task_cannot_start(struct task *t, enum err e)

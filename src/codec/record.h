@@ -44,7 +44,8 @@ enum record_kind {
 };
 
 // Flags of RECORD_ADD.
-enum { RECORD_TRUST = 1, RECORD_CHECK = 2, RECORD_CHECK_ONLY = 4, RECORD_SEQUENTIAL = 8, RECORD_RESERVE = 16, RECORD_RANDOM = 32 };
+enum { RECORD_TRUST = 1, RECORD_CHECK = 2, RECORD_CHECK_ONLY = 4, RECORD_SEQUENTIAL = 8, RECORD_RESERVE = 16, RECORD_RANDOM = 32,
+       RECORD_SUPER = 64 };
 
 struct record {
     enum record_kind kind;

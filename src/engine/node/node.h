@@ -86,6 +86,7 @@ struct node_add {
     bool sequential;
     bool random_order;                  // pieces at random instead of rarest first: for comparison
     bool reserve;                       // preallocate
+    bool super_seed;                    // we are the only seed: BEP 16, until there is a second copy
     const uint8_t *priorities;          // one for each file, 0 skip, 1-7; NULL: all 4
     uint64_t up_bps, down_bps;          // limits of its own, bytes/s of content; 0: none
 };

@@ -99,7 +99,7 @@ enum err torrent_swarm_make(struct node *n, struct torrent *t, const struct node
         .choke = (enum swarm_choke)n->cfg.choke, .no_optimistic = n->cfg.no_optimistic,
         .no_allowed_fast = n->cfg.no_allowed_fast,
         .sequential = add->sequential, .random_order = add->random_order, .trust = add->trust, .check = add->check,
-        .check_only = add->check_only, .priorities = add->priorities, .resume = add->resume,
+        .check_only = add->check_only, .super_seed = add->super_seed, .priorities = add->priorities, .resume = add->resume,
     };
     struct buf b = {(uint8_t *)t->parts_path, 0, sizeof t->parts_path - 1};
     struct wr w = wr_make(&b);

@@ -96,6 +96,7 @@ void beat_all(struct swarm *s)
         s->beats[i].at = next_beat(s, p, was_busy);
     }
     web_beat(s);
+    super_beat(s);
     s->stats_now.down_bps = down + (s->web == NULL ? 0 : s->web->bps);
     s->stats_now.up_bps = up;
 }

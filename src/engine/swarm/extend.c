@@ -20,7 +20,8 @@ static bool is_offered(const struct swarm *s, enum extension e)
     return false;
 }
 
-static bool only_uploads(const struct swarm *s) { return s->picker.missing_n == 0; }
+// An only seed that shows one piece at a time must not be left after that one (BEP 16 beside BEP 21).
+static bool only_uploads(const struct swarm *s) { return s->picker.missing_n == 0 && s->super == NULL; }
 
 void ext_write_handshake(struct swarm *s, struct swarm_peer *p, struct wr *w)
 {

@@ -54,6 +54,7 @@ static void on_have(struct swarm *s, struct swarm_peer *p, uint32_t index)
     if (p->has_n == s->meta->pieces_n)
         become_seed(s, p);
     interest_update(s, p);
+    super_has(s, p);
 }
 
 static void on_bitfield(struct swarm *s, struct swarm_peer *p, struct slice bits)
@@ -84,6 +85,7 @@ static void on_bitfield(struct swarm *s, struct swarm_peer *p, struct slice bits
         p->useful_n += picker_wants(&s->picker, i);
     }
     interest_update(s, p);
+    super_has(s, p);
 }
 
 static void on_have_all(struct swarm *s, struct swarm_peer *p)
@@ -93,6 +95,7 @@ static void on_have_all(struct swarm *s, struct swarm_peer *p)
     p->got_first = true;
     become_seed(s, p);
     interest_update(s, p);
+    super_has(s, p);
 }
 
 static void on_choke(struct swarm *s, struct swarm_peer *p)

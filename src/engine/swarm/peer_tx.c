@@ -43,7 +43,11 @@ static void compose_bitfield(struct composer *c)
 static void compose_first(struct composer *c, struct swarm_peer *p)
 {
     struct swarm *s = c->s;
-    if (p->fast && s->picker.had_n == s->meta->pieces_n)
+    const bool hidden = s->super != NULL && s->state == SWARM_SEEDING;
+    if (hidden) {
+        if (p->fast)
+            write_simple(c, MSG_HAVE_NONE);
+    } else if (p->fast && s->picker.had_n == s->meta->pieces_n)
         write_simple(c, MSG_HAVE_ALL);
     else if (s->picker.had_n != 0)
         compose_bitfield(c);
@@ -56,7 +60,10 @@ static void compose_first(struct composer *c, struct swarm_peer *p)
         peer_msg_write(&c->w, &(struct peer_msg){.id = MSG_PORT, .port = s->cfg.listen_port});      // BEP 5
     if (p->extended)
         ext_write_handshake(s, p, &c->w);
-    serve_allowed_fast(s, p);
+    if (hidden)
+        super_begin(s, p);
+    else
+        serve_allowed_fast(s, p);
 }
 
 static void compose_state(struct composer *c, struct swarm_peer *p)
@@ -99,7 +106,7 @@ static void compose_rejects(struct composer *c, struct swarm_peer *p)
 
 bool tx_pending(const struct swarm *s, const struct swarm_peer *p)
 {
-    return !p->sent_first || p->am_choking != p->choke_sent || p->am_interested != p->interested_sent ||
+    return !p->sent_first || p->super_due || p->am_choking != p->choke_sent || p->am_interested != p->interested_sent ||
            p->have_pos < s->have_log_n || p->rejects.n != 0 || p->cancels.n != 0 || p->allowed_out_sent < p->allowed_out_n ||
            ext_pending(s, p) || hashes_pending(s, p);
 }
@@ -116,6 +123,7 @@ static void compose_messages(struct composer *c, struct swarm_peer *p)
     hashes_compose_rejects(p, &c->w);
     compose_rejects(c, p);
     compose_haves(c, p);
+    super_compose(p, &c->w);
     request_compose(s, p, &c->w);
     if (s->now - p->tx_at >= KEEPALIVE_S * NSEC_S && c->n == 0 && c->w.b->n == c->from)
         write_simple(c, MSG_KEEP_ALIVE);

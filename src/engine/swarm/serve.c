@@ -102,7 +102,7 @@ void serve_request(struct swarm *s, struct swarm_peer *p, const struct wanted *w
         return;
     }
     const bool served = !p->am_choking || is_gift(p, w);
-    if (!served || !bits_get(s->have, w->index) || !queue_push(s, p, w)) {
+    if (!served || !bits_get(s->have, w->index) || super_hides(s, p, w->index) || !queue_push(s, p, w)) {
         reject(s, p, w);
         return;
     }
@@ -196,6 +196,7 @@ static uint32_t compose_block(struct swarm *s, struct swarm_peer *p, struct wr *
     p->took_turn += covered;
     s->stats_now.up_bytes += covered;
     tap_back(&s->up, most - covered);
+    super_sent(s, p, q.index, (uint32_t)covered);
     if (p->sending == PIECE_HEADER_LEN + q.len)
         queue_pop(s, p);
     return n;

@@ -146,6 +146,8 @@ enum err swarm_new(struct swarm **out, const struct swarm_config *cfg, const str
         e = hashes_init(s);
     if (e == ERR_OK)
         e = web_init(s);
+    if (e == ERR_OK)
+        e = super_init(s);
     if (e != ERR_OK) {
         swarm_free(s);
         return e;
@@ -167,6 +169,7 @@ static void peer_free(struct swarm *s, struct swarm_peer *p)
     rx_give_ahead(s, p);
     hashes_forget(s, p);
     limits_return(s, p);
+    super_left(s, p);
     if (p->has_all)
         s->picker.seeds--;
     for (uint32_t i = 0; !p->has_all && p->has != NULL && i < s->meta->pieces_n; i++)
@@ -211,6 +214,7 @@ void swarm_free(struct swarm *s)
     LIST_EACH(&s->peers, link, save)
         peer_free(s, CONTAINER(link, struct swarm_peer, link));
     web_done(s);
+    super_done(s);
     tap_leave(&s->up);
     tap_leave(&s->down);
     pieces_free(s);

@@ -38,6 +38,7 @@ struct swarm_config {
     enum swarm_choke choke;
     bool no_optimistic, no_allowed_fast;
     bool sequential, random_order;
+    bool super_seed;                    // as in node_add
     bool trust, check, check_only;      // as in node_add
     const uint8_t *priorities;          // one for each file or NULL; read during swarm_new only
     struct slice resume;                // read during swarm_new only

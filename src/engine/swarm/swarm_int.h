@@ -8,6 +8,7 @@
 #include "engine/swarm/choker.h"
 #include "engine/swarm/known.h"
 #include "engine/swarm/picker.h"
+#include "engine/swarm/superseed.h"
 #include "engine/swarm/swarm.h"
 
 enum {
@@ -193,6 +194,9 @@ struct swarm_peer {
     struct { struct asked *items; uint32_t n, cap; } cancels;
     uint32_t out_high;                  // composed up to here: OUT_MIN … OUT_MAX
     struct peer_hash hash;
+    // Of us as an only seed
+    struct superseed_peer super;
+    bool super_on, super_due;           // it sees only what it is shown; and is still to be told of the last one
     struct peer_ext ext;
     struct peer_pex pex;
 
@@ -379,6 +383,7 @@ struct swarm {
     struct { struct unfinished *items; uint32_t n, cap; } unfinished;       // between a stop and its saving, a reading and the start
     struct map blames;                  // struct blame: failed pieces whose culprit is unknown
     struct web *web;                    // web seeds; NULL: none
+    struct superseed *super;            // NULL: a seed as any other
 
     // Trees of v2
     struct layer *layers;               // for each file; NULL: the torrent brought all
@@ -624,6 +629,20 @@ void serve_cancel(struct swarm *s, struct swarm_peer *p, const struct wanted *w)
 void serve_choked(struct swarm *s, struct swarm_peer *p);
 void serve_allowed_fast(struct swarm *s, struct swarm_peer *p);
 uint32_t serve_compose(struct swarm *s, struct swarm_peer *p, struct wr *w, uint32_t segs_n, uint64_t *bytes);
+
+// super.c: an only seed.
+enum err super_init(struct swarm *s);                                   // if the configuration says so. ERR_NOMEM
+void super_done(struct swarm *s);
+void super_begin(struct swarm *s, struct swarm_peer *p);                // a peer that was told that we have nothing
+void super_has(struct swarm *s, struct swarm_peer *from);               // it says that it has more than before
+void super_sent(struct swarm *s, struct swarm_peer *p, uint32_t piece, uint32_t n);
+void super_left(struct swarm *s, const struct swarm_peer *p);
+void super_beat(struct swarm *s);
+void super_compose(struct swarm_peer *p, struct wr *w);                 // what it is shown
+static inline bool super_hides(const struct swarm *s, const struct swarm_peer *p, uint32_t index)
+{
+    return s->super != NULL && p->super_on && !superseed_may(s->super, index, p->serial);
+}
 
 // limits.c: what the rate limits allow, in turn.
 bool limits_wake(struct swarm *s);                                      // somebody's turn has come: it is ready now
