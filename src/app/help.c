@@ -13,7 +13,7 @@ static const char *const examples[COMMANDS_N][EXAMPLES_N][2] = {
     },
     [CMD_GET] = {
         {"kith get debian.torrent -o ~/iso", "fetch into ~/iso, then end"},
-        {"kith get debian.torrent -o ~/iso --seed --up 2M", "go on seeding, at most 2 MiB/s"},
+        {"kith get a.torrent b.torrent c.torrent -o ~/iso --ratio 1", "several, five at a time; give back what was taken"},
         {"kith get album.torrent -o . --select '1,3-5'", "only some files; `kith show` has the numbers"},
         {"kith get https://a.example/f.iso https://b.example/f.iso", "a file from two mirrors at once; again: goes on"},
         {"kith get 'magnet:?xt=urn:btih:…' -o . --timeout 2m", "by its link; give up after 2 minutes alone"},
@@ -21,9 +21,9 @@ static const char *const examples[COMMANDS_N][EXAMPLES_N][2] = {
     [CMD_SHARE] = {
         {"kith share film.mkv", "makes film.mkv.torrent, seeds, prints the magnet link"},
         {"kith share ~/photos -t http://tracker.example/announce", "with a tracker, so that others find you"},
-        {"kith share ~/photos --up 80Mbit --slots 6", "leave some of the uplink to others"},
+        {"kith share ~/photos ~/music --up 80Mbit --seed-time 2d", "several, leave some of the uplink to others"},
         {"kith share ~/iso --torrent debian.torrent", "seed by a torrent file that exists"},
-        {"kith share data.bin --hybrid -o data.torrent", "for BitTorrent v2 as well"},
+        {"kith share new.iso --super-seed", "you are the only one who has it: each piece goes out once"},
     },
     [CMD_CREATE] = {
         {"kith create film.mkv -o film.torrent", "v1, piece length by size"},

@@ -115,7 +115,7 @@ char *progress_row(const struct progress_view *v, unsigned width, bool utf8, cha
     wr_str(&l, " ");
     write_name(&l, slice_str(v->name), PROGRESS_NAME, utf8);
     wr_fmt(&l, " %3u%%  %s   %s%s   %s%s", units_percent(v->done, v->size), units_share(v->done, v->size, a),
-        !seeds ? "" : utf8 ? "↑" : "up", units_rate(seeds ? v->up_bps : v->down_bps, b), seeds ? "" : "ETA ",
+        !seeds ? "" : utf8 ? "↑" : "up ", units_rate(seeds ? v->up_bps : v->down_bps, b), seeds ? "" : "ETA ",
         seeds ? "" : units_time(progress_eta(v), c));
     wr_fmt(&l, "%speers %u", seeds ? "" : "   ", v->peers);
     append_cut(&w, buf_slice(&line), width);

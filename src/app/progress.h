@@ -8,7 +8,7 @@ enum {
     PROGRESS_LINES_S = 10,              // seconds between two lines
     PROGRESS_DRAW_MS = 250,             // between two drawings of a block
     PROGRESS_ROWS_MAX = 64,             // torrents in a block of several
-    PROGRESS_NAME = 24,                 // columns of a name in it
+    PROGRESS_NAME = 20,                 // columns of a name in it
 };
 
 // What is shown; all absolute, bytes and bytes/s.

@@ -58,6 +58,11 @@ static void times_are_read(void **state)
 {
     UNUSED_STATE(state);
     nsec t = 0;
+    uint64_t pm = 0;
+    assert_int_equal(units_parse_ratio("1.5", 1000000, &pm), ERR_OK);
+    assert_int_equal(pm, 1500);
+    assert_int_equal(units_parse_ratio("1000.001", 1000000, &pm), ERR_RANGE);
+    assert_int_equal(units_parse_ratio("1.5x", 1000000, &pm), ERR_SYNTAX);
     assert_int_equal(units_parse_time("30", &t), ERR_OK);
     assert_true(t == 30 * NSEC_S);
     assert_int_equal(units_parse_time("500ms", &t), ERR_OK);
@@ -164,6 +169,11 @@ static void wrong_options_are_explained(void **state)
         {{"kith", "get", "x", "--port", "99999"}, "--port 99999: not a port", "write a number from 1 to 65535"},
         {{"kith", "get", "x", "--port", "0"}, "--port 0: not a port", "write a number from 1 to 65535"},
         {{"kith", "get", "x", "--seed=yes"}, "--seed takes no value", ""},
+        {{"kith", "get", "x", "--ratio", "1:2"}, "--ratio 1:2: not a ratio", "write a number such as 1 or 1.5"},
+        {{"kith", "get", "x", "--ratio", "0"}, "--ratio 0: not a ratio", "write a number such as 1 or 1.5"},
+        {{"kith", "get", "x", "y", "--select", "1"}, "--select is for one torrent, not for several", "run `kith get` for that one alone"},
+        {{"kith", "share", "x", "y", "-o", "z"}, "--output is for one torrent, not for several", "run `kith share` for that one alone"},
+        {{"kith", "get", "x", "--super-seed"}, "--super-seed is no option of `kith get`", ""},
         {{"kith", "verify", "x"}, "DIR is missing", "usage: kith verify FILE.torrent DIR [option...]; `kith help verify` says more"},
         {{"kith", "create", "x", "--v1", "--v2"}, "--v1, --v2 and --hybrid exclude each other", ""},
         {{"kith", "get", "x", "--up", "1Mb"}, "--up 1Mb: not a rate", "write 500K, 1.5M, 8MiB (1024s), 10MB/s (1000s) or 80Mbit"},
@@ -268,6 +278,11 @@ static void progress_looks_as_it_should(void **state)
         " #################=----------   64%  404.0 / 631.0 MiB   41.3 MiB/s   ETA 6s\n"
         " peers 38 | seeds 112 | up 2.1 MiB/s | known 214");
     assert_non_null(strstr(progress_block(&view, 100, true, t), "█████████████████▌──────────"));
+    struct progress_view v = view;
+    assert_string_equal(progress_row(&v, 80, false, t), " debian-12.iso         64%  404.0 / 631.0 MiB   41.3 MiB/s   ETA 6s   peers 38");
+    v.name = "a name that is much longer than its column";
+    v.done = v.size;
+    assert_string_equal(progress_row(&v, 80, false, t), " a name that is much~ 100%  631.0 / 631.0 MiB   up 2.1 MiB/s   peers 38");
 }
 
 // Without this a narrow terminal would wrap the block and the next drawing would leave rubbish.
@@ -277,6 +292,8 @@ static void progress_never_exceeds_the_terminal(void **state)
     char t[PROGRESS_TEXT_MAX];
     for (unsigned width = 1; width < 120; width++) {
         for (int utf8 = 0; utf8 < 2; utf8++) {
+            progress_row(&view, width, utf8 != 0, t);
+            assert_true(strlen(t) <= width);        // the name is plain, nothing is cut
             progress_block(&view, width, utf8 != 0, t);
             unsigned column = 0;
             for (const char *p = t; *p != 0; p++) {
