@@ -56,10 +56,25 @@ static int save_torrent(struct task *t, struct slice file, bool overwrite)
         talk_clean(slice_str(path), name), strerror(e));
 }
 
+// Only now its name is known: another torrent of this session may write there.
+static bool is_taken(const struct task *t)
+{
+    for (uint32_t i = 0; i < t->s->tasks_n; i++) {
+        const struct task *const other = &t->s->tasks[i];
+        const bool known = other->cfg->link == NULL || other->meta == &other->fetched;
+        if (other != t && known && slice_eq(other->meta->name, t->meta->name) && strcmp(other->cfg->root, t->cfg->root) == 0)
+            return true;
+    }
+    return false;
+}
+
 // 0: the download has begun.
 static int begin(struct task *t)
 {
     struct buf resume = {0};
+    if (is_taken(t))
+        return talk_fail(&t->s->a->talk, FAIL_DUPLICATE, "fetch it into another directory, by a command of its own",
+            "another torrent is called %s, too: they would write the same files", t->name);
     int status = t->cfg->metadata(t->cfg->ctx, t->meta, &t->priorities);
     if (status != 0)
         return status;

@@ -364,10 +364,15 @@ static void one_step(struct world *w, struct input *in)
         w->hold = !w->hold;
         drain(w);
         break;
-    case STEP_READ_FAILED:
-        swarm_read_failed(w->swarm, w->now, take(in) % 2);
+    case STEP_READ_FAILED: {
+        const uint8_t what = take(in);
+        if (what < 128)
+            swarm_read_failed(w->swarm, w->now, what % 2);
+        else
+            swarm_limits(w->swarm, w->now, (what & 1) * UINT64_C(40000), (what & 2) * UINT64_C(40000));
         drain(w);
         break;
+    }
     case STEP_KNOWN: know(w, take(in)); break;
     case STEP_WEB: web(w, in); break;
     case STEP_WEB_END: {
@@ -404,8 +409,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     described.web_seeds = web_seeds;
     described.web_seeds_n = (w.flags & 32) != 0 ? 2 : 0;
     described.has_v1 = (w.flags & 64) == 0;
-    const struct swarm_config cfg = {.meta = &described, .store = 1, .pool = &pool, .up = &up, .down = &down, .peer_id = peer_id, .peers_max = 3, .utp = true,
-                                     .trust = (w.flags & 4) != 0};
+    const struct swarm_config cfg = {.meta = &described, .store = 1, .pool = &pool, .up = &up, .down = &down, .peer_id = peer_id, .peers_max = 3,
+                                     .utp = true, .trust = (w.flags & 4) != 0, .super_seed = (w.flags & 128) != 0, .up_bps = (w.flags & 8) != 0 ? 70000 : 0,
+                                     .down_bps = (w.flags & 8) != 0 ? 70000 : 0};
     if (swarm_new(&w.swarm, &cfg, &env, w.now) != ERR_OK)
         abort();
     drain(&w);
