@@ -155,7 +155,7 @@ static void run_send(struct world *w, const struct swarm_out *out)
 static void web_begin(struct world *w, const struct swarm_out *out)
 {
     struct web *b = &w->webs[out->id - 1];
-    if (b->open || out->bytes.n < 10)
+    if (b->open || out->bytes.n < web_seeds[0].url.n)
         abort();
     const uint64_t file = out->bytes.p[out->bytes.n - 1] == 'b' ? 100000 : 0;
     *b = (struct web){.open = true, .at = file + out->fetch.off, .end = file + out->fetch.off + out->fetch.len};
