@@ -49,7 +49,7 @@ static struct result measure(const char *name, const struct setting *g, bool sup
     const uint32_t s = world_host(l.world, &one), first = s + 1;
     world_want(l.world, s, t, WANT_SEED)->super_seed = super;
     for (uint32_t i = 0; i < g->leeches; i++) {
-        const struct host_config c = {.up_bps = g->leech_up, .down_bps = 10 * g->leech_up, .arrive = NSEC_S + i * 100 * NSEC_MS};
+        const struct host_config c = {.up_bps = g->leech_up, .arrive = NSEC_S + i * 100 * NSEC_MS};
         world_want(l.world, world_host(l.world, &c), t, WANT_LEECH);
     }
     struct result r = {0};
