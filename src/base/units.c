@@ -150,6 +150,19 @@ enum err units_parse_rate(const char *text, uint64_t *out)
     return e;
 }
 
+enum err units_parse_share(const char *text, uint64_t *out)
+{
+    struct decimal d;
+    const enum err e = parse_decimal(&text, &d);
+    if (e != ERR_OK)
+        return e;
+    if (*text == 0)
+        return times(d, 1000000, out);
+    if (strcmp(text, "%") == 0)
+        return times(d, 10000, out);
+    return strcmp(text, "ppm") == 0 ? times(d, 1, out) : ERR_SYNTAX;
+}
+
 enum err units_parse_time(const char *text, nsec *out)
 {
     static const struct {

@@ -12,6 +12,8 @@ MUST_USE enum err units_parse_rate(const char *text, uint64_t *out);
 MUST_USE enum err units_parse_time(const char *text, nsec *out);
 // "1.5" as 1500 per mille. ERR_SYNTAX; ERR_RANGE: over `most`.
 MUST_USE enum err units_parse_ratio(const char *text, uint64_t most, uint64_t *out_pm);
+// A share in millionths: "2%", "0.02", "300ppm". ERR_SYNTAX; ERR_RANGE: over 2^63.
+MUST_USE enum err units_parse_share(const char *text, uint64_t *out);
 
 // "999 B", "404.1 MiB". All writers return out.
 char *units_size(uint64_t bytes, char out[UNITS_TEXT_MAX]);

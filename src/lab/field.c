@@ -6,7 +6,7 @@
 #include "base/near.h"
 #include "base/units.h"
 
-enum { VALUE_TEXT_MAX = 64, SHARE_ONE = 1000000, TEXT_SHOWN = 40 };
+enum { VALUE_TEXT_MAX = 64 };
 
 const struct field *field_find(const struct field *fields, uint32_t n, struct slice name, const char **out_near)
 {
@@ -22,37 +22,6 @@ const struct field *field_find(const struct field *fields, uint32_t n, struct sl
     }
     *out_near = near.best;
     return NULL;
-}
-
-// "2%", "0.02" or "300ppm".
-static enum err read_share(const char *text, uint64_t *out)
-{
-    uint64_t whole = 0, part = 0, scale = SHARE_ONE;
-    const char *p = text;
-    for (; *p >= '0' && *p <= '9'; p++) {
-        whole = whole * 10 + (uint64_t)(*p - '0');
-        if (whole > SHARE_ONE * 1000)
-            return ERR_RANGE;
-    }
-    if (p == text)
-        return ERR_SYNTAX;
-    uint64_t one = SHARE_ONE;
-    const char *digits = *p == '.' ? p + 1 : p;
-    const char *end = digits;
-    while (*p == '.' && *end >= '0' && *end <= '9')
-        end++;
-    if (strcmp(end, "%") == 0)
-        one = SHARE_ONE / 100;
-    else if (strcmp(end, "ppm") == 0)
-        one = 1;
-    else if (*end != '\0')
-        return ERR_SYNTAX;
-    for (; digits < end; digits++) {
-        scale /= 10;
-        part += (uint64_t)(*digits - '0') * scale;
-    }
-    *out = whole * one + part * one / SHARE_ONE;
-    return ERR_OK;
 }
 
 static enum err read_word(const struct field *f, const char *text, uint64_t *out, char *why)
@@ -79,7 +48,7 @@ static enum err read_number(const struct field *f, const char *text, uint64_t *v
     case FIELD_TIME: *wanted = "a time such as 500ms, 30s, 5m or 1h30m"; return units_parse_time(text, v);
     case FIELD_SIZE: *wanted = "a size such as 16384, 256KiB or 10MB"; return units_parse_size(text, v);
     case FIELD_RATE: *wanted = "a rate such as 500kB, 2MiB or 400kbit"; return units_parse_rate(text, v);
-    case FIELD_SHARE: *wanted = "a share such as 2%, 0.02 or 300ppm"; return read_share(text, v);
+    case FIELD_SHARE: *wanted = "a share such as 2%, 0.02 or 300ppm"; return units_parse_share(text, v);
     case FIELD_COUNT: *wanted = "a number"; return dec_parse(slice_str(text), UINT32_MAX, v);
     case FIELD_WORD:
     case FIELD_CONTENTS:

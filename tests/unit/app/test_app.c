@@ -75,6 +75,15 @@ static void times_are_read(void **state)
     assert_int_equal(units_parse_time("5 m", &t), ERR_SYNTAX);
     assert_int_equal(units_parse_time("1h30", &t), ERR_SYNTAX);
     assert_int_equal(units_parse_time("100000d", &t), ERR_RANGE);
+    uint64_t share;
+    assert_int_equal(units_parse_share("2.5%", &share), ERR_OK);
+    assert_int_equal(share, 25000);
+    assert_int_equal(units_parse_share("0.02", &share), ERR_OK);
+    assert_int_equal(share, 20000);
+    assert_int_equal(units_parse_share("300ppm", &share), ERR_OK);
+    assert_int_equal(share, 300);
+    assert_int_equal(units_parse_share("3pp", &share), ERR_SYNTAX);
+    assert_int_equal(units_parse_share("9999999999999999999%", &share), ERR_RANGE);
 }
 
 static void numbers_are_written_for_people(void **state)
