@@ -168,11 +168,25 @@ static bool run_corpus(const struct lab_options *o, struct tally *t)
     return good;
 }
 
+static int print_drawn(enum draw_class class, uint64_t seed)
+{
+    struct scenario s;
+    struct buf text = {0};
+    if (draw_scenario(&s, &lab_heap, class, seed) == ERR_OK)
+        text = fuzz_print(&s);
+    scenario_done(&s);
+    const bool good = text.p != NULL && fwrite(text.p, 1, text.n, stdout) == text.n;
+    free(text.p);
+    return good ? LAB_DONE : lab_say(LAB_FAILED, "cannot print the scenario");
+}
+
 int lab_fuzz(const struct lab_options *o)
 {
     enum draw_class class = DRAW_MIXED;
     if (o->class != NULL && !find_class(o->class, &class))
         return lab_say(LAB_USAGE, "--class %s: write swarm, tracker or mixed", o->class);
+    if (o->expand)
+        return print_drawn(class, o->seed);
     static struct job jobs[CHUNK];
     struct tally t = {0};
     const uint64_t start = stage_clock_ms(), end = o->budget == 0 ? UINT64_MAX : start + o->budget / NSEC_MS;

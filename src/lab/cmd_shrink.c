@@ -71,22 +71,45 @@ static void shrink_faults(struct shrink *k)
                 from += n;
 }
 
+// Hosts first … first + *n - 1 after the n_gone from `gone` on are away. False: none is left.
+static bool hosts_without(uint32_t *first, uint32_t *n, uint32_t gone, uint32_t gone_n)
+{
+    if (*n == ACTION_EVERY)
+        return true;
+    const uint32_t end = *first + u32_max(*n, 1), gone_end = gone + gone_n;
+    const uint32_t before = u32_min(end, gone) - u32_min(*first, gone);
+    const uint32_t behind = u32_max(end, gone_end) - u32_max(*first, gone_end);
+    *first = *first < gone ? *first : u32_max(*first, gone_end) - gone_n;
+    *n = before + behind;
+    return *n > 0;
+}
+
+static bool fault_without(struct action *a, uint32_t gone, uint32_t gone_n)
+{
+    uint32_t to = a->to - 1;
+    if (action_info(a->kind)->scope == SCOPE_WORLD || (a->count == 0 && a->kind == ACTION_LOSS))
+        return true;
+    if (!hosts_without(&a->host, &a->count, gone, gone_n) || (a->to != 0 && !hosts_without(&to, &a->to_count, gone, gone_n)))
+        return false;
+    a->to = a->to == 0 ? 0 : to + 1;
+    return true;
+}
+
 // A copy without node group i, and without what names it.
 static bool without_group(struct shrink *k, uint32_t i)
 {
     struct scenario c;
     if (scenario_copy(&c, &k->s) != ERR_OK)
         return false;
-    c.nodes_n -= c.groups[i].count;
+    const uint32_t host = scenario_host(&c, i, 0), hosts_n = c.groups[i].count;
+    c.nodes_n -= hosts_n;
     memmove(c.groups + i, c.groups + i + 1, (c.groups_n - i - 1) * sizeof *c.groups);
     c.groups_n--;
     uint32_t kept = 0;
     for (uint32_t f = 0; f < c.faults_n; f++) {
         struct scenario_fault fault = c.faults[f];
-        if (fault.group == i && !fault_kinds[fault.kind].world)
-            continue;
-        fault.group -= fault.group > i;
-        c.faults[kept++] = fault;
+        if (fault_without(&fault.action, host, hosts_n))
+            c.faults[kept++] = fault;
     }
     c.faults_n = kept;
     for (uint32_t g = 0; g < c.groups_n; g++) {
@@ -97,6 +120,33 @@ static bool without_group(struct shrink *k, uint32_t i)
             c.groups[g].knows--;
     }
     return take(k, &c);
+}
+
+// A copy in which fault i concerns only half of its hosts.
+static bool half_the_hosts(struct shrink *k, uint32_t i, bool upper)
+{
+    struct scenario c;
+    if (scenario_copy(&c, &k->s) != ERR_OK)
+        return false;
+    struct action *a = &c.faults[i].action;
+    const bool every = a->count == ACTION_EVERY;
+    const uint32_t n = every ? c.nodes_n : a->count, half = n / 2;
+    if (n < 2 || action_info(a->kind)->scope == SCOPE_WORLD) {
+        scenario_done(&c);
+        return false;
+    }
+    a->host = (every ? 0 : a->host) + (upper ? half : 0);
+    a->count = upper ? n - half : half;
+    return take(k, &c);
+}
+
+static bool shrink_hosts(struct shrink *k)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < k->s.faults_n; i++)
+        while (half_the_hosts(k, i, false) || half_the_hosts(k, i, true))
+            any = true;
+    return any;
 }
 
 static bool smaller_contents(struct shrink *k)
@@ -156,6 +206,7 @@ static void shrink_all(struct shrink *k)
             any |= without_group(k, i);
         for (uint32_t n = 0; n < 10 && smaller_contents(k); n++)
             any = true;
+        any |= shrink_hosts(k);
         any |= plain_options(k);
     }
 }

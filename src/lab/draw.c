@@ -6,9 +6,10 @@
 const char *const draw_classes[] = {"swarm", "tracker", "mixed", NULL};
 
 #define HEAL (75 * NSEC_S)
+#define LASTS_MAX (30 * NSEC_S)
 #define PATIENCE (600 * NSEC_S)         // beyond three times what physics asks for
 
-enum { LEECHES_MAX = 9, FAULTS_EACH_MAX = 4, PPM = 1000000 };
+enum { LEECHES_MAX = 9, FAULTS_EACH_MAX = 2, PPM = 1000000 };
 
 struct draw {
     struct scenario *s;
@@ -134,33 +135,58 @@ static void draw_nodes(struct draw *d)
     }
 }
 
-static void draw_args(struct draw *d, struct scenario_fault *f)
+static uint64_t draw_param(struct draw *d, const struct action_param *p)
 {
-    const struct fault_kind *k = &fault_kinds[f->kind];
-    f->lasts = (1 + below(d, 30000)) * NSEC_MS;
-    const enum action_kind a = k->action;
-    if (a == ACTION_CRASH) {
-        f->args[0] = below(d, 3);
-        f->args[1] = below(d, 2);
-    } else if (a == ACTION_SIDE) {
-        f->args[0] = 1 + below(d, 2);
-    } else if (a == ACTION_SPACE) {
-        f->args[0] = spread(d, 10000, 3000000);
-    } else if (a == ACTION_EIO) {
-        f->args[0] = spread(d, 1000, 500000);
-    } else if (a == ACTION_LOSS) {
-        f->args[0] = spread(d, 1000, 300000);
-    } else if (a == ACTION_RATE) {
-        f->args[0] = spread(d, 2000, 100000);
-        f->args[1] = spread(d, 2000, 100000);
+    if (p->key == NULL || (p->low == 0 && p->high == 0))
+        return 0;
+    if (p->kind == ARG_MASK)
+        return rng_u64(&d->r);
+    if (p->kind == ARG_SIGNED_PPM || p->kind == ARG_SIGNED_TIME) {
+        const uint64_t v = spread(d, u64_min(p->high, NSEC_S), p->high);
+        return chance(d, 1, 2) ? (uint64_t)-(int64_t)v : v;
+    }
+    if (p->high <= 5)
+        return p->low + below(d, p->high - p->low + 1);
+    const uint64_t v = p->low == 0 ? spread(d, 1, p->high) - 1 : spread(d, p->low, p->high);
+    return p->kind == ARG_TIME && v >= NSEC_MS ? v / NSEC_MS * NSEC_MS : v;
+}
+
+// Whom it hits: mostly one node, now and then a share of all.
+static void draw_whom(struct draw *d, struct action *a)
+{
+    const enum action_scope scope = action_info(a->kind)->scope;
+    if (scope == SCOPE_WORLD || (scope == SCOPE_PATHS && chance(d, 1, 4)))
+        return;
+    if (chance(d, 1, 6)) {
+        a->count = ACTION_EVERY;
+        a->share_ppm = u32_of(spread(d, 100000, 800000));
+    } else {
+        a->host = u32_of(below(d, d->s->nodes_n));
+        a->count = 1;
+    }
+    if (scope == SCOPE_PATHS && chance(d, 1, 3)) {
+        a->to = 1 + u32_of(below(d, d->s->nodes_n));
+        a->to_count = 1;
     }
 }
 
+static bool drawable(enum action_kind kind)
+{
+    // Who leaves does not come back, names are not used here, and the healing is the world's.
+    return kind != ACTION_START && kind != ACTION_LEAVE && kind != ACTION_HEAL && kind != ACTION_DNS;
+}
+
+// Every kind has a random stream of its own, so that a new one changes nothing about the others.
 static void draw_faults(struct draw *d)
 {
-    for (uint32_t kind = 0; kind < fault_kinds_n; kind++) {
-        const struct fault_kind *k = &fault_kinds[kind];
-        if (k->action == ACTION_START || k->action == ACTION_LEAVE || chance(d, 1, 2))
+    bool off[ACTION_GROUPS];
+    for (uint32_t g = 0; g < ACTION_GROUPS; g++)
+        off[g] = chance(d, 1, 2);
+    const uint64_t seed = rng_u64(&d->r);
+    for (uint32_t kind = 0; kind < ACTION_KINDS; kind++) {
+        const struct action_info *info = action_info((enum action_kind)kind);
+        d->r = rng_make(seed, kind);
+        if (!drawable((enum action_kind)kind) || off[info->group] || chance(d, 1, 2))
             continue;
         for (uint64_t n = 1 + below(d, FAULTS_EACH_MAX); n > 0; n--) {
             struct scenario_fault *f;
@@ -168,11 +194,15 @@ static void draw_faults(struct draw *d)
                 d->failed = true;
                 return;
             }
-            f->kind = kind;
             f->t = NSEC_S + ms(d, 60000);
-            f->group = k->world ? 0 : (uint32_t)below(d, d->s->groups_n);
-            f->count = k->world ? 0 : 1;
-            draw_args(d, f);
+            f->action = action_make((enum action_kind)kind);
+            draw_whom(d, &f->action);
+            f->action.a = draw_param(d, &info->a);
+            f->action.b = draw_param(d, &info->b);
+            if (kind == ACTION_PAUSE)
+                f->action.a = u64_min(f->action.a, LASTS_MAX);          // nothing outlasts the healing by much
+            if (info->lasts)
+                f->action.lasts = NSEC_MS + ms(d, LASTS_MAX / NSEC_MS);
         }
     }
 }

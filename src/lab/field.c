@@ -4,7 +4,6 @@
 #include <stdio.h>
 
 #include "base/near.h"
-#include "base/units.h"
 
 enum { VALUE_TEXT_MAX = 64 };
 
@@ -42,22 +41,22 @@ static enum err read_word(const struct field *f, const char *text, uint64_t *out
     return ERR_SYNTAX;
 }
 
-static enum err read_number(const struct field *f, const char *text, uint64_t *v, const char **wanted)
+// How values of plain types are read and written: as those of actions.
+static enum action_arg arg_of(enum field_type type)
 {
-    switch (f->type) {
-    case FIELD_TIME: *wanted = "a time such as 500ms, 30s, 5m or 1h30m"; return units_parse_time(text, v);
-    case FIELD_SIZE: *wanted = "a size such as 16384, 256KiB or 10MB"; return units_parse_size(text, v);
-    case FIELD_RATE: *wanted = "a rate such as 500kB, 2MiB or 400kbit"; return units_parse_rate(text, v);
-    case FIELD_SHARE: *wanted = "a share such as 2%, 0.02 or 300ppm"; return units_parse_share(text, v);
-    case FIELD_COUNT: *wanted = "a number"; return dec_parse(slice_str(text), UINT32_MAX, v);
+    switch (type) {
+    case FIELD_TIME: return ARG_TIME;
+    case FIELD_SIZE: return ARG_BYTES;
+    case FIELD_RATE: return ARG_RATE;
+    case FIELD_SHARE: return ARG_PPM;
+    case FIELD_COUNT: return ARG_COUNT;
     case FIELD_WORD:
     case FIELD_CONTENTS:
     case FIELD_SIZES:
     case FIELD_NODES:
     case FIELD_ARRIVE: break;
     }
-    ASSERT(false);
-    return ERR_SYNTAX;
+    return ARG_NONE;
 }
 
 enum err field_read(const struct field *f, struct slice text, uint64_t *out, char *why)
@@ -72,10 +71,9 @@ enum err field_read(const struct field *f, struct slice text, uint64_t *out, cha
     word[text.n] = '\0';
     if (f->type == FIELD_WORD)
         return read_word(f, word, out, why);
-    const char *wanted = "";
     uint64_t v = 0;
-    enum err e = read_number(f, word, &v, &wanted);
-    if (e == ERR_OK && f->max != 0 && v > f->max) {
+    const enum err e = action_value(arg_of(f->type), text, &v);
+    if (f->max != 0 && (e == ERR_RANGE || (e == ERR_OK && v > f->max))) {
         uint8_t space[VALUE_TEXT_MAX];
         struct buf b = {space, 0, sizeof space};
         struct wr w = wr_make(&b);
@@ -86,53 +84,16 @@ enum err field_read(const struct field *f, struct slice text, uint64_t *out, cha
     if (e == ERR_OK)
         *out = v;
     else
-        (void)snprintf(why, FIELD_TEXT_MAX, "%s", wanted);
+        (void)snprintf(why, FIELD_TEXT_MAX, "%s", action_expects(arg_of(f->type)));
     return e;
-}
-
-static void write_time(uint64_t v, struct wr *w)
-{
-    static const struct {
-        const char *name;
-        uint64_t unit;
-    } units[] = {{"h", 3600 * NSEC_S}, {"m", 60 * NSEC_S}, {"s", NSEC_S}, {"ms", NSEC_MS}};
-    for (size_t i = 0; i < ARRAY_LEN(units); i++)
-        if (v % units[i].unit == 0 && v != 0) {
-            wr_fmt(w, "%llu%s", (unsigned long long)(v / units[i].unit), units[i].name);
-            return;
-        }
-    wr_fmt(w, "%llu.%06llums", (unsigned long long)(v / NSEC_MS), (unsigned long long)(v % NSEC_MS));
 }
 
 void field_write(const struct field *f, uint64_t v, struct wr *w)
 {
-    switch (f->type) {
-    case FIELD_TIME: write_time(v, w); break;
-    case FIELD_SIZE:
-        if (v != 0 && v % MIB == 0)
-            wr_fmt(w, "%lluMiB", (unsigned long long)(v / MIB));
-        else if (v != 0 && v % KIB == 0)
-            wr_fmt(w, "%lluKiB", (unsigned long long)(v / KIB));
-        else
-            wr_dec(w, v);
-        break;
-    case FIELD_RATE:
-        if (v != 0 && v % 1000 == 0)
-            wr_fmt(w, "%llukB", (unsigned long long)(v / 1000));
-        else
-            wr_dec(w, v);
-        break;
-    case FIELD_SHARE:
-        if (v != 0 && v % 10000 == 0)
-            wr_fmt(w, "%llu%%", (unsigned long long)(v / 10000));
-        else
-            wr_fmt(w, "%lluppm", (unsigned long long)v);
-        break;
-    case FIELD_COUNT: wr_dec(w, v); break;
-    case FIELD_WORD: wr_str(w, f->words[v]); break;
-    case FIELD_CONTENTS:
-    case FIELD_SIZES:
-    case FIELD_NODES:
-    case FIELD_ARRIVE: ASSERT(false); break;
+    if (f->type == FIELD_WORD) {
+        wr_str(w, f->words[v]);
+        return;
     }
+    ASSERT(arg_of(f->type) != ARG_NONE);
+    action_value_write(w, arg_of(f->type), v);
 }

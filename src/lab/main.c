@@ -104,6 +104,7 @@ static int help(const struct lab_options *o)
                "  --budget T    fuzz, shrink: stop after so long; shrink: 10m\n"
                "  --corpus FILE fuzz: first the seeds in this file, lines `CLASS SEED`\n"
                "  --expand      run: print the scenario, every node and arrival a line of its own, and do not run it\n"
+               "                fuzz: print what is drawn from the first seed, and do not run it\n"
                "  --check       run: check the invariants of every engine after every step (slow)\n"
                "  --tsv         trace: tab-separated columns\n"
                "  --help, -h    this\n\n"
@@ -116,19 +117,48 @@ static int help(const struct lab_options *o)
     return LAB_DONE;
 }
 
+static void list_param(const struct action_param *p)
+{
+    uint8_t space[200];
+    struct buf b = {space, 0, sizeof space};
+    struct wr w = wr_make(&b);
+    if (p->key == NULL)
+        return;
+    wr_fmt(&w, p->optional ? " [%s=" : " %s=", p->key);
+    const bool words = p->kind == ARG_FATE || p->kind == ARG_WEB || p->kind == ARG_FLAG;
+    for (uint64_t v = p->low; words && v <= p->high; v++) {
+        action_value_write(&w, p->kind, v);
+        wr_str(&w, v < p->high ? "|" : "");
+    }
+    if (!words && p->high != 0) {
+        action_value_write(&w, p->kind, p->low);
+        wr_str(&w, "..");
+        action_value_write(&w, p->kind, p->high);
+    }
+    wr_str(&w, p->optional ? "]" : "");
+    (void)printf("%.*s", (int)b.n, (const char *)space);
+}
+
 static int list(const struct lab_options *o)
 {
+    static const char *const whom[] = {[SCOPE_HOSTS] = " node=", [SCOPE_PATHS] = " [node=] [to=]", [SCOPE_WORLD] = ""};
     (void)o;
     (void)puts("experiments:");
     for (uint32_t i = 0; i < experiments_n; i++)
         (void)printf("  %-13s %s\n", experiments[i].name, experiments[i].line);
-    (void)puts("\nfaults of scenarios (`at TIME fault NAME node=WHOM ...`):");
-    for (uint32_t i = 0; i < fault_kinds_n; i++) {
-        const struct fault_kind *k = &fault_kinds[i];
-        (void)printf("  %-10s %s", k->name, k->help);
-        for (uint32_t a = 0; a < FAULT_ARGS_MAX && k->args[a].name != NULL; a++)
-            (void)printf("%s%s=", a == 0 ? "; " : " ", k->args[a].name);
-        (void)puts("");
+    (void)puts("\nfaults of scenarios: `at TIME fault NAME option=value ...`. node= and to= take a node, a line of nodes, FIRST-LAST or *;\n"
+               "all but those without node= take share=PERCENT: so many of them. Ranges are those that `fuzz` draws from.");
+    for (uint32_t g = 0; g < ACTION_GROUPS; g++) {
+        (void)printf("%s:\n", action_group_name((enum action_group)g));
+        for (uint32_t i = 0; i < ACTION_KINDS; i++) {
+            const struct action_info *info = action_info((enum action_kind)i);
+            if ((uint32_t)info->group != g)
+                continue;
+            (void)printf("  %s%s", info->name, whom[info->scope]);
+            list_param(&info->a);
+            list_param(&info->b);
+            (void)printf("%s\n      %s\n", info->lasts ? " [for=]" : "", info->help);
+        }
     }
     return LAB_DONE;
 }

@@ -6,6 +6,7 @@
 
 #include "lab/scenario_int.h"
 #include "sim/hostile.h"
+#include "sim/oracle.h"
 
 #define END_DEFAULT (3600 * NSEC_S)
 #define CHUNK NSEC_S                    // of virtual time between two looks at whether all is done
@@ -100,53 +101,10 @@ static enum err add_nodes(const struct scenario *s, struct stage *st, uint32_t *
     return ERR_OK;
 }
 
-static void plan_fault(struct stage *st, const struct scenario_fault *f, uint32_t host, const struct host_config *home)
-{
-    const struct fault_kind *k = &fault_kinds[f->kind];
-    struct action a = {.kind = k->action, .host = host}, undo;
-    a.a = k->a < FAULT_ARGS_MAX ? f->args[k->a] : 0;
-    a.b = k->b < FAULT_ARGS_MAX ? f->args[k->b] : 0;
-    if (k->must_end)
-        a.a = f->lasts;
-    world_plan(st->world, f->t, &a);
-    if (f->lasts != 0 && fault_undo(k, host, home, &st->world->cfg, &undo))
-        world_plan(st->world, u64_add_sat(f->t, f->lasts), &undo);
-}
-
 static void plan_faults(const struct scenario *s, struct stage *st)
 {
-    for (uint32_t i = 0; i < s->faults_n; i++) {
-        const struct scenario_fault *f = &s->faults[i];
-        const struct host_config none = {0};
-        if (fault_kinds[f->kind].world) {
-            plan_fault(st, f, 0, &none);
-            continue;
-        }
-        const struct host_config home = host_of(s, &s->groups[f->group]);
-        const uint32_t first = scenario_host(s, f->group, f->first);
-        for (uint32_t k = 0; k < f->count; k++)
-            plan_fault(st, f, first + k, &home);
-    }
-}
-
-// From here on nothing is wrong any more.
-static void heal(const struct scenario *s, struct stage *st)
-{
-    struct world *w = st->world;
-    uint32_t host = 0;
-    for (uint32_t i = 0; i < s->groups_n; i++) {
-        struct host_config home = host_of(s, &s->groups[i]);
-        home.disk.space_bytes = 0;
-        home.disk.eio_ppm = 0;
-        for (uint32_t k = 0; k < s->groups[i].count; k++, host++) {
-            struct action heals[FAULT_HEALS_MAX];
-            const uint32_t n = fault_heal(host, &home, heals);
-            for (uint32_t h = 0; h < n; h++)
-                world_plan(w, w->now, &heals[h]);
-        }
-    }
-    const struct action loss = {.kind = ACTION_LOSS};
-    world_plan(w, w->now, &loss);
+    for (uint32_t i = 0; i < s->faults_n; i++)
+        world_plan(st->world, s->faults[i].t, &s->faults[i].action);
 }
 
 static bool honest(const struct host *h) { return h->cfg.hostile.kind == HOSTILE_NONE; }
@@ -163,7 +121,7 @@ static bool all_done(const struct world *w)
     return true;
 }
 
-// Whoever lacks something could have it: an honest node that was set up with it is there.
+// Whoever lacks something could have it: an honest node that was set up with it is there, and every piece is on some disk.
 static bool all_served(const struct world *w)
 {
     for (uint32_t t = 0; t < w->torrents_n; t++) {
@@ -173,7 +131,7 @@ static bool all_served(const struct world *w)
             for (uint32_t k = 0; honest(h) && h->up && k < h->wants_n; k++)
                 served |= h->wants[k].torrent == t && h->wants[k].kind == WANT_SEED;
         }
-        if (!served && w->torrents[t].leeches_n > 0)
+        if (w->torrents[t].leeches_n > 0 && (!served || !oracle_reachable(w, t)))
             return false;
     }
     return true;
@@ -214,7 +172,8 @@ static void run_phases(const struct scenario *s, const struct run_options *o, st
     if (s->world.heal == 0) {
         (void)run_to(s, o, st, end);
     } else if (run_to(s, o, st, s->world.heal)) {
-        heal(s, st);
+        const struct action heal = {.kind = ACTION_HEAL};
+        world_plan(w, w->now, &heal);
         while (w->now < end && run_chunk(o, st, end) && !all_done(w))
             continue;
         out->stuck = w->failure[0] == '\0' && !all_done(w) && all_served(w);

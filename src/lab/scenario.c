@@ -76,8 +76,6 @@ const struct field scenario_node_fields[] = {
 };
 const uint32_t scenario_node_fields_n = ARRAY_LEN(scenario_node_fields);
 
-const struct field scenario_lasts_field = {.name = "for", .type = FIELD_TIME};
-
 void scenario_init(struct scenario *s, const struct mem *mem)
 {
     *s = (struct scenario){.seed = 1, .mem = mem};

@@ -1,7 +1,7 @@
 // A scenario: what is in a world and what goes wrong there, as lines of text (docs/LAB.md describes the language). Reading never
 // fails but with a line number and a reason; printing gives the expanded form, which reads back as the same scenario.
 #pragma once
-#include "lab/fault.h"
+#include "lab/field.h"
 #include "sim/world.h"
 
 enum {
@@ -51,10 +51,8 @@ struct scenario_group {
 
 struct scenario_fault {
     nsec t;
-    uint32_t line, kind;                // fault_kinds[kind]
-    uint32_t group, first, count;       // whom it hits; not used if the kind is of the world
-    uint64_t args[FAULT_ARGS_MAX];
-    uint64_t lasts;                     // undone after so long; 0: never
+    uint32_t line;
+    struct action action;               // hosts by their numbers in the world
 };
 
 enum gate_op { GATE_LE, GATE_GE };

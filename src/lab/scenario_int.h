@@ -1,12 +1,9 @@
 // What reading and printing of scenarios share: the tables of options.
 #pragma once
-#include "lab/field.h"
 #include "lab/scenario.h"
 
 extern const struct field scenario_world_fields[], scenario_content_fields[], scenario_node_fields[];
 extern const uint32_t scenario_world_fields_n, scenario_content_fields_n, scenario_node_fields_n;
-// `for` of faults; offset is not used.
-extern const struct field scenario_lasts_field;
 
 static inline uint64_t field_get(const void *base, const struct field *f)
 {

@@ -165,8 +165,13 @@ static enum err read_arrive(struct reader *r, const struct field *f, struct slic
     return bad(r, "arrive=%.*s: write a time, flash:TIME, every:TIME or poisson:TIME", SHOWN(text));
 }
 
+// Nodes of one line.
+struct whom {
+    uint32_t group, first, count;
+};
+
 // `p`: the group or node of that name; `p17`: a node of the group p.
-static enum err read_whom(struct reader *r, struct slice name, struct scenario_fault *f)
+static enum err read_whom(struct reader *r, struct slice name, struct whom *f)
 {
     char word[NEAR_MAX + 2] = "";
     if (name.n != 0)
@@ -197,7 +202,7 @@ static enum err read_whom(struct reader *r, struct slice name, struct scenario_f
 // A line of nodes above, or one of them. What is being read is the last group: nobody knows himself.
 static enum err read_nodes_value(struct reader *r, struct slice text, uint64_t *out)
 {
-    struct scenario_fault whom = {0};
+    struct whom whom = {0};
     const enum err e = read_whom(r, text, &whom);
     if (e != ERR_OK)
         return e;
@@ -342,37 +347,106 @@ static enum err read_nodes(struct reader *r, bool plural)
     return check_group(r, g);
 }
 
-static enum err read_fault_option(struct reader *r, struct slice word, const struct fault_kind *k, struct scenario_fault *f)
+// `p`, `p17`, `p3-s0` (all from one to another, in the order of the file) or `*`, as numbers of hosts.
+static enum err read_hosts(struct reader *r, struct slice text, uint32_t *out_first, uint32_t *out_count)
 {
-    struct slice name, value;
-    const char *near;
-    if (!split(word, &name, &value))
-        return bad(r, "%.*s: an option is written name=value", SHOWN(word));
-    if (slice_eq_str(name, "node") && !k->world)
-        return read_whom(r, value, f);
-    if (slice_eq_str(name, "for"))
-        return read_value(r, &scenario_lasts_field, value, &f->lasts);
-    const struct field *field = field_find(k->args, FAULT_ARGS_MAX, name, &near);
-    if (field == NULL)
-        return bad(r, "fault %s has no option %.*s%s%s%s", k->name, SHOWN(name), near != NULL ? " (did you mean " : "",
-            near != NULL ? near : "", near != NULL ? "?)" : "");
-    return read_value(r, field, value, &f->args[field->offset]);
+    struct slice from = {0}, rest = text;
+    struct whom a = {0}, b = {0};
+    if (slice_eq_str(text, "*")) {
+        *out_first = 0;
+        *out_count = ACTION_EVERY;
+        return ERR_OK;
+    }
+    const bool range = take(&rest, '-', &from) && from.n < text.n;
+    enum err e = read_whom(r, from, &a);
+    if (e == ERR_OK && range)
+        e = read_whom(r, rest, &b);
+    if (e != ERR_OK)
+        return e;
+    const uint32_t first = scenario_host(r->s, a.group, a.first);
+    const uint32_t end = range ? scenario_host(r->s, b.group, b.first) + b.count : first + a.count;
+    if (end <= first)
+        return bad(r, "%.*s: the first node stands behind the last", SHOWN(text));
+    *out_first = first;
+    *out_count = end - first;
+    return ERR_OK;
 }
 
-static enum err find_fault(struct reader *r, struct slice name, uint32_t *out)
+// Every key that an action takes, for a wrong one.
+static enum err unknown_key(struct reader *r, const struct action_info *info, struct slice name)
+{
+    char word[NEAR_MAX + 2] = "", all[SCENARIO_WHY_MAX / 2] = "";
+    if (name.n != 0)
+        memcpy(word, name.p, size_min(name.n, NEAR_MAX + 1));
+    struct near near = {.written = word};
+    const char *keys[] = {info->a.key, info->b.key, info->lasts ? "for" : NULL, info->scope == SCOPE_WORLD ? NULL : "node",
+        info->scope == SCOPE_PATHS ? "to" : NULL, info->scope == SCOPE_WORLD ? NULL : "share"};
+    for (size_t i = 0, n = 0; i < ARRAY_LEN(keys); i++) {
+        if (keys[i] == NULL)
+            continue;
+        n += (size_t)snprintf(all + n, sizeof all - n, " %s=", keys[i]);
+        near_consider(&near, keys[i]);
+    }
+    if (near.best != NULL)
+        return bad(r, "fault %s has no option %.*s (did you mean %s?)", info->name, SHOWN(name), near.best);
+    return bad(r, "fault %s has no option %.*s; write%s", info->name, SHOWN(name), all[0] == '\0' ? " none" : all);
+}
+
+// *seen: bit 0 and 1 for the action's a and b, bit 2 for node=.
+static enum err read_fault_option(struct reader *r, struct slice word, struct action *a, uint32_t *seen)
+{
+    const struct action_info *info = action_info(a->kind);
+    struct slice name, value;
+    if (!split(word, &name, &value))
+        return bad(r, "%.*s: an option is written name=value", SHOWN(word));
+    if (slice_eq_str(name, "node") && info->scope != SCOPE_WORLD) {
+        *seen |= 4;
+        return read_hosts(r, value, &a->host, &a->count);
+    }
+    if (slice_eq_str(name, "to") && info->scope == SCOPE_PATHS) {
+        uint32_t first = 0;
+        const enum err e = read_hosts(r, value, &first, &a->to_count);
+        if (e == ERR_OK)
+            a->to = a->to_count == ACTION_EVERY ? 0 : first + 1;
+        return e;
+    }
+    enum action_arg kind;
+    if (action_key(a, name, &kind) != ERR_OK)
+        return unknown_key(r, info, name);
+    if (action_set(a, name, value) != ERR_OK)
+        return bad(r, "%.*s: write %s", SHOWN(word), action_expects(kind));
+    *seen |= info->a.key != NULL && slice_eq_str(name, info->a.key) ? 1 : 0;
+    *seen |= info->b.key != NULL && slice_eq_str(name, info->b.key) ? 2 : 0;
+    return ERR_OK;
+}
+
+static enum err find_fault(struct reader *r, struct slice name, enum action_kind *out)
 {
     char word[NEAR_MAX + 2] = "";
     if (name.n != 0)
         memcpy(word, name.p, size_min(name.n, NEAR_MAX + 1));
     struct near near = {.written = word};
-    for (uint32_t i = 0; i < fault_kinds_n; i++) {
-        if (slice_eq_str(name, fault_kinds[i].name)) {
-            *out = i;
-            return ERR_OK;
-        }
-        near_consider(&near, fault_kinds[i].name);
-    }
+    if (action_find(name, out) == ERR_OK)
+        return ERR_OK;
+    for (uint32_t i = 0; i < ACTION_KINDS; i++)
+        near_consider(&near, action_name((enum action_kind)i));
+    if (near.best == NULL)
+        return bad(r, "no fault %.*s; `kith lab list` lists them", SHOWN(name));
     return unknown(r, "fault", name, near.best);
+}
+
+static enum err check_fault(struct reader *r, struct action *a, uint32_t seen)
+{
+    const struct action_info *info = action_info(a->kind);
+    if (a->kind == ACTION_LOSS && (seen & 4) == 0 && (a->to != 0 || a->share_ppm != 0))
+        a->count = ACTION_EVERY;                        // not the loss of the world itself
+    const struct action_param *const params[] = {&info->a, &info->b};
+    if (info->scope == SCOPE_HOSTS && (seen & 4) == 0)
+        return bad(r, "fault %s: node= is missing: a node, a line of nodes, FIRST-LAST or *", info->name);
+    for (uint32_t i = 0; i < ARRAY_LEN(params); i++)
+        if (params[i]->key != NULL && !params[i]->optional && (seen >> i & 1) == 0)
+            return bad(r, "fault %s: %s= is missing: %s", info->name, params[i]->key, action_expects(params[i]->kind));
+    return ERR_OK;
 }
 
 static enum err read_at(struct reader *r)
@@ -382,7 +456,7 @@ static enum err read_at(struct reader *r)
     if (r->words_n < 4 || !slice_eq_str(r->words[2], "fault"))
         return bad(r, "write `at TIME fault NAME option=value…`");
     enum err e = read_value(r, &time, r->words[1], &t);
-    uint32_t kind = 0;
+    enum action_kind kind = ACTION_START;
     if (e == ERR_OK)
         e = find_fault(r, r->words[3], &kind);
     if (e != ERR_OK)
@@ -391,25 +465,14 @@ static enum err read_at(struct reader *r)
     e = scenario_add_fault(r->s, &f);
     if (e != ERR_OK)
         return full(r, e, "faults");
-    const struct fault_kind *k = &fault_kinds[kind];
-    f->t = t;
-    f->line = r->line;
-    f->kind = kind;
+    *f = (struct scenario_fault){.t = t, .line = r->line, .action = action_make(kind)};
+    uint32_t seen = 0;
     for (uint32_t i = 4; i < r->words_n; i++) {
-        e = read_fault_option(r, r->words[i], k, f);
+        e = read_fault_option(r, r->words[i], &f->action, &seen);
         if (e != ERR_OK)
             return e;
     }
-    struct action undo;
-    const struct host_config home = {0};
-    const struct world_config world = {0};
-    if (!k->world && f->count == 0)
-        return bad(r, "fault %s: node= is missing", k->name);
-    if (k->must_end && f->lasts == 0)
-        return bad(r, "fault %s: for= is missing", k->name);
-    if (!k->must_end && f->lasts != 0 && !fault_undo(k, 0, &home, &world, &undo))
-        return bad(r, "fault %s cannot be undone: it takes no for=", k->name);
-    return ERR_OK;
+    return check_fault(r, &f->action, seen);
 }
 
 static enum err read_gate(struct reader *r)
@@ -422,7 +485,7 @@ static enum err read_gate(struct reader *r)
         return bad(r, "more than %d gates", SCENARIO_GATES_MAX);
     copy_name(g.id, r->words[1]);
     what = r->words[2];
-    struct scenario_fault whom = {0};
+    struct whom whom = {0};
     if (!take(&what, '.', &who) || what.n == 0)
         return bad(r, "%.*s: write GROUP.METRIC", SHOWN(r->words[2]));
     enum err e = read_whom(r, who, &whom);

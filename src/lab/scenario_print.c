@@ -97,41 +97,60 @@ static void print_group(const struct scenario *s, uint32_t index, bool expand, s
     mem_free(s->mem, at, g->count * sizeof *at);
 }
 
-static void print_fault(const struct scenario_fault *f, const char *whom, struct wr *w)
+// The group that a host belongs to; *out_at: which of it.
+static const struct scenario_group *group_of(const struct scenario *s, uint32_t host, uint32_t *out_at)
 {
-    const struct fault_kind *k = &fault_kinds[f->kind];
-    const struct field time = {.type = FIELD_TIME};
-    wr_str(w, "at ");
-    field_write(&time, f->t, w);
-    wr_fmt(w, " fault %s%s%s", k->name, whom[0] != '\0' ? " node=" : "", whom);
-    for (uint32_t i = 0; i < FAULT_ARGS_MAX && k->args[i].name != NULL; i++)
-        if (f->args[i] != 0) {
-            wr_fmt(w, " %s=", k->args[i].name);
-            field_write(&k->args[i], f->args[i], w);
-        }
-    if (f->lasts != 0) {
-        wr_str(w, " for=");
-        field_write(&scenario_lasts_field, f->lasts, w);
-    }
-    wr_str(w, "\n");
+    uint32_t i = 0;
+    for (; i + 1 < s->groups_n && host >= s->groups[i].count; i++)
+        host -= s->groups[i].count;
+    *out_at = host;
+    return &s->groups[i];
 }
 
-static void print_fault_of(const struct scenario *s, const struct scenario_fault *f, bool expand, struct wr *w)
+static void print_host(const struct scenario *s, uint32_t host, struct wr *w)
 {
-    char name[2 * SCENARIO_NAME_MAX] = "";
-    if (fault_kinds[f->kind].world) {
-        print_fault(f, name, w);
-        return;
+    uint32_t at;
+    const struct scenario_group *g = group_of(s, host, &at);
+    wr_str(w, g->name);
+    if (g->plural)
+        wr_dec(w, at);
+}
+
+// Names of groups are not there in the expanded form.
+static void print_hosts(const struct scenario *s, uint32_t first, uint32_t count, bool expand, struct wr *w)
+{
+    uint32_t at;
+    const struct scenario_group *g = group_of(s, first, &at);
+    if (count == ACTION_EVERY) {
+        wr_str(w, "*");
+    } else if (at == 0 && count == g->count && !expand) {
+        wr_str(w, g->name);
+    } else {
+        print_host(s, first, w);
+        if (count > 1) {
+            wr_str(w, "-");
+            print_host(s, first + count - 1, w);
+        }
     }
-    const struct scenario_group *g = &s->groups[f->group];
-    if (f->count == g->count && !(expand && g->plural)) {
-        print_fault(f, g->name, w);
-        return;
+}
+
+static void print_fault(const struct scenario *s, const struct scenario_fault *f, bool expand, struct wr *w)
+{
+    const struct action *a = &f->action;
+    const struct action_info *info = action_info(a->kind);
+    wr_str(w, "at ");
+    action_value_write(w, ARG_TIME, f->t);
+    wr_fmt(w, " fault %s", info->name);
+    if (info->scope == SCOPE_HOSTS || (info->scope == SCOPE_PATHS && a->count != action_make(a->kind).count)) {
+        wr_str(w, " node=");
+        print_hosts(s, a->host, a->count, expand, w);
     }
-    for (uint32_t i = 0; i < f->count; i++) {
-        (void)snprintf(name, sizeof name, "%s%u", g->name, f->first + i);
-        print_fault(f, name, w);
+    if (a->to != 0) {
+        wr_str(w, " to=");
+        print_hosts(s, a->to - 1, a->to_count, expand, w);
     }
+    action_write(w, a);
+    wr_str(w, "\n");
 }
 
 static void print_gate(const struct scenario *s, const struct scenario_gate *g, struct wr *w)
@@ -155,7 +174,7 @@ void scenario_print(const struct scenario *s, bool expand, struct wr *w)
     for (uint32_t i = 0; i < s->groups_n; i++)
         print_group(s, i, expand, w);
     for (uint32_t i = 0; i < s->faults_n; i++)
-        print_fault_of(s, &s->faults[i], expand, w);
+        print_fault(s, &s->faults[i], expand, w);
     // Gates judge groups, which the expanded form does not have.
     for (uint32_t i = 0; i < s->gates_n && !expand; i++)
         print_gate(s, &s->gates[i], w);

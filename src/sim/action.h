@@ -1,8 +1,8 @@
-// What a harness does to a world at a time: lives of hosts and the fault menu, one action one line of text.
+// What a harness does to a world at a time: lives of hosts and the fault menu.
 //
-// A line is `NAME key=value …`. Every action knows: host=n5, n5-n9 or * (whom it concerns), share=30% (of those, drawn when it
-// happens), for=5s (then it is undone; without it: for ever). Faults of paths know to=… as well (the far side; without it:
-// everybody). What else an action takes is in its table row.
+// The table of actions is the one list of what can go wrong: scenarios write an action as `NAME key=value …`. Every action but those of
+// the whole world knows node= (whom it concerns) and share=30% (of those, drawn when it happens), most know for=5s (then it is undone;
+// without it: for ever). Faults of paths know to= as well (the far side; without it: everybody). What else an action takes is in its row.
 #pragma once
 #include "base/env.h"
 
@@ -11,13 +11,14 @@
 enum action_kind {
     // lives
     ACTION_START, ACTION_LEAVE,
-    ACTION_CRASH,                       // a: enum crash_fate, b: silent
+    ACTION_CRASH,                       // a: enum crash_fate, b: silent; undone: it starts again
     ACTION_PAUSE,                       // a: ns
+    ACTION_HEAL,                        // ends all faults that last; who is down starts
     // what the first scenarios used
     ACTION_SIDE,                        // a: side of a partition; 0 is the main one
     ACTION_SPACE,                       // a: bytes that fit on the disk from now on, 0: no limit
     ACTION_EIO,                         // a: ppm
-    ACTION_LOSS,                        // a: ppm of packets; without a side (`to`, `count`): for the whole world
+    ACTION_LOSS,                        // a: ppm of packets; count 0: the whole world's, in place of what is configured
     ACTION_RATE,                        // a: up, b: down, bytes/s
     // packets
     ACTION_BURST,                       // Gilbert-Elliott: a: ppm that a burst of loss begins at a packet, b: that it ends
@@ -77,45 +78,59 @@ struct action {
     nsec lasts;                         // 0: for ever
 };
 
+// Random scenarios leave each group out half of the time.
+enum action_group {
+    ACTION_GROUP_LIFE, ACTION_GROUP_PACKET, ACTION_GROUP_PATH, ACTION_GROUP_PARTITION, ACTION_GROUP_NODE, ACTION_GROUP_CLOCK,
+    ACTION_GROUP_ADDRESS, ACTION_GROUP_SERVICE, ACTION_GROUP_DISK, ACTION_GROUPS,
+};
+
 enum action_scope { SCOPE_HOSTS, SCOPE_PATHS, SCOPE_WORLD };
 
 enum action_arg {
     ARG_NONE, ARG_COUNT,
     ARG_PPM,                            // 3%, 0.25%, 400ppm
-    ARG_TIME,                           // 20ms, 1.5s, 10m, 2h; in ns
+    ARG_TIME,                           // 20ms, 1.5s, 1h30m; in ns
     ARG_BYTES,                          // 1400, 64KiB, 3MB
     ARG_RATE,                           // 400kbit, 1.5Mbit, 50kB; in bytes/s
     ARG_MASK,                           // 0x8001
     ARG_SIGNED_PPM, ARG_SIGNED_TIME,    // -200ppm, -262s; two's complement
     ARG_FATE,                           // mixed, kept, dropped
     ARG_WEB,                            // fine, dead, slow, garbage, errors, cut
-    ARG_FLAG,                           // yes, no
+    ARG_FLAG,                           // no, yes
 };
 
 struct action_param {
     const char *key;                    // NULL: takes none
     enum action_arg kind;
     uint64_t low, high;                 // of random scenarios (signed ones: as int64_t)
+    bool optional;                      // 0 if it is not written
 };
 
 struct action_info {
     const char *name;
+    enum action_group group;
     enum action_scope scope;
     bool lasts;                         // knows for=
     struct action_param a, b;
+    const char *help;
 };
 
 const struct action_info *action_info(enum action_kind kind);
 static inline const char *action_name(enum action_kind kind) { return action_info(kind)->name; }
+const char *action_group_name(enum action_group g);
 // ERR_NOT_FOUND.
 MUST_USE enum err action_find(struct slice name, enum action_kind *out);
-// A value of that kind in the words of people. ERR_SYNTAX, ERR_RANGE.
+// An action of that kind for everybody that it can concern, with nothing else set. Hosts must be named still if its scope is SCOPE_HOSTS.
+struct action action_make(enum action_kind kind);
+// A value of that kind in the words of people. ERR_SYNTAX; ERR_RANGE: more than 100 %, 10 years, 10^9, half a clock's speed.
 MUST_USE enum err action_value(enum action_arg kind, struct slice text, uint64_t *out);
-// Hosts: `n5`, `5`, `n5-n9`, `*`. ERR_SYNTAX.
-MUST_USE enum err action_hosts(struct slice text, uint32_t *out_first, uint32_t *out_count);
-// Sets one key=value of an action whose kind is known. ERR_NOT_FOUND: it takes no such key; ERR_SYNTAX, ERR_RANGE: bad value.
+// What action_value takes: "a share such as 3%".
+const char *action_expects(enum action_arg kind);
+// Writes a value so that action_value gives it back.
+void action_value_write(struct wr *w, enum action_arg kind, uint64_t v);
+// The kind of value of a key other than node= and to=. ERR_NOT_FOUND: the action takes no such key.
+MUST_USE enum err action_key(const struct action *a, struct slice key, enum action_arg *out);
+// Sets one key=value of an action whose kind is known. Errors as of action_key and action_value.
 MUST_USE enum err action_set(struct action *a, struct slice key, struct slice value);
-// A whole line; *out_bad is the word that is wrong. Errors as of the three above.
-MUST_USE enum err action_parse(struct slice line, struct action *out, struct slice *out_bad);
-// The line of an action; action_parse reads it back to the same.
+// Writes ` key=value …` for all that is set; action_set reads it back.
 void action_write(struct wr *w, const struct action *a);

@@ -5,6 +5,9 @@
 
 enum { UNLIMITED_BPS = 125000000, ROT_LEN = 512, SKEW_MAX = 500000 };     // a line without limit is throttled as one of 1 Gbit/s
 
+#define LATENCY_MAX (3600 * NSEC_S)     // however many faults add up
+#define JUMP_MAX ((int64_t)315360000 * (int64_t)NSEC_S)         // 10 years
+
 static bool in_range(uint32_t host, uint32_t first, uint32_t n)
 {
     return n == ACTION_EVERY || (host >= first && host - first < n);
@@ -78,7 +81,7 @@ nsec fault_latency(const struct world *w, const struct host *from, const struct 
         const struct fault_rule *r = &w->faults.items[i];
         if ((r->kind != ACTION_SLOW && r->kind != ACTION_ROUTE) || w->now < r->since || w->now >= r->until || !covers(r, from, to))
             continue;
-        latency = r->kind == ACTION_SLOW ? latency / 1000 * r->a : latency + r->a;
+        latency = u64_min(r->kind == ACTION_SLOW ? latency / 1000 * r->a : latency + r->a, LATENCY_MAX);
     }
     return latency;
 }
@@ -121,7 +124,7 @@ static struct fault_rule rule_of(const struct world *w, const struct action *a)
 {
     return (struct fault_rule){.kind = a->kind, .from = a->host, .from_n = u32_max(a->count, 1), .to = a->to == 0 ? 0 : a->to - 1,
         .to_n = a->to == 0 ? ACTION_EVERY : u32_max(a->to_count, 1), .share_ppm = a->share_ppm, .salt = (uint32_t)mix64(w->cfg.seed ^ w->now),
-        .since = w->now, .until = a->lasts == 0 ? NSEC_NEVER : w->now + a->lasts, .a = a->a, .b = a->b};
+        .since = w->now, .until = a->lasts == 0 ? NSEC_NEVER : u64_add_sat(w->now, a->lasts), .a = a->a, .b = a->b};
 }
 
 static void path_fault(struct world *w, const struct action *a, bool undo)
@@ -136,7 +139,7 @@ static void path_fault(struct world *w, const struct action *a, bool undo)
 
 static void loss(struct world *w, const struct action *a, bool undo)
 {
-    if (a->to == 0 && a->count == 0 && a->share_ppm == 0)
+    if (a->count == 0 && a->to == 0 && a->share_ppm == 0)
         w->cfg.loss_ppm = undo ? w->faults.loss_before : (uint32_t)a->a;
     else
         path_fault(w, a, undo);
@@ -211,7 +214,7 @@ static void each_disk(struct world *w, struct host *h, const struct action *a, b
     } else if (a->kind == ACTION_EIO) {
         d->cfg.eio_ppm = undo ? h->cfg.disk.eio_ppm : (uint32_t)u64_min(a->a, 1000000);
     } else if (a->kind == ACTION_DISK_STALL) {
-        d->busy_until = u64_max(d->busy_until, w->now) + a->a;
+        d->busy_until = u64_add_sat(u64_max(d->busy_until, w->now), a->a);
     } else if (a->kind == ACTION_DISK_SLOW) {
         disk_speed(d, &h->cfg.disk);
         if (!undo) {
@@ -237,6 +240,12 @@ static void skew(struct world *w, struct host *h, int64_t ppm)
     host_rearm(w, h);
 }
 
+static void jump(struct host_faults *f, int64_t by)
+{
+    const int64_t to = f->wall_jump + by;
+    f->wall_jump = to > JUMP_MAX ? JUMP_MAX : to < -JUMP_MAX ? -JUMP_MAX : to;
+}
+
 static void each_node(struct world *w, struct host *h, const struct action *a, bool undo)
 {
     struct host_faults *f = &h->faults;
@@ -250,7 +259,7 @@ static void each_node(struct world *w, struct host *h, const struct action *a, b
     } else if (a->kind == ACTION_SKEW) {
         skew(w, h, undo ? 0 : (int64_t)a->a);
     } else if (a->kind == ACTION_JUMP) {
-        f->wall_jump += undo ? -(int64_t)a->a : (int64_t)a->a;
+        jump(f, undo ? -(int64_t)a->a : (int64_t)a->a);
     } else if (a->kind == ACTION_WEB) {
         f->web = undo ? WEB_FINE : (uint32_t)a->a;
     } else if (a->kind == ACTION_MASK) {
@@ -268,18 +277,22 @@ static void storm(struct world *w, struct host *h, nsec within)
     world_plan(w, w->now + 1 + mix64(w->cfg.seed ^ w->now ^ mix64(h->index)) % u64_max(within, 1), &start);
 }
 
+static void start(struct world *w, struct host *h)
+{
+    w->totals.restarts += h->life > 0 && !h->up;
+    host_start(w, h);
+}
+
 static void each_life(struct world *w, struct host *h, const struct action *a, bool undo)
 {
-    (void)undo;
-    if (a->kind == ACTION_START) {
-        w->totals.restarts += h->life > 0;
-        host_start(w, h);
+    if (a->kind == ACTION_START || undo) {
+        start(w, h);
     } else if (a->kind == ACTION_LEAVE) {
         host_leave(w, h);
     } else if (a->kind == ACTION_CRASH) {
         host_crash(w, h, (enum crash_fate)a->a, a->b != 0);
     } else if (a->kind == ACTION_PAUSE) {
-        host_pause(w, h, w->now + a->a);
+        host_pause(w, h, u64_add_sat(w->now, a->a));
     } else if (a->kind == ACTION_STORM) {
         storm(w, h, a->a);
     } else if (a->kind == ACTION_RESET) {
@@ -287,6 +300,34 @@ static void each_life(struct world *w, struct host *h, const struct action *a, b
     } else {
         net_nat_restart(w, h, a->kind == ACTION_NAT_ADDRESS);
     }
+}
+
+// Clocks keep what they show; what sleeps or is busy wakes in its time.
+static void heal_host(struct world *w, struct host *h)
+{
+    const struct host_faults *f = &h->faults;
+    if (f->skew_base != 0)
+        skew(w, h, 0);
+    h->faults = (struct host_faults){.wall_jump = f->wall_jump, .skew_base = f->skew_base, .skew_from = f->skew_from, .cpu_busy = f->cpu_busy};
+    h->side = 0;
+    h->link.up_bps = h->cfg.up_bps;
+    h->link.down_bps = h->cfg.down_bps;
+    disk_speed(&h->disk, &h->cfg.disk);
+    h->disk.cfg.space_bytes = 0;
+    h->disk.cfg.eio_ppm = 0;
+    h->disk.fail_next = h->disk.misdirect_next = h->disk.short_next = false;
+    start(w, h);
+}
+
+static void heal(struct world *w)
+{
+    w->faults.n = 0;
+    w->faults.dns_dead = false;
+    w->faults.web = WEB_FINE;
+    w->faults.healed_at = w->now;
+    w->cfg.loss_ppm = 0;
+    for (uint32_t i = 0; i < w->hosts_n; i++)
+        heal_host(w, w->hosts[i]);
 }
 
 void fault_act(struct world *w, const struct action *a, bool undo)
@@ -308,6 +349,7 @@ void fault_act(struct world *w, const struct action *a, bool undo)
             for_hosts(w, a, undo, each_node);
         break;
     case ACTION_DNS: w->faults.dns_dead = !undo; break;
+    case ACTION_HEAL: heal(w); break;
     case ACTION_LOSS: loss(w, a, undo); break;
     case ACTION_BURST: case ACTION_DUPLICATE: case ACTION_REORDER: case ACTION_REPLAY: case ACTION_FLIP: case ACTION_MTU: case ACTION_CLOG:
     case ACTION_HOLE: case ACTION_SLOW: case ACTION_ROUTE: case ACTION_SCAN: case ACTION_NO_UDP: case ACTION_NO_TCP:

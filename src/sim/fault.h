@@ -23,6 +23,7 @@ struct fault_rules {
     bool dns_dead;
     uint32_t web;                       // enum web_fault, of all fetches
     uint32_t loss_before;               // the world's loss_ppm as configured
+    nsec healed_at;                     // what began until then is over; 0: never healed
 };
 
 // What the rules say about one path at one time.

@@ -10,9 +10,11 @@ static void act(struct world *w, uint32_t index, bool undo)
 {
     const struct action a = w->actions[index];          // a copy: actions may plan others
     ASSERT(a.host < w->hosts_n);
+    if (undo && w->faults.healed_at != 0 && w->now - a.lasts <= w->faults.healed_at)
+        return;                                         // it was ended already
     world_trace(w, w->hosts[a.host], TRACE_ACTION, (uint32_t)a.kind, a.a, undo ? UINT64_MAX : a.b);
     if (!undo && a.lasts != 0)
-        world_at(w, w->now + a.lasts, EV_ACTION, index, 1);
+        world_at(w, u64_add_sat(w->now, a.lasts), EV_ACTION, index, 1);
     fault_act(w, &a, undo);
 }
 

@@ -18,6 +18,15 @@ static const char good[] =
     "at 11s fault loss p=30% for=1m\n"
     "at 12s fault rate node=s0 up=1kB down=2kB\n"
     "at 12s fault pause node=q for=7s\n"
+    "at 13s fault clog node=s0-p3 to=q share=30% for=2s\n"
+    "at 14s fault hole node=* to=q1 for=1m\n"
+    "at 15s fault dns-dead for=3s\n"
+    "at 16s fault jump node=p by=-262s\n"
+    "at 17s fault skew node=p1 by=-200ppm for=1h30m\n"
+    "at 18s fault mask node=s0 bits=0x8001\n"
+    "at 19s fault web node=* is=garbage\n"
+    "at 20s fault loss to=s0 p=1%\n"
+    "at 21s fault heal\n"
     "gate own p.done >= 100%\n"
     "gate E03.bound p.mean\n";
 
@@ -55,10 +64,28 @@ static void values_are_what_was_written(void **state)
     assert_int_equal(s.groups[1].up, 500000);
     assert_int_equal(s.groups[1].has, 3);
     assert_int_equal(s.groups[4].corrupt, 100000);
-    assert_int_equal(s.faults[0].group, 2);
-    assert_int_equal(s.faults[0].first, 17);
-    assert_int_equal(s.faults[0].lasts, 5 * NSEC_S);
-    assert_int_equal(s.faults[3].count, 3);
+    const struct scenario_fault *f = s.faults;
+    assert_int_equal(f[0].action.kind, ACTION_CRASH);
+    assert_int_equal(f[0].action.host, 2 + 17);
+    assert_int_equal(f[0].action.count, 1);
+    assert_int_equal(f[0].action.a, CRASH_DROPPED);
+    assert_int_equal(f[0].action.b, 1);
+    assert_int_equal(f[0].action.lasts, 5 * NSEC_S);
+    assert_int_equal(f[1].action.count, 0);             // of the world
+    assert_int_equal(f[3].action.count, 3);
+    assert_int_equal(f[3].action.a, 7 * NSEC_S);
+    assert_int_equal(f[4].action.host, 1);
+    assert_int_equal(f[4].action.count, 5);
+    assert_int_equal(f[4].action.to, 1 + 32);
+    assert_int_equal(f[4].action.to_count, 3);
+    assert_int_equal(f[4].action.share_ppm, 300000);
+    assert_int_equal(f[5].action.count, ACTION_EVERY);
+    assert_int_equal(f[5].action.to, 1 + 33);
+    assert_true((int64_t)f[7].action.a == -262 * (int64_t)NSEC_S);
+    assert_true((int64_t)f[8].action.a == -200);
+    assert_int_equal(f[9].action.a, 0x8001);
+    assert_int_equal(f[10].action.a, WEB_GARBAGE);
+    assert_int_equal(f[11].action.count, ACTION_EVERY);
     assert_int_equal(s.gates[0].value, 1000000);
     scenario_done(&s);
 }
@@ -130,10 +157,22 @@ static void errors_name_the_line_and_the_reason(void **state)
         {"nodes a 30000\n", "x.scn:1: 30000: write how many nodes, from 1 to 20000"},
         {"node a\nat 5s fault crash node=b\n", "x.scn:2: no node b (did you mean a?)"},
         {"nodes p 3\nat 5s fault crash node=p3\n", "x.scn:2: p3: p has nodes p0 to p2"},
-        {"node a\nat 5s fault crash\n", "x.scn:2: fault crash: node= is missing"},
-        {"node a\nat 5s fault pause node=a\n", "x.scn:2: fault pause: for= is missing"},
-        {"node a\nat 5s fault leave node=a for=3s\n", "x.scn:2: fault leave cannot be undone: it takes no for="},
+        {"node a\nat 5s fault crash\n", "x.scn:2: fault crash: node= is missing: a node, a line of nodes, FIRST-LAST or *"},
+        {"node a\nat 5s fault pause node=a\n", "x.scn:2: fault pause: for= is missing: a time such as 500ms, 30s, 5m or 1h30m"},
+        {"node a\nat 5s fault leave node=a for=3s\n", "x.scn:2: fault leave has no option for; write node= share="},
         {"node a\nat 5s fault eio node=a q=3%\n", "x.scn:2: fault eio has no option q (did you mean p?)"},
+        {"node a\nat 5s fault eio node=a p=3\n", "x.scn:2: p=3: write a share up to 100%, such as 3%, 0.25 or 400ppm"},
+        {"node a\nat 5s fault eio node=a\n", "x.scn:2: fault eio: p= is missing: a share up to 100%, such as 3%, 0.25 or 400ppm"},
+        {"node a\nat 5s fault explode node=a\n", "x.scn:2: no fault explode; `kith lab list` lists them"},
+        {"node a\nat 5s fault clgo node=a\n", "x.scn:2: no fault clgo (did you mean clog?)"},
+        {"node a\nat 5s fault dns-dead node=a\n", "x.scn:2: fault dns-dead has no option node; write for="},
+        {"node a\nat 5s fault crash node=a to=a\n", "x.scn:2: fault crash has no option to; write disk= silent= for= node= share="},
+        {"node a\nat 5s fault crash node=a disk=x\n", "x.scn:2: disk=x: write one of mixed kept dropped"},
+        {"node a\nnode b\nat 5s fault clog node=b-a\n", "x.scn:3: b-a: the first node stands behind the last"},
+        {"node a\nat 5s fault skew node=a by=90%\n", "x.scn:2: by=90%: write a share below 50% with its sign, such as -200ppm"},
+        {"node a\nat 5s fault mask node=a bits=0x12345678123456781\n",
+            "x.scn:2: bits=0x12345678123456781: write up to 64 bits such as 0x8001"},
+        {"node a\nat 5s fault heal now\n", "x.scn:2: now: an option is written name=value"},
         {"node a\ngate own a.mean < 3s\n", "x.scn:2: <: write <= or >="},
         {"node a\ngate own a.men <= 3s\n", "x.scn:2: no metric men (did you mean mean?)"},
         {"node a\ngate E03.bound a.mean <= 3s\n", "x.scn:2: a gate of our own (`gate own …`) has a value, one of a published row has none"},
@@ -146,6 +185,72 @@ static void errors_name_the_line_and_the_reason(void **state)
         assert_string_equal(why, cases[i].why);
         scenario_done(&s);
     }
+}
+
+static uint64_t drawn(struct rng *r, const struct action_param *p)
+{
+    if (p->key == NULL)
+        return 0;
+    return p->high - p->low == UINT64_MAX ? rng_u64(r) : p->low + rng_below(r, p->high - p->low + 1);
+}
+
+// Every entry of the menu goes out as a line and comes back the same: shrinking depends on it.
+static void every_action_survives_its_text(void **state)
+{
+    UNUSED_STATE(state);
+    struct rng r = rng_make(5, 5);
+    struct scenario a, b;
+    static const char nodes[] = "node a\nnodes p 50\n";
+    parse(&a, nodes, sizeof nodes - 1);
+    for (uint32_t i = 0; i < ACTION_KINDS * 40; i++) {
+        const struct action_info *info = action_info((enum action_kind)(i % ACTION_KINDS));
+        struct scenario_fault *f;
+        assert_non_null(info->name);
+        assert_non_null(info->help);
+        assert_int_equal(scenario_add_fault(&a, &f), ERR_OK);
+        struct action *x = &f->action;
+        *x = action_make((enum action_kind)(i % ACTION_KINDS));
+        if (info->scope != SCOPE_WORLD && (info->scope == SCOPE_HOSTS || rng_chance(&r, 1, 2))) {
+            x->host = (uint32_t)rng_below(&r, 40);
+            x->count = 1 + (uint32_t)rng_below(&r, 5);
+            x->share_ppm = (uint32_t)rng_below(&r, 1000000);
+            x->to = info->scope == SCOPE_PATHS ? (uint32_t)rng_below(&r, 40) : 0;
+            x->to_count = x->to == 0 ? 0 : 1 + (uint32_t)rng_below(&r, 5);
+        }
+        x->lasts = info->lasts ? rng_below(&r, 100 * NSEC_S) : 0;
+        x->a = drawn(&r, &info->a);
+        x->b = drawn(&r, &info->b);
+        for (int expand = 0; expand < 2; expand++) {
+            const char *text = print(&a, expand != 0);
+            parse(&b, text, strlen(text));
+            assert_int_equal(b.faults_n, 1);
+            if (memcmp(x, &b.faults[0].action, sizeof *x) != 0)
+                fail_msg("comes back as another action: %s", text);
+            scenario_done(&b);
+        }
+        a.faults_n = 0;
+    }
+    scenario_done(&a);
+}
+
+// No line, however cut or spoiled, does more than be refused.
+static void spoiled_lines_are_refused(void **state)
+{
+    UNUSED_STATE(state);
+    static const char head[] = "nodes n 9\n", line[] = "at 5s fault burst node=n3-n5 to=n7 share=12.5% begin=1% end=30% for=20s";
+    struct rng r = rng_make(6, 6);
+    char text[sizeof head + sizeof line];
+    memcpy(text, head, sizeof head - 1);
+    for (size_t n = 0; n <= sizeof line - 1; n++)
+        for (int round = 0; round < 20; round++) {
+            memcpy(text + sizeof head - 1, line, n);
+            if (n > 0 && round > 0)
+                text[sizeof head - 1 + rng_below(&r, n)] = (char)rng_u64(&r);
+            struct scenario s;
+            char why[SCENARIO_WHY_MAX];
+            (void)!scenario_parse(&s, &test_mem, "x.scn", slice_of(text, sizeof head - 1 + n), why);
+            scenario_done(&s);
+        }
 }
 
 // Cut anywhere it is a scenario or an error with a line, never a crash.
@@ -188,6 +293,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_are_what_was_written), cmocka_unit_test(printing_is_reading_backwards),
         cmocka_unit_test(the_expanded_form_is_the_same_run), cmocka_unit_test(errors_name_the_line_and_the_reason),
+        cmocka_unit_test(every_action_survives_its_text), cmocka_unit_test(spoiled_lines_are_refused),
         cmocka_unit_test(truncation_at_every_length), cmocka_unit_test(what_does_not_complete_is_stuck),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
