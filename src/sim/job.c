@@ -78,14 +78,15 @@ static enum err write_part(struct world *w, struct host *h, uint32_t store, cons
     struct disk_file *f = file_of(w, h, store, part->file);
     uint32_t index;
     const struct metainfo *meta = torrent_of(w, h, store, &index)->meta;
-    if (part->off + part->len > (part->file == meta->files_n ? meta->len : meta->files[part->file].len))
+    const uint64_t file_len = part->file == meta->files_n ? meta->len : meta->files[part->file].len;
+    if (part->off + part->len > file_len)
         world_fail(w, "n%u writes behind the end of file %u", h->index, part->file);
     enum err e = ERR_OK;
     uint64_t off = part->off, keep = part->len;
-    if (h->disk.misdirect_next && meta->len > part->len) {
+    if (h->disk.misdirect_next && file_len > part->len) {
         h->disk.misdirect_next = false;
         h->disk.spoiled = true;
-        off = (off + 1 + rng_below(&h->disk.fault, meta->len - part->len)) % (meta->len - part->len + 1);
+        off = (off + 1 + rng_below(&h->disk.fault, file_len - part->len)) % (file_len - part->len + 1);
     }
     if (h->disk.short_next) {
         h->disk.short_next = false;
