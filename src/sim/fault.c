@@ -133,7 +133,7 @@ static void path_fault(struct world *w, const struct action *a, bool undo)
     if (undo)
         return;
     struct fault_rule r = rule_of(w, a);
-    r.both = a->kind == ACTION_SCAN;
+    r.both = a->kind == ACTION_SCAN || a->kind == ACTION_NO_UDP || a->kind == ACTION_NO_TCP;
     rule_add(w, &r);
 }
 

@@ -126,6 +126,14 @@ static nsec scaled(nsec t, int64_t ppm)
     return t + (nsec)more;
 }
 
+// How long the world waits until a clock with that skew has gone on by t: rounded up, or the node would be asked too early.
+static nsec unscaled(nsec t, int64_t ppm)
+{
+    const uint64_t rate = (uint64_t)(1000000 + ppm);
+    t = u64_min(t, NSEC_NEVER / 4);
+    return t / rate * 1000000 + u64_div_up(t % rate * 1000000, rate);
+}
+
 nsec host_now(const struct world *w, const struct host *h)
 {
     const struct host_faults *f = &h->faults;
@@ -152,7 +160,7 @@ void host_arm(struct world *w, struct host *h)
     const nsec now = host_now(w, h);
     if (h->deadline != NSEC_NEVER) {
         const nsec left = u64_sub_sat(h->deadline, now);
-        at = w->now + (h->faults.skew_base == 0 ? left : scaled(left, -h->faults.skew_ppm) + (left != 0));
+        at = w->now + (h->faults.skew_base == 0 ? left : unscaled(left, h->faults.skew_ppm));
     }
     const enum err e = heap_set(&w->timers, &h->timer, at);
     ASSERT(e == ERR_OK);
@@ -241,18 +249,20 @@ void host_metadata(struct world *w, struct host *h, const struct node_event *ev)
         world_fail(w, "n%u cannot go on with torrent %u: %s", h->index, want->torrent, err_text(e));
 }
 
-void host_give(struct world *w, struct host *h, struct want *want)
+// False: the process has ended, for lack of memory.
+bool host_give(struct world *w, struct host *h, struct want *want)
 {
     const struct node_add add = how(w, h, want);
     want->checked = 0;
     const enum err e = want->kind == WANT_MAGNET ? give_link(w, h, want) : node_torrent_add(h->node, host_now(w, h), &add, &want->number);
-    if (e != ERR_OK && h->faults.nomem)
-        return;
-    if (e != ERR_OK) {
-        world_fail(w, "n%u cannot add torrent %u: %s", h->index, want->torrent, err_text(e));
-        return;
+    if (e != ERR_OK && h->faults.nomem) {
+        host_crash(w, h, CRASH_KEPT, false);            // with a message: a download that does not begin is no download
+        return false;
     }
-    want->given = true;
+    if (e != ERR_OK)
+        world_fail(w, "n%u cannot add torrent %u: %s", h->index, want->torrent, err_text(e));
+    want->given = e == ERR_OK;
+    return true;
 }
 
 void host_start(struct world *w, struct host *h)
@@ -284,7 +294,8 @@ void host_start(struct world *w, struct host *h)
         return;
     }
     for (uint32_t i = 0; i < h->wants_n; i++)
-        host_give(w, h, &h->wants[i]);
+        if (!host_give(w, h, &h->wants[i]))
+            return;
     host_settle(w, h);
     oracle_started(w, h);
     host_dial(w, h, h->cfg.dials);

@@ -42,7 +42,7 @@ static void take_away(struct ground *g, uint32_t which)
 static void give_again(struct ground *g, uint32_t which)
 {
     struct host *h = leech_of(g);
-    host_give(g->l.world, h, &h->wants[which]);
+    (void)host_give(g->l.world, h, &h->wants[which]);
     host_settle(g->l.world, h);
     assert_true(h->wants[which].given);
 }
