@@ -10,6 +10,6 @@ void host_arm(struct world *w, struct host *h);
 void host_put_off_tick(struct world *w, struct host *h);
 // The node has said that it stopped: its life ends well.
 void host_stopped(struct world *w, struct host *h);
-// Adds what it wants to the running node.
+// Adds what it wants to the running node; false: the process has ended, for lack of memory.
 bool host_give(struct world *w, struct host *h, struct want *want);
 bool host_has_torrent(const struct host *h, uint32_t torrent);

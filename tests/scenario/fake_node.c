@@ -2,6 +2,7 @@
 // and answers datagrams, and fetches a page if its peer id says so.
 #include "base/env.h"
 #include "engine/node/node.h"
+#include "toy.h"
 
 enum { HEAD = 13, ASK = 4, CONNS = 64, QUEUE = 64, SEG = BLOCK_LEN };
 
@@ -34,6 +35,7 @@ struct node {
     nsec beat;
     struct addr friend_addr;
     uint32_t connect_id;
+    struct toy_news news;
 };
 
 static void want_out(struct node *n, enum node_kind kind, const struct node_out *out)
@@ -255,6 +257,9 @@ void node_datagram(struct node *n, nsec now, enum node_port port, const struct a
     } else {
         n->pongs++;
     }
+    n->news.heard_n = size_min(data.n, sizeof n->news.heard);
+    if (data.n != 0)
+        memcpy(n->news.heard, data.p, n->news.heard_n);
 }
 
 enum err node_torrent_add(struct node *n, nsec now, const struct node_add *add_, uint32_t *torrent)
@@ -322,7 +327,11 @@ void node_store_file(const struct node *n, uint32_t store, uint32_t file, struct
 uint32_t node_store_files(const struct node *n, uint32_t store) { (void)store; return n->meta->files_n; }
 void node_fetched(struct node *n, nsec now, uint32_t id, enum err e, int status, struct slice body)
 {
-    (void)n, (void)now, (void)id, (void)e, (void)status, (void)body;
+    (void)now, (void)id;
+    n->news.fetches++;
+    n->news.fetch_err = e;
+    n->news.fetch_status = status;
+    n->news.fetch_n = body.n;
 }
 void node_stream_head(struct node *n, nsec now, uint32_t id, int status, struct slice lines)
 {
@@ -337,7 +346,9 @@ bool node_stream_wanted(struct node *n, uint32_t id) { (void)n, (void)id; return
 void node_stream_rx(struct node *n, nsec now, uint32_t id, size_t len) { (void)n, (void)now, (void)id, (void)len; }
 void node_resolved(struct node *n, nsec now, uint32_t id, enum err e, const struct addr *addrs, uint32_t n_addrs)
 {
-    (void)n, (void)now, (void)id, (void)e, (void)addrs, (void)n_addrs;
+    (void)now, (void)id, (void)addrs, (void)n_addrs;
+    n->news.resolves++;
+    n->news.resolve_err = e;
 }
 void node_network_changed(struct node *n, nsec now) { (void)n, (void)now; }
 
@@ -352,4 +363,5 @@ void node_read_failed(struct node *n, nsec now, uint32_t store, uint32_t file, e
     (void)n, (void)now, (void)store, (void)file, (void)e;
 }
 enum err node_tracker_admit(struct node *n, const uint8_t hash[20]) { (void)n, (void)hash; return ERR_OK; }
+const struct toy_news *toy_news(const struct node *n) { return &n->news; }
 void node_check(const struct node *n) { ASSERT(n->conns_n <= CONNS); }
