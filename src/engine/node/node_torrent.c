@@ -193,9 +193,9 @@ enum err node_torrent_add(struct node *n, nsec now, const struct node_add *add, 
     t->reserve = add->reserve;
     e = torrent_hashes_add(n, t);
     if (e == ERR_OK)
-        e = torrent_swarm_make(n, t, add);
-    if (e == ERR_OK)
         e = torrent_announcer_make(n, t);
+    if (e == ERR_OK)
+        e = torrent_swarm_make(n, t, add);              // last: it has jobs to do at once, and cannot be freed before they are done
     if (e != ERR_OK) {
         torrent_free(n, t);
         return e;
