@@ -2,6 +2,7 @@
 #include "engine/swarm/swarm_int.h"
 
 #include "base/bits.h"
+#include "codec/merkle.h"
 
 uint32_t piece_data_len(const struct swarm *s, uint32_t index)
 {
@@ -47,6 +48,18 @@ bool piece_is_v2(const struct swarm *s, uint32_t index)
     return f->root != NULL && (f->flags & FILE_PAD) == 0;
 }
 
+// The root of a tree of `width` leaves (a power of two), of which the first n are given; it takes no memory, and so it cannot fail.
+static void root_of(uint8_t (*leaves)[SHA256_LEN], uint64_t n, uint64_t width, uint8_t root[SHA256_LEN])
+{
+    uint8_t pad[SHA256_LEN] = {0};
+    merkle_layer_root(leaves[0], n, MERKLE_LEAF_LEN, root);
+    for (uint64_t wide = 1; wide < width; wide *= 2) {
+        if (wide >= n)
+            sha256_pair(root, pad, root);
+        sha256_pair(pad, pad, pad);
+    }
+}
+
 static bool verify_v2(const struct swarm *s, uint32_t index, uint8_t (*leaves)[SHA256_LEN])
 {
     const struct metainfo *m = s->meta;
@@ -62,13 +75,8 @@ static bool verify_v2(const struct swarm *s, uint32_t index, uint8_t (*leaves)[S
     const uint8_t *want = small ? f->root : layer_node(s, file, k);
     if (want == NULL)
         return m->has_v1;               // hybrid without layers: the v1 hash alone decides
-    uint8_t zero[SHA256_LEN] = {0}, root[SHA256_LEN];
-    uint8_t(*nodes)[SHA256_LEN] = mem_zarray(s->mem, (size_t)n, SHA256_LEN);
-    if (nodes == NULL)
-        return false;                   // counts as a failed piece; it is fetched again
-    memcpy(nodes, leaves, (size_t)n * SHA256_LEN);
-    merkle_root(nodes, n, width, zero, root);
-    mem_free(s->mem, nodes, (size_t)n * SHA256_LEN);
+    uint8_t root[SHA256_LEN];
+    root_of(leaves, n, width, root);
     return memcmp(root, want, SHA256_LEN) == 0;
 }
 
