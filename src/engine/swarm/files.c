@@ -52,10 +52,7 @@ static void drop_unwanted(struct swarm *s)
         struct piece *p = CONTAINER(link, struct piece, link);
         if (s->picker.priority[p->index] != 0 || p->failed || p->here_n == p->blocks_n)
             continue;
-        for (uint32_t b = 0; b < p->blocks_n; b++)
-            if (p->blocks[b].asks != 0)
-                request_cancel_others(s, p->index, b, NULL);
-        piece_abandon(s, p);
+        piece_withdraw(s, p);
     }
 }
 

@@ -54,6 +54,14 @@ void piece_abandon(struct swarm *s, struct piece *p)
     piece_reset(s, p);
 }
 
+void piece_withdraw(struct swarm *s, struct piece *p)
+{
+    for (uint32_t b = 0; b < p->blocks_n; b++)
+        if (p->blocks[b].asks != 0)
+            request_cancel_others(s, p->index, b, NULL);
+    piece_abandon(s, p);
+}
+
 void pieces_free(struct swarm *s)
 {
     LIST_EACH(&s->partials, link, save)

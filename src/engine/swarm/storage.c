@@ -30,17 +30,30 @@ void job_post(struct swarm *s, struct job *j)
     list_push_back(&s->jobs_new, &j->link);
 }
 
+static void check_one(struct swarm *s, uint32_t i)
+{
+    if (bits_get(s->check_todo, i))
+        return;
+    bits_set(s->check_todo, i);
+    s->check_left++;
+    s->check_at = u32_min(s->check_at, i);
+}
+
+static void recheck_later(struct swarm *s, uint32_t i)
+{
+    bits_set(s->recheck_bits, i);
+    if (s->recheck_at == 0)
+        s->recheck_at = s->now + RETRY_S * NSEC_S;
+}
+
 void check_pieces(struct swarm *s, uint32_t first, uint32_t last)
 {
     for (uint32_t i = first; i <= last; i++) {
         have_unset(s, i);
         if (!s->meta->has_v1 && !s->meta->has_v2)
             continue;                   // no hash: what is in doubt is fetched again
-        if (s->picker.state[i] == PICKER_OPEN || bits_get(s->check_todo, i))
-            continue;
-        bits_set(s->check_todo, i);
-        s->check_left++;
-        s->check_at = u32_min(s->check_at, i);
+        if (s->picker.state[i] != PICKER_OPEN)
+            check_one(s, i);
     }
 }
 
@@ -206,7 +219,11 @@ void storage_written(struct swarm *s, uint64_t bytes)
         recovered(s);
 }
 
-// Pieces that could not be read are looked at again, unless they came from somewhere else meanwhile.
+// Nothing of the piece's new copy is on the disk or on its way there.
+static bool is_unwritten(const struct piece *p) { return p->written == 0 && p->writing == 0; }
+
+// Pieces that could not be read are looked at again, unless they came from somewhere else meanwhile. Also while they are being fetched:
+// nobody may ever have all of it.
 static void recheck(struct swarm *s)
 {
     if (s->recheck_at == 0 || s->now < s->recheck_at || s->rechecks == RECHECKS_MAX)
@@ -216,13 +233,14 @@ static void recheck(struct swarm *s)
     for (uint32_t i = 0; i < s->meta->pieces_n; i++) {
         if (!bits_get(s->recheck_bits, i))
             continue;
-        if (s->picker.state[i] == PICKER_OPEN) {
+        const struct piece *p = piece_find(s, i);
+        if (p != NULL && !is_unwritten(p)) {
             s->recheck_at = s->now + RETRY_S * NSEC_S;
             continue;
         }
         bits_clear(s->recheck_bits, i);
-        if (s->picker.state[i] == PICKER_MISSING)
-            check_pieces(s, i, i);
+        if (s->picker.state[i] != PICKER_HAD)
+            check_one(s, i);
     }
 }
 
@@ -289,6 +307,14 @@ static void check_end(struct swarm *s, struct check *c, bool good)
     c->busy = false;
     s->checks_busy--;
     s->checked_n = u32_min(s->checked_n + 1, s->meta->pieces_n);
+    struct piece *open = piece_find(s, c->index);
+    if (good && open != NULL) {         // it was asked of peers meanwhile: what is on the disk is there already
+        if (is_unwritten(open))
+            piece_withdraw(s, open);
+        good = piece_find(s, c->index) == NULL;
+        if (!good)
+            recheck_later(s, c->index);
+    }
     if (good && s->picker.state[c->index] == PICKER_MISSING)
         have_set(s, c->index);
     s->dirty = true;
@@ -325,9 +351,7 @@ static void check_done(struct swarm *s, struct check *c, enum err e)
 {
     if (e != ERR_OK && e != ERR_NOT_FOUND) {
         // The disk hiccups; what is there may be right, and nobody else may have it.
-        bits_set(s->recheck_bits, c->index);
-        if (s->recheck_at == 0)
-            s->recheck_at = s->now + RETRY_S * NSEC_S;
+        recheck_later(s, c->index);
     }
     if (e != ERR_OK)
         check_end(s, c, false);

@@ -494,6 +494,7 @@ void pieces_free(struct swarm *s);
 void piece_write(struct swarm *s, struct piece *p, uint64_t len);       // len bytes behind what is written, all there
 void piece_reset(struct swarm *s, struct piece *p);                     // gives it up, whatever is in it: it is missing again
 void piece_abandon(struct swarm *s, struct piece *p);                   // gives it up unless a block or a worker is at it
+void piece_withdraw(struct swarm *s, struct piece *p);                  // the same, and its requests are taken back
 static inline uint32_t block_len(const struct piece *p, uint32_t block)
 {
     return u32_min(BLOCK_LEN, p->len - block * BLOCK_LEN);
