@@ -37,7 +37,8 @@ static bool is_busy(const struct swarm *s, const struct swarm_peer *p)
 
 static bool both_done(const struct swarm *s, const struct swarm_peer *p)
 {
-    return s->picker.missing_n == 0 && p->has_n == s->meta->pieces_n;
+    // Pieces that we had already it need not have named one by one: that it only uploads (BEP 21) says as much.
+    return s->picker.missing_n == 0 && (p->has_n == s->meta->pieces_n || p->upload_only);
 }
 
 static nsec next_beat(const struct swarm *s, const struct swarm_peer *p, bool was_busy)

@@ -129,7 +129,10 @@ void ext_handle(struct swarm *s, struct swarm_peer *p, uint8_t id, struct slice 
         return;
     switch ((enum extension)(id - 1)) {
     case EXT_DONTHAVE: on_donthave(s, p, payload); break;
-    case EXT_UPLOAD_ONLY: p->upload_only = p->has_all || (payload.n != 0 && payload.p[0] != 0); break;
+    case EXT_UPLOAD_ONLY:
+        p->upload_only = p->has_all || (payload.n != 0 && payload.p[0] != 0);
+        beat_wake(s, p);                // it may have become pointless
+        break;
     case EXT_METADATA: on_metadata(s, p, payload); break;
     case EXT_PEX: pex_handle(s, p, payload); break;
     case EXT_HOLEPUNCH:
