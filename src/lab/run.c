@@ -121,14 +121,15 @@ static bool all_done(const struct world *w)
     return true;
 }
 
-// Whoever lacks something could have it: an honest node that was set up with it is there, and every piece is on some disk.
+// Whoever lacks something could have it: an honest node that was set up with it is there, and every piece is on some disk. A seed whose disk
+// rotted is banned by those who got the rot, and rightly.
 static bool all_served(const struct world *w)
 {
     for (uint32_t t = 0; t < w->torrents_n; t++) {
         bool served = false;
         for (uint32_t i = 0; i < w->hosts_n && !served; i++) {
             const struct host *h = w->hosts[i];
-            for (uint32_t k = 0; honest(h) && h->up && k < h->wants_n; k++)
+            for (uint32_t k = 0; honest(h) && h->up && !h->disk.spoiled && k < h->wants_n; k++)
                 served |= h->wants[k].torrent == t && h->wants[k].kind == WANT_SEED;
         }
         if (w->torrents[t].leeches_n > 0 && (!served || !oracle_reachable(w, t)))
