@@ -41,10 +41,8 @@ static bool holds(const char *cond, double published, double low, double high)
 {
     char *end;
     if (strncmp(cond, "in ", 3) == 0) {
-        const double a = strtod(cond + 3, &end);
-        if (strncmp(end, "..", 2) != 0)
-            return false;
-        return low >= a && high <= strtod(end + 2, NULL);
+        const char *dots = strstr(cond, "..");      // strtod would take the first of them for a decimal point
+        return dots != NULL && low >= strtod(cond + 3, NULL) && high <= strtod(dots + 2, NULL);
     }
     const char op = cond[0];
     const char *number = cond + (op == '=' ? 1 : 2);

@@ -8,6 +8,7 @@
 static const char *const yes_no[] = {"no", "yes", NULL};
 static const char *const no_yes[] = {"yes", "no", NULL};
 static const char *const payloads[] = {"ref", "bytes", NULL};
+static const char *const models[] = {"flat", "planetlab", "planet", NULL};       // enum world_latency
 static const char *const forms[] = {"v1", "v2", "hybrid", NULL};
 static const char *const hostiles[] = {"none", "poison", "stall", "flood", "garbage", "oversize", "liar", "freerider", NULL};
 static const char *const orders[] = {"rarest", "sequential", "random", NULL};
@@ -21,6 +22,7 @@ static const char *const afters[] = {"stay", "leave", "vanish", NULL};
 const struct field scenario_world_fields[] = {
     W("payload", FIELD_WORD, payload, payloads, 0),
     W("latency", FIELD_TIME, latency, NULL, 10 * NSEC_S),
+    W("latency", FIELD_WORD, model, models, 0),         // as well: what has the same name takes what the one before does not
     W("spread", FIELD_TIME, spread, NULL, 10 * NSEC_S),
     W("loss", FIELD_SHARE, loss, NULL, 500000),
     W("duplicate", FIELD_SHARE, duplicate, NULL, 500000),

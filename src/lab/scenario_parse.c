@@ -214,6 +214,19 @@ static enum err read_nodes_value(struct reader *r, struct slice text, uint64_t *
     return ERR_OK;
 }
 
+// Of two fields with one name the second, which has words, unless the first can be read.
+static const struct field *twin(const struct field *f, const struct field *fields, uint32_t n, struct slice value)
+{
+    const struct field *next = f + 1;
+    uint64_t v;
+    char why[FIELD_TEXT_MAX];
+    if (next == fields + n || strcmp(next->name, f->name) != 0)
+        return f;
+    if (value.n != 0 && value.p[0] >= '0' && value.p[0] <= '9')
+        return f;
+    return field_read(f, value, &v, why) == ERR_OK ? f : next;
+}
+
 // One of the given tables' options into the struct at base.
 static enum err read_option(struct reader *r, struct slice word, const struct field *fields, uint32_t n, void *base)
 {
@@ -224,6 +237,7 @@ static enum err read_option(struct reader *r, struct slice word, const struct fi
     const struct field *f = field_find(fields, n, name, &near);
     if (f == NULL)
         return unknown(r, "option", name, near);
+    f = twin(f, fields, n, value);
     uint64_t v = 0;
     enum err e = ERR_OK;
     if (f->type == FIELD_SIZES)

@@ -57,6 +57,22 @@ static void peer_id(const struct world *w, uint32_t index, uint8_t out[20])
         out[i] = (uint8_t)digits[rng_below(&r, 32)];
 }
 
+// Where it stands, and what line it has there.
+static void settle_down(const struct world *w, struct host *h)
+{
+    struct rng r = world_rng(w, h->index, PURPOSE_CITY);
+    if (w->cfg.model == LATENCY_PLANETLAB)
+        h->place = geo_place(&r, h->cfg.city);
+    if (w->cfg.model != LATENCY_PLANET)
+        return;
+    h->region = h->cfg.city != 0 ? h->cfg.city - 1 : geo_region_draw(&r);
+    ASSERT(h->region < GEO_REGIONS);
+    if (h->cfg.up_bps != 0 || h->cfg.down_bps != 0 || h->cfg.node.tracker)
+        return;
+    h->cfg.up_bps = geo_regions[h->region].up_bps;
+    h->cfg.down_bps = geo_regions[h->region].down_bps;
+}
+
 struct host *host_new(struct world *w, uint32_t index, const struct host_config *cfg)
 {
     struct host *h = mem_zalloc(w->env->mem, sizeof *h);
@@ -70,7 +86,8 @@ struct host *host_new(struct world *w, uint32_t index, const struct host_config 
     h->cfg.node.no_utp |= !cfg->utp;
     if (h->cfg.node.listen_port == 0)
         h->cfg.node.listen_port = LISTEN_PORT;
-    link_init(&h->link, cfg->up_bps, cfg->down_bps, cfg->latency);
+    settle_down(w, h);
+    link_init(&h->link, h->cfg.up_bps, h->cfg.down_bps, cfg->latency);
     h->link.fifo = cfg->fifo;
     h->link.queue_bytes = cfg->queue_bytes;
     h->link.loss = world_rng(w, index, PURPOSE_LINK);

@@ -3,6 +3,7 @@
 #include "base/heap.h"
 #include "engine/node/node.h"
 #include "sim/fault.h"
+#include "sim/geo.h"
 #include "sim/net.h"
 #include "sim/slots.h"
 
@@ -59,7 +60,7 @@ struct host_config {
     uint32_t nat;                       // 1 + box of world_nat that it is behind; 0: on the internet
     bool fifo;                          // its line has one queue for all (bufferbloat); else streams take turns, small things first
     uint64_t queue_bytes;               // of that queue; 0: NET_FIFO_QUEUE
-    uint32_t city;                      // LATENCY_PLANET: 1 + row of the table, 0: drawn
+    uint32_t city;                      // LATENCY_PLANETLAB: 1 + row of geo_cities, 0: drawn; LATENCY_PLANET: 1 + region
 };
 
 struct want {
@@ -107,6 +108,8 @@ struct host {
     uint64_t inputs;
     // From here on what is seldom needed
     nsec started_at;
+    struct geo_place place;             // LATENCY_PLANETLAB
+    uint32_t region;                    // LATENCY_PLANET
     struct disk disk;
     struct env env;
     struct mem face;                    // the node's memory: counted, and taken back when it dies

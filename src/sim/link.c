@@ -17,10 +17,13 @@ void link_init(struct link *l, uint64_t up_bps, uint64_t down_bps, nsec latency)
 nsec net_base_latency(const struct world *w, const struct host *a, const struct host *b)
 {
     nsec t = w->cfg.latency + a->link.latency + b->link.latency;
-    if (w->cfg.latency_spread != 0) {
-        const uint64_t low = u64_min(a->index, b->index), high = u64_max(a->index, b->index);
-        t += mix64(w->cfg.seed ^ mix64(low << 32 | high)) % w->cfg.latency_spread;
-    }
+    const uint64_t pair = w->cfg.seed ^ mix64((uint64_t)u32_min(a->index, b->index) << 32 | u32_max(a->index, b->index));
+    if (w->cfg.latency_spread != 0)
+        t += mix64(pair) % w->cfg.latency_spread;
+    if (w->cfg.model == LATENCY_PLANETLAB)
+        t += geo_rtt(&a->place, &b->place, pair) / 2;
+    else if (w->cfg.model == LATENCY_PLANET)
+        t += (nsec)geo_regions[a->region].rtt_ms[b->region] * NSEC_MS / 2;
     return t;
 }
 

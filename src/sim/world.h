@@ -17,7 +17,8 @@ enum {
 
 enum world_latency {
     LATENCY_FLAT,                       // latency and latency_spread
-    LATENCY_PLANET,                     // cities of the world, on top of latency: geo.h
+    LATENCY_PLANETLAB,                  // and the generator of geo.h on top
+    LATENCY_PLANET,                     // and the six regions of geo.h; a host without limits has the line of its region
 };
 
 struct world_config {

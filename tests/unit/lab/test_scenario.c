@@ -6,7 +6,7 @@
 static const char good[] =
     "# a comment\n"
     "seed 18446744073709551615\n"
-    "world payload=bytes latency=30ms spread=1.5ms loss=0.5% check=yes end=1h30m heal=5m\n"
+    "world payload=bytes latency=30ms latency=planetlab spread=1.5ms loss=0.5% check=yes end=1h30m heal=5m\n"
     "content c0 size=100000,0,7MiB piece=32KiB form=hybrid\n"
     "content c1 size=1MB piece=16KiB tracker=no private=yes\n"
     "node t0 tracker=yes interval=90s\n"
@@ -57,6 +57,8 @@ static void values_are_what_was_written(void **state)
     assert_int_equal(s.seed, UINT64_MAX);
     assert_int_equal(s.world.spread, 1500 * NSEC_US);
     assert_int_equal(s.world.loss, 5000);
+    assert_int_equal(s.world.latency, 30 * NSEC_MS);
+    assert_int_equal(s.world.model, LATENCY_PLANETLAB);
     assert_int_equal(s.contents_n, 2);
     assert_int_equal(s.contents[0].files_n, 3);
     assert_int_equal(s.contents[0].lens[2], 7 * MIB);
@@ -142,7 +144,8 @@ static void errors_name_the_line_and_the_reason(void **state)
         {"seed 1\nwrld loss=1%\n", "x.scn:2: no line that begins with wrld (did you mean world?)"},
         {"world los=1%\n", "x.scn:1: no option los (did you mean loss?)"},
         {"world loss=2\n", "x.scn:1: loss=2: write at most 50%"},
-        {"world latency=fast\n", "x.scn:1: latency=fast: write a time such as 500ms, 30s, 5m or 1h30m"},
+        {"world latency=5min\n", "x.scn:1: latency=5min: write a time such as 500ms, 30s, 5m or 1h30m"},
+        {"world latency=planetlap\n", "x.scn:1: latency=planetlap: write one of flat planetlab planet (did you mean planetlab?)"},
         {"world payload=byte\n", "x.scn:1: payload=byte: write one of ref bytes (did you mean bytes?)"},
         {"world loss\n", "x.scn:1: loss: an option is written name=value"},
         {"seed x\n", "x.scn:1: write `seed NUMBER`"},
