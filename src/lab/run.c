@@ -5,10 +5,14 @@
 #include <stdlib.h>
 
 #include "lab/scenario_int.h"
+#include "sim/chance.h"
 #include "sim/hostile.h"
 #include "sim/oracle.h"
 
+enum { SESSIONS_MAX = 10000 };
+
 #define END_DEFAULT (3600 * NSEC_S)
+#define SESSIONS 0x73657373696f6e73     // purpose of a random stream
 #define CHUNK NSEC_S                    // of virtual time between two looks at whether all is done
 
 const struct field result_metrics[METRICS_N] = {
@@ -77,6 +81,25 @@ static void add_wants(const struct scenario *s, struct stage *st, const struct s
     }
 }
 
+// Times online, one after the other, until the world ends or is healed.
+static void plan_sessions(const struct scenario *s, struct stage *st, const struct scenario_group *g, uint32_t host)
+{
+    struct rng r = rng_make(mix64(s->seed ^ SESSIONS), mix64(host + 1));
+    const nsec end = s->world.heal != 0 ? s->world.heal : s->world.end == 0 ? END_DEFAULT : s->world.end;
+    nsec t = st->world->hosts[host]->cfg.arrive;
+    for (uint32_t n = 0; n < SESSIONS_MAX; n++) {
+        t = u64_add_sat(t, u64_max(chance_session(&r, (enum chance_swarm)g->sessions), NSEC_MS));
+        if (t >= end)
+            return;
+        const nsec away = g->away / 1000000 * (chance_exponential(&r) / 1000) + NSEC_MS;
+        const struct action leave = {.kind = ACTION_LEAVE, .host = host}, off = {.kind = ACTION_CRASH, .host = host, .a = CRASH_KEPT, .lasts = away};
+        world_plan(st->world, t, g->away == 0 ? &leave : &off);
+        if (g->away == 0)
+            return;
+        t = u64_add_sat(t, away);
+    }
+}
+
 static enum err add_nodes(const struct scenario *s, struct stage *st, uint32_t *friends)
 {
     for (uint32_t i = 0; i < s->groups_n; i++) {
@@ -94,7 +117,10 @@ static enum err add_nodes(const struct scenario *s, struct stage *st, uint32_t *
                 c.friends = &friends[st->world->hosts_n];
                 c.friends_n = 1;
             }
-            add_wants(s, st, g, world_host(st->world, &c));
+            const uint32_t host = world_host(st->world, &c);
+            add_wants(s, st, g, host);
+            if (g->sessions != 0)
+                plan_sessions(s, st, g, host);
         }
         free(at);
     }

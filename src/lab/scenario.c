@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "lab/scenario_int.h"
+#include "sim/chance.h"
 
 static const char *const yes_no[] = {"no", "yes", NULL};
 static const char *const no_yes[] = {"yes", "no", NULL};
@@ -13,6 +14,7 @@ static const char *const forms[] = {"v1", "v2", "hybrid", NULL};
 static const char *const hostiles[] = {"none", "poison", "stall", "flood", "garbage", "oversize", "liar", "freerider", NULL};
 static const char *const orders[] = {"rarest", "sequential", "random", NULL};
 static const char *const chokes[] = {"kith", "original", "blind", NULL};
+static const char *const sessions[] = {"whole", "debian", "redhat", "flatout", NULL};        // enum chance_swarm
 static const char *const afters[] = {"stay", "leave", "vanish", NULL};
 
 #define ARRIVALS 0x6172726976616c         // purpose of a random stream
@@ -68,6 +70,8 @@ const struct field scenario_node_fields[] = {
     N("peers", FIELD_COUNT, peers, NULL, 10000),
     N("from", FIELD_TIME, from, NULL, 0),
     N("arrive", FIELD_ARRIVE, arrive, NULL, 0),
+    N("sessions", FIELD_WORD, sessions, sessions, 0),
+    N("away", FIELD_TIME, away, NULL, 0),
     N("after", FIELD_WORD, after, afters, 0),
     N("linger", FIELD_TIME, linger, NULL, 0),
     N("disk_latency", FIELD_TIME, disk_latency, NULL, 60 * NSEC_S),
@@ -76,6 +80,8 @@ const struct field scenario_node_fields[] = {
     N("space", FIELD_SIZE, space, NULL, 0),
     N("eio", FIELD_SHARE, eio, NULL, 1000000),
 };
+const char *const scenario_arrive_words[ARRIVE_KINDS] = {"at", "flash", "every", "poisson", "debian", "redhat", "flatout", "decay", "sine"};
+
 const uint32_t scenario_node_fields_n = ARRAY_LEN(scenario_node_fields);
 
 void scenario_init(struct scenario *s, const struct mem *mem)
@@ -134,35 +140,25 @@ enum err scenario_add_fault(struct scenario *s, struct scenario_fault **out)
     return ERR_OK;
 }
 
-// -ln(u), in millionths, for u uniform in (0, 1]: by integers, the same on every machine.
-static uint64_t exponential_ppm(struct rng *r)
-{
-    const uint64_t top = (uint64_t)1 << 52, one = 1000000000, ln2 = 693147181;
-    uint64_t m = (rng_u64(r) >> 11) + 1, shift = 0;
-    for (; m < top; shift++)
-        m <<= 1;
-    // u = f / 2^(1 + shift) with f = m / 2^52 in [1, 2]; ln f = 2 (z + z^3/3 + z^5/5 …) with z = (f - 1) / (f + 1)
-    const uint64_t z = ((m - top) >> 22) * one / ((m + top) >> 22), z2 = z * z / one;
-    uint64_t ln = 0, power = z;
-    for (uint64_t i = 1; power > 0; i += 2) {
-        ln += 2 * power / i;
-        power = power * z2 / one;
-    }
-    return u64_sub_sat((1 + shift) * ln2, ln) / 1000;
-}
-
 void scenario_arrivals(const struct scenario *s, uint32_t group, nsec *out)
 {
     const struct scenario_group *g = &s->groups[group];
     struct rng r = rng_make(mix64(s->seed ^ ARRIVALS), mix64(group + 1));
     const uint64_t ms = g->arrive_time / NSEC_MS;
+    const enum chance_swarm like = (enum chance_swarm)(g->arrive - ARRIVE_DEBIAN + CHANCE_DEBIAN);
     nsec t = g->from;
     for (uint32_t i = 0; i < g->count; i++) {
         switch ((enum arrive_kind)g->arrive) {
         case ARRIVE_AT: t = g->from + g->arrive_time; break;
         case ARRIVE_EVERY: t = g->from + g->arrive_time * i; break;
         case ARRIVE_FLASH: t = g->from + (ms == 0 ? 0 : rng_below(&r, ms)) * NSEC_MS; break;
-        case ARRIVE_POISSON: t += ms * exponential_ppm(&r) / 1000000 * NSEC_MS; break;
+        case ARRIVE_POISSON: t += ms * (chance_exponential(&r) / 1000) / 1000000 * NSEC_MS; break;
+        case ARRIVE_DEBIAN:
+        case ARRIVE_REDHAT:
+        case ARRIVE_FLATOUT: t += chance_gap(&r, like, g->arrive_time) / NSEC_MS * NSEC_MS; break;
+        case ARRIVE_DECAY: t = g->from + ms * (chance_exponential(&r) / 1000) / 1000000 * NSEC_MS; break;
+        case ARRIVE_KINDS: break;
+        case ARRIVE_SINE: t = g->from + chance_sine(&r, g->arrive_time) / NSEC_MS * NSEC_MS; break;
         }
         out[i] = t;
     }

@@ -32,7 +32,15 @@ struct scenario_content {
     uint64_t tracker, is_private;       // tracker: its metainfo names the world's tracker
 };
 
-enum arrive_kind { ARRIVE_AT, ARRIVE_FLASH, ARRIVE_EVERY, ARRIVE_POISSON };
+enum arrive_kind {
+    ARRIVE_AT, ARRIVE_FLASH, ARRIVE_EVERY, ARRIVE_POISSON,
+    ARRIVE_DEBIAN, ARRIVE_REDHAT, ARRIVE_FLATOUT,       // Weibull, so much apart on the average: chance.h
+    ARRIVE_DECAY,                       // ever fewer: a time constant
+    ARRIVE_SINE,                        // all within a day, most of them in its middle
+    ARRIVE_KINDS,
+};
+
+extern const char *const scenario_arrive_words[ARRIVE_KINDS];
 
 // One line of nodes: `count` hosts that are set up alike.
 struct scenario_group {
@@ -45,6 +53,7 @@ struct scenario_group {
     uint64_t check, order, optimistic, gifts, choke, slots, dials, peers;
     uint64_t knows;                     // FIELD_NODES: connects to that one by itself
     uint64_t from, arrive, arrive_time; // arrive: enum arrive_kind
+    uint64_t sessions, away;            // enum chance_swarm of times online; mean time off, 0: stays away
     uint64_t after, linger;
     uint64_t disk_latency, disk_rate, hash_rate, space, eio;
 };

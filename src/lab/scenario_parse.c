@@ -148,21 +148,20 @@ static enum err read_sizes(struct reader *r, const struct field *f, struct slice
 
 static enum err read_arrive(struct reader *r, const struct field *f, struct slice text, struct scenario_group *g)
 {
-    static const char *const kinds[] = {"at", "flash", "every", "poisson"};
     struct slice kind = SLICE_LIT("at"), time = text;
     const uint8_t *colon = text.n == 0 ? NULL : memchr(text.p, ':', text.n);
     if (colon != NULL) {
         kind = slice_sub(text, 0, (size_t)(colon - text.p));
         time = slice_sub(text, kind.n + 1, text.n);
     }
-    for (uint32_t i = 0; i < ARRAY_LEN(kinds); i++) {
-        if (!slice_eq_str(kind, kinds[i]))
+    for (uint32_t i = 0; i < ARRIVE_KINDS; i++) {
+        if (!slice_eq_str(kind, scenario_arrive_words[i]))
             continue;
         const struct field field = {.name = f->name, .type = FIELD_TIME};
         g->arrive = i;
         return read_value(r, &field, time, &g->arrive_time);
     }
-    return bad(r, "arrive=%.*s: write a time, flash:TIME, every:TIME or poisson:TIME", SHOWN(text));
+    return bad(r, "arrive=%.*s: write a time, or flash, every, poisson, debian, redhat, flatout, decay or sine, and :TIME", SHOWN(text));
 }
 
 // Nodes of one line.

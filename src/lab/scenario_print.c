@@ -34,10 +34,8 @@ static void print_nodes(const struct scenario *s, uint64_t v, struct wr *w)
 
 static void print_arrive(const struct scenario_group *g, struct wr *w)
 {
-    static const char *const kinds[] = {"", "flash:", "every:", "poisson:"};
-    const struct field time = {.type = FIELD_TIME};
-    wr_str(w, kinds[g->arrive]);
-    field_write(&time, g->arrive_time, w);
+    wr_fmt(w, "%s%s", g->arrive == ARRIVE_AT ? "" : scenario_arrive_words[g->arrive], g->arrive == ARRIVE_AT ? "" : ":");
+    action_value_write(w, ARG_TIME, g->arrive_time);
 }
 
 // The options that are not what they are without being written.

@@ -13,6 +13,8 @@ static const char good[] =
     "node s0 up=4Mbit has=c0,c1 slots=9 choke=original\n"
     "nodes p 30 up=100kB down=1.5MB want=c0 from=2s arrive=poisson:250ms after=leave linger=5s order=random optimistic=no\n"
     "nodes q 3 arrive=flash:10s knows=p want=c1 check=yes space=5MB eio=300ppm # late\n"
+    "nodes v 5 sessions=debian away=20s arrive=sine:1d want=c0\n"
+    "nodes u 2 sessions=flatout arrive=debian:3s want=c0\n"
     "node bad hostile=poison corrupt=10% has=c0 dials=4\n"
     "at 10s fault crash node=p17 disk=dropped silent=yes for=5s\n"
     "at 11s fault loss p=30% for=1m\n"
@@ -62,10 +64,12 @@ static void values_are_what_was_written(void **state)
     assert_int_equal(s.contents_n, 2);
     assert_int_equal(s.contents[0].files_n, 3);
     assert_int_equal(s.contents[0].lens[2], 7 * MIB);
-    assert_int_equal(s.nodes_n, 36);
+    assert_int_equal(s.nodes_n, 43);
+    assert_int_equal(s.groups[4].sessions, 1);
+    assert_int_equal(s.groups[4].arrive, ARRIVE_SINE);
     assert_int_equal(s.groups[1].up, 500000);
     assert_int_equal(s.groups[1].has, 3);
-    assert_int_equal(s.groups[4].corrupt, 100000);
+    assert_int_equal(s.groups[6].corrupt, 100000);
     const struct scenario_fault *f = s.faults;
     assert_int_equal(f[0].action.kind, ACTION_CRASH);
     assert_int_equal(f[0].action.host, 2 + 17);
@@ -113,7 +117,7 @@ static void the_expanded_form_is_the_same_run(void **state)
 {
     UNUSED_STATE(state);
     static const char text[] = "seed 7\nworld latency=20ms end=5m\ncontent c0 size=1MiB piece=64KiB\nnode t0 tracker=yes\n"
-        "node s0 up=200kB has=c0\nnodes p 6 up=100kB want=c0 from=1s arrive=flash:5s\nat 8s fault crash node=p2 for=4s\n";
+        "node s0 up=200kB has=c0\nnodes p 6 up=100kB want=c0 from=1s arrive=decay:5s sessions=redhat away=5s\nat 8s fault crash node=p2 for=4s\n";
     uint64_t hash[2];
     for (int expand = 0; expand < 2; expand++) {
         struct scenario a, b;
@@ -256,6 +260,36 @@ static void spoiled_lines_are_refused(void **state)
         }
 }
 
+static void count_lives(void *ctx, const struct trace_record *r)
+{
+    uint32_t *lives = ctx;
+    lives[0] += r->type == TRACE_START;
+    lives[1] += r->type == TRACE_END;
+}
+
+// People come and go for as long as the world is not healed; without away= they go for good.
+static void sessions_begin_and_end(void **state)
+{
+    UNUSED_STATE(state);
+    for (int back = 0; back < 2; back++) {
+        char text[300], why[STAGE_WHY_MAX];
+        struct scenario s;
+        struct result r;
+        uint32_t lives[2] = {0};
+        const struct run_options o = {.record = count_lives, .ctx = lives};
+        const int n = snprintf(text, sizeof text, "world end=30h heal=20h\nnode t0 tracker=yes\n"
+            "nodes p 40 sessions=flatout away=%s\n", back ? "5m" : "0s");
+        parse(&s, text, (size_t)n);
+        assert_int_equal(run_scenario(&s, &o, &r, why), ERR_OK);
+        assert_string_equal(r.failure, "");
+        // A mean of 64 minutes and one of five: 17 lives each in 20 hours.
+        assert_in_range(lives[0], back ? 40 * 12 : 41, back ? 40 * 23 : 41);
+        assert_int_equal(lives[1], back ? lives[0] - 41 : 40);
+        result_done(&r);
+        scenario_done(&s);
+    }
+}
+
 // Cut anywhere it is a scenario or an error with a line, never a crash.
 static void truncation_at_every_length(void **state)
 {
@@ -296,7 +330,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_are_what_was_written), cmocka_unit_test(printing_is_reading_backwards),
         cmocka_unit_test(the_expanded_form_is_the_same_run), cmocka_unit_test(errors_name_the_line_and_the_reason),
-        cmocka_unit_test(every_action_survives_its_text), cmocka_unit_test(spoiled_lines_are_refused),
+        cmocka_unit_test(every_action_survives_its_text), cmocka_unit_test(spoiled_lines_are_refused), cmocka_unit_test(sessions_begin_and_end),
         cmocka_unit_test(truncation_at_every_length), cmocka_unit_test(what_does_not_complete_is_stuck),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
