@@ -15,6 +15,7 @@ struct draw {
     struct scenario *s;
     struct rng r;
     enum draw_class class;
+    bool homes;                         // some are behind NAT boxes
     bool failed;                        // out of memory
 };
 
@@ -38,7 +39,7 @@ static void draw_world(struct draw *d)
 {
     static const uint64_t windows[] = {0, 0, 256 * KIB, 64 * KIB, 16 * KIB};
     struct scenario_world *w = &d->s->world;
-    w->payload = chance(d, 1, 8);
+    w->payload = chance(d, 1, 5);
     w->latency = ms(d, chance(d, 1, 4) ? 300 : 40);
     w->spread = chance(d, 1, 2) ? ms(d, 200) : 0;
     w->loss = chance(d, 1, 2) ? below(d, 20000) : 0;
@@ -105,13 +106,18 @@ static void draw_leech(struct draw *d, uint32_t i, uint64_t all)
     g->after = chance(d, 1, 3) ? below(d, 3) : 0;
     g->linger = chance(d, 1, 2) ? ms(d, 20000) : 0;
     g->dials = chance(d, 1, 4) ? 1 + below(d, 4) : 0;
+    // Whoever cannot send UDP would never hear of a tracker that is asked by it.
+    if (d->homes && chance(d, 2, 3))
+        g->nat = SCENARIO_NAT_CLASS + below(d, NAT_CLASS_SYMMETRIC + 1);
+    g->utp = d->s->world.payload == PAYLOAD_BYTES && chance(d, 1, 2);
 }
 
 static void draw_nodes(struct draw *d)
 {
     const uint64_t all = ((uint64_t)1 << d->s->contents_n) - 1;
     struct scenario_group *t = group(d, "t", 0);
-    t->tracker = 1;
+    t->tracker = chance(d, 1, 3) ? 2 : 1;
+    d->homes = chance(d, 1, 4);
     t->interval = (30 + below(d, 60)) * NSEC_S;
     const uint32_t seeds = 1 + (uint32_t)below(d, 2), leeches = 1 + (uint32_t)below(d, d->class == DRAW_TRACKER ? 2 * LEECHES_MAX : LEECHES_MAX);
     for (uint32_t i = 0; i < seeds; i++) {
@@ -119,6 +125,7 @@ static void draw_nodes(struct draw *d)
         draw_line(d, g);
         g->peers = 0;
         g->has = all;
+        g->utp = d->s->world.payload == PAYLOAD_BYTES && chance(d, 1, 2);
         g->choke = chance(d, 1, 6) ? below(d, 3) : 0;
     }
     for (uint32_t i = 0; i < leeches; i++)

@@ -34,7 +34,7 @@ void result_done(struct result *r)
 static struct host_config host_of(const struct scenario *s, const struct scenario_group *g)
 {
     struct host_config c = {.up_bps = g->up, .down_bps = g->down, .latency = g->latency, .after = (enum host_after)g->after,
-        .linger = g->linger, .dials = (uint32_t)g->dials};
+        .linger = g->linger, .dials = (uint32_t)g->dials, .utp = g->utp != 0};
     c.node = (struct node_config){.slots_max = (uint32_t)g->slots, .choke = (enum node_choke)g->choke, .no_optimistic = g->optimistic != 0,
         .no_allowed_fast = g->gifts != 0,
         .peers_max = (uint32_t)g->peers, .tracker = g->tracker != 0, .tracker_interval_s = (uint32_t)(g->interval / NSEC_S)};
@@ -53,13 +53,14 @@ static struct host_config host_of(const struct scenario *s, const struct scenari
     return c;
 }
 
-static enum err add_contents(const struct scenario *s, struct stage *st, bool tracker, char why[STAGE_WHY_MAX])
+static enum err add_contents(const struct scenario *s, struct stage *st, char why[STAGE_WHY_MAX])
 {
+    const char *const trackers[] = {NULL, STAGE_TRACKER, STAGE_TRACKER_UDP};
     for (uint32_t i = 0; i < s->contents_n; i++) {
         const struct scenario_content *c = &s->contents[i];
         const struct stage_torrent t = {.v1 = c->form != 1, .v2 = c->form != 0, .piece_len = (uint32_t)c->piece, .lens = c->lens,
             .files_n = (uint32_t)c->files_n, .is_private = c->is_private != 0,
-            .tracker = tracker && c->tracker == 0 ? STAGE_TRACKER : NULL};
+            .tracker = c->tracker == 0 ? trackers[s->groups[0].tracker] : NULL};
         uint32_t number;
         const enum err e = stage_torrent(st, &t, why, &number);
         if (e != ERR_OK)
@@ -100,6 +101,20 @@ static void plan_sessions(const struct scenario *s, struct stage *st, const stru
     }
 }
 
+// A box for the next host.
+static uint32_t nat_box(const struct scenario *s, struct stage *st, uint32_t kind)
+{
+    struct rng r = rng_make(mix64(s->seed ^ PURPOSE_NAT), mix64(st->world->hosts_n + 1));
+    enum nat_class class = (enum nat_class)(kind - SCENARIO_NAT_CLASS);
+    if (kind < SCENARIO_NAT_CLASS) {
+        const struct nat_mix *mix = nat_mix_find(slice_str(scenario_nat_words[kind]));
+        ASSERT(mix != NULL);
+        class = nat_mix_draw(mix, &r);
+    }
+    const struct nat_config cfg = nat_class_config(class);
+    return world_nat(st->world, &cfg);
+}
+
 static enum err add_nodes(const struct scenario *s, struct stage *st, uint32_t *friends)
 {
     for (uint32_t i = 0; i < s->groups_n; i++) {
@@ -117,6 +132,7 @@ static enum err add_nodes(const struct scenario *s, struct stage *st, uint32_t *
                 c.friends = &friends[st->world->hosts_n];
                 c.friends_n = 1;
             }
+            c.nat = g->nat == SCENARIO_PUBLIC ? 0 : nat_box(s, st, (uint32_t)g->nat);
             const uint32_t host = world_host(st->world, &c);
             add_wants(s, st, g, host);
             if (g->sessions != 0)
@@ -310,7 +326,7 @@ enum err run_scenario(const struct scenario *s, const struct run_options *o, str
         free(friends);
         return e;
     }
-    e = add_contents(s, &st, s->groups[0].tracker != 0, why);
+    e = add_contents(s, &st, why);
     if (e == ERR_OK)
         e = add_nodes(s, &st, friends);
     if (e == ERR_OK) {

@@ -8,6 +8,7 @@
 
 static const char *const yes_no[] = {"no", "yes", NULL};
 static const char *const no_yes[] = {"yes", "no", NULL};
+static const char *const trackers[] = {"no", "yes", "udp", NULL};
 static const char *const payloads[] = {"ref", "bytes", NULL};
 static const char *const models[] = {"flat", "planetlab", "planet", NULL};       // enum world_latency
 static const char *const forms[] = {"v1", "v2", "hybrid", NULL};
@@ -16,6 +17,13 @@ static const char *const orders[] = {"rarest", "sequential", "random", NULL};
 static const char *const chokes[] = {"kith", "original", "blind", NULL};
 static const char *const sessions[] = {"whole", "debian", "redhat", "flatout", NULL};        // enum chance_swarm
 static const char *const afters[] = {"stay", "leave", "vanish", NULL};
+
+const char *const scenario_nat_words[] = {
+    [SCENARIO_PUBLIC] = "none", [SCENARIO_NAT_2025] = "nat-2025", [SCENARIO_NAT_2010] = "nat-2010", [SCENARIO_NAT_2005] = "nat-2005",
+    [SCENARIO_NAT_CLASS + NAT_CLASS_EIF] = "EIM/EIF", [SCENARIO_NAT_CLASS + NAT_CLASS_ADF] = "EIM/ADF",
+    [SCENARIO_NAT_CLASS + NAT_CLASS_APDF] = "EIM/APDF", [SCENARIO_NAT_CLASS + NAT_CLASS_SYMMETRIC] = "symmetric",
+    [SCENARIO_NAT_CLASS + NAT_CLASS_BLOCKED] = "no-udp", NULL,
+};
 
 #define ARRIVALS 0x6172726976616c         // purpose of a random stream
 
@@ -50,10 +58,12 @@ const uint32_t scenario_content_fields_n = ARRAY_LEN(scenario_content_fields);
 #define N(text, kind, member, list, most) \
     {.name = text, .type = kind, .offset = offsetof(struct scenario_group, member), .words = list, .max = most}
 const struct field scenario_node_fields[] = {
-    N("tracker", FIELD_WORD, tracker, yes_no, 0),
+    N("tracker", FIELD_WORD, tracker, trackers, 0),
     N("interval", FIELD_TIME, interval, NULL, 86400 * NSEC_S),
     N("hostile", FIELD_WORD, hostile, hostiles, 0),
     N("corrupt", FIELD_SHARE, corrupt, NULL, 1000000),
+    N("nat", FIELD_WORD, nat, scenario_nat_words, 0),
+    N("utp", FIELD_WORD, utp, yes_no, 0),
     N("up", FIELD_RATE, up, NULL, 0),
     N("down", FIELD_RATE, down, NULL, 0),
     N("latency", FIELD_TIME, latency, NULL, 10 * NSEC_S),

@@ -32,6 +32,9 @@ struct scenario_content {
     uint64_t tracker, is_private;       // tracker: its metainfo names the world's tracker
 };
 
+// What each node of a line is behind, a box of its own: of a mix (nat.h), or of one class.
+enum scenario_nat { SCENARIO_PUBLIC, SCENARIO_NAT_2025, SCENARIO_NAT_2010, SCENARIO_NAT_2005, SCENARIO_NAT_CLASS };
+
 enum arrive_kind {
     ARRIVE_AT, ARRIVE_FLASH, ARRIVE_EVERY, ARRIVE_POISSON,
     ARRIVE_DEBIAN, ARRIVE_REDHAT, ARRIVE_FLATOUT,       // Weibull, so much apart on the average: chance.h
@@ -40,6 +43,7 @@ enum arrive_kind {
     ARRIVE_KINDS,
 };
 
+extern const char *const scenario_nat_words[];
 extern const char *const scenario_arrive_words[ARRIVE_KINDS];
 
 // One line of nodes: `count` hosts that are set up alike.
@@ -47,7 +51,8 @@ struct scenario_group {
     char name[SCENARIO_NAME_MAX];
     uint32_t line, count;
     bool plural;                        // `nodes`: they are called name0, name1 …
-    uint64_t tracker, interval, hostile, corrupt;
+    uint64_t tracker, interval, hostile, corrupt;       // tracker: 1 asked by HTTP, 2 by UDP
+    uint64_t nat, utp;                  // nat: enum scenario_nat
     uint64_t up, down, latency;
     uint64_t has, want;                 // bits of contents
     uint64_t check, order, optimistic, gifts, choke, slots, dials, peers;

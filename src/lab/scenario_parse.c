@@ -305,6 +305,8 @@ static enum err check_group(struct reader *r, const struct scenario_group *g)
         return bad(r, "%s has what it wants", g->name);
     if (g->tracker != 0 && r->s->groups_n > 1)
         return bad(r, "the tracker is the first node of all, because its address is in the torrents");
+    if (g->tracker != 0 && g->nat != 0)
+        return bad(r, "the tracker is behind no box: everybody must reach it");
     if (g->tracker != 0 && g->count > 1)
         return bad(r, "one tracker only");
     if (g->hostile != 0 && ((g->has | g->want) & ((g->has | g->want) - 1)) != 0)
@@ -593,5 +595,10 @@ enum err scenario_parse(struct scenario *out, const struct mem *mem, const char 
     r.line++;
     if (out->groups_n == 0)
         return bad(&r, "no node at all");
+    for (uint32_t i = 0; i < out->groups_n; i++) {
+        r.line = out->groups[i].line;
+        if (out->groups[i].utp != 0 && out->world.payload != PAYLOAD_BYTES)
+            return bad(&r, "utp=yes needs `world payload=bytes`: a datagram carries real bytes");
+    }
     return ERR_OK;
 }

@@ -36,6 +36,7 @@ MUST_USE enum err stage_torrent(struct stage *s, const struct stage_torrent *t, 
 // A tracker, as the first host of the world: its address is STAGE_TRACKER. Peers are told to come back every interval_s.
 uint32_t stage_tracker(struct stage *s, uint32_t interval_s);
 #define STAGE_TRACKER "http://10.0.0.1:6969/announce"
+#define STAGE_TRACKER_UDP "udp://10.0.0.1:6969/announce"
 // Where a node's torrent stands; zeros while the node is down.
 struct node_torrent_stats stage_stats(const struct stage *s, uint32_t host, uint32_t want);
 // Of the machine; only to print speeds: what happens never depends on it.

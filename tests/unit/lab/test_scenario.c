@@ -9,12 +9,12 @@ static const char good[] =
     "world payload=bytes latency=30ms latency=planetlab spread=1.5ms loss=0.5% check=yes end=1h30m heal=5m\n"
     "content c0 size=100000,0,7MiB piece=32KiB form=hybrid\n"
     "content c1 size=1MB piece=16KiB tracker=no private=yes\n"
-    "node t0 tracker=yes interval=90s\n"
+    "node t0 tracker=udp interval=90s\n"
     "node s0 up=4Mbit has=c0,c1 slots=9 choke=original\n"
     "nodes p 30 up=100kB down=1.5MB want=c0 from=2s arrive=poisson:250ms after=leave linger=5s order=random optimistic=no\n"
     "nodes q 3 arrive=flash:10s knows=p want=c1 check=yes space=5MB eio=300ppm # late\n"
-    "nodes v 5 sessions=debian away=20s arrive=sine:1d want=c0\n"
-    "nodes u 2 sessions=flatout arrive=debian:3s want=c0\n"
+    "nodes v 5 nat=EIM/ADF utp=yes sessions=debian away=20s arrive=sine:1d want=c0\n"
+    "nodes u 2 nat=nat-2025 sessions=flatout arrive=debian:3s want=c0\n"
     "node bad hostile=poison corrupt=10% has=c0 dials=4\n"
     "at 10s fault crash node=p17 disk=dropped silent=yes for=5s\n"
     "at 11s fault loss p=30% for=1m\n"
@@ -179,6 +179,9 @@ static void errors_name_the_line_and_the_reason(void **state)
         {"node a\nat 5s fault skew node=a by=90%\n", "x.scn:2: by=90%: write a share below 50% with its sign, such as -200ppm"},
         {"node a\nat 5s fault mask node=a bits=0x12345678123456781\n",
             "x.scn:2: bits=0x12345678123456781: write up to 64 bits such as 0x8001"},
+        {"node a utp=yes\n", "x.scn:1: utp=yes needs `world payload=bytes`: a datagram carries real bytes"},
+        {"node a nat=cone\n", "x.scn:1: nat=cone: write one of none nat-2025 nat-2010 nat-2005 EIM/EIF EIM/ADF EIM/APDF symmetric no-udp (did you mean none?)"},
+        {"node a tracker=udp nat=EIM/EIF\n", "x.scn:1: the tracker is behind no box: everybody must reach it"},
         {"node a\nat 5s fault heal now\n", "x.scn:2: now: an option is written name=value"},
         {"node a\ngate own a.mean < 3s\n", "x.scn:2: <: write <= or >="},
         {"node a\ngate own a.men <= 3s\n", "x.scn:2: no metric men (did you mean mean?)"},
