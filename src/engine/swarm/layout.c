@@ -100,6 +100,32 @@ static void files_of(const struct swarm *s, uint32_t index, uint32_t *first, uin
 }
 
 // The piece is verified and written.
+// Entries of the log before `pos` that were struck out.
+static uint32_t struck_before(const struct swarm *s, uint64_t pos)
+{
+    uint32_t n = 0;
+    for (uint64_t i = 0; i < pos; i++)
+        n += s->have_log[i] == UINT32_MAX;
+    return n;
+}
+
+// A piece that is lost and found over and over fills the log with entries struck out: they go. Every piece is in it at most once.
+static void log_compact(struct swarm *s)
+{
+    LIST_EACH(&s->peers, link, save) {
+        struct swarm_peer *p = CONTAINER(link, struct swarm_peer, link);
+        p->have_pos -= struck_before(s, p->have_pos);
+    }
+    for (uint32_t i = 0; i < s->jobs_n; i++)
+        if (s->jobs[i]->busy && s->jobs[i]->io.kind == JOB_SYNC)
+            s->jobs[i]->from -= struck_before(s, s->jobs[i]->from);
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < s->have_log_n; i++)
+        if (s->have_log[i] != UINT32_MAX)
+            s->have_log[kept++] = s->have_log[i];
+    s->have_log_n = kept;
+}
+
 void have_set(struct swarm *s, uint32_t index)
 {
     ASSERT(!bits_get(s->have, index));
@@ -114,8 +140,10 @@ void have_set(struct swarm *s, uint32_t index)
     if (s->picker.priority[index] != 0)
         s->stats_now.done_bytes += piece_data_len(s, index);
     picker_set_state(&s->picker, index, PICKER_HAD);
-    if (s->have_log_n < 2 * s->meta->pieces_n)
-        s->have_log[s->have_log_n++] = index;
+    if (s->have_log_n == 2 * s->meta->pieces_n)
+        log_compact(s);
+    ASSERT(s->have_log_n < 2 * s->meta->pieces_n);
+    s->have_log[s->have_log_n++] = index;
     uint32_t first, last;
     files_of(s, index, &first, &last);
     for (uint32_t f = first; f <= last; f++) {
