@@ -149,7 +149,8 @@ static void plan_faults(const struct scenario *s, struct stage *st)
         world_plan(st->world, s->faults[i].t, &s->faults[i].action);
 }
 
-static bool honest(const struct host *h) { return h->cfg.hostile.kind == HOSTILE_NONE; }
+// Whose disk rotted spreads what is bad, without knowing it, and is banned, rightly: it is as good as hostile from then on.
+static bool honest(const struct host *h) { return h->cfg.hostile.kind == HOSTILE_NONE && !h->disk.spoiled; }
 
 // Every honest node has what it wants; those that stay away by an orderly leave count as done.
 static bool all_done(const struct world *w)
@@ -163,15 +164,14 @@ static bool all_done(const struct world *w)
     return true;
 }
 
-// Whoever lacks something could have it: an honest node that was set up with it is there, and every piece is on some disk. A seed whose disk
-// rotted is banned by those who got the rot, and rightly.
+// Whoever lacks something could have it: an honest node that was set up with it is there, and every piece is on some disk.
 static bool all_served(const struct world *w)
 {
     for (uint32_t t = 0; t < w->torrents_n; t++) {
         bool served = false;
         for (uint32_t i = 0; i < w->hosts_n && !served; i++) {
             const struct host *h = w->hosts[i];
-            for (uint32_t k = 0; honest(h) && h->up && !h->disk.spoiled && k < h->wants_n; k++)
+            for (uint32_t k = 0; honest(h) && h->up && k < h->wants_n; k++)
                 served |= h->wants[k].torrent == t && h->wants[k].kind == WANT_SEED;
         }
         if (w->torrents[t].leeches_n > 0 && (!served || !oracle_reachable(w, t)))
