@@ -7,7 +7,10 @@
 
 enum {
     GAIN_MS = 2000,                      // the second answer must be expected so much sooner, and in half the time
+    SILENT_MS = 5000,                   // no block for so long: it may never come
     RATE_MIN = BLOCK_LEN / 2,           // bytes/s: what nobody is thought to be slower than, as long as it is not silent
+    AGAIN_MIN = 4,                      // blocks asked for again of peers that do answer: so many, and one in
+    AGAIN_SHARE = 100,                  // so many of the content
     LOOKS_MAX = 64,                     // requests looked at from the end of one peer's queue
 };
 
@@ -17,6 +20,9 @@ struct debt {
     uint32_t block;
     uint64_t ms;                        // until it is there
 };
+
+// What is on its way already comes twice whatever is cancelled: only so much of it.
+static bool may_spend(const struct swarm *s) { return s->again_n < AGAIN_MIN + s->meta->len / BLOCK_LEN / AGAIN_SHARE; }
 
 // `bytes` at a rate; whoever has been silent will be so for twice as long.
 static uint64_t ms_until(uint64_t bps, nsec silent, uint64_t bytes)
@@ -50,6 +56,8 @@ static bool consider(const struct swarm *s, const struct swarm_peer *p, const st
 static void consider_peer(const struct swarm *s, const struct swarm_peer *p, const struct swarm_peer *o, struct debt *latest)
 {
     const bool receiving = o->rx == RX_BLOCK && o->rx_slot != NULL;
+    if (!may_spend(s) && s->now - o->block_at < SILENT_MS * NSEC_MS)
+        return;
     for (uint32_t i = o->asked_n, looks = 0; i-- > 0 && looks < LOOKS_MAX; looks++) {
         const struct asked *a = asked_nth(o, i);
         const struct debt d = {piece_find(s, a->piece), a->begin / BLOCK_LEN, peer_ms(s, o, i + 1 + receiving)};

@@ -222,8 +222,11 @@ static bool pick(struct swarm *s, struct swarm_peer *p, struct piece **out, uint
         if (piece != NULL && (piece->owner == NULL || !piece->single))
             piece->owner = p;
     }
-    if (piece == NULL)
-        return endgame_pick(s, p, out, block);
+    if (piece == NULL) {
+        const bool again = endgame_pick(s, p, out, block);
+        s->again_n += again;
+        return again;
+    }
     *out = piece;
     *block = next_free(piece);
     return *block != UINT32_MAX;

@@ -379,7 +379,7 @@ struct swarm {
     struct piece **partial_slots;       // grown by need up to PARTIALS_MAX
     uint32_t partial_slots_cap;
     uint16_t *partial_at;               // piece -> 1 + index in partial_slots, 0: none
-    bool endgame;
+    uint32_t again_n;                   // blocks that were asked for while another peer owed them
     struct { struct unfinished *items; uint32_t n, cap; } unfinished;       // between a stop and its saving, a reading and the start
     struct map blames;                  // struct blame: failed pieces whose culprit is unknown
     struct web *web;                    // web seeds; NULL: none
