@@ -104,8 +104,9 @@ static void on_choke(struct swarm *s, struct swarm_peer *p)
     p->peer_choking = true;
     p->slow_start = true;
     p->depth = DEPTH_MIN;
-    // With fast the peer rejects one by one (BEP 6), but some do not: nobody waits for that.
-    request_drop_all(s, p, p->fast);
+    p->choked_us_at = s->now;
+    if (!p->fast)                       // with fast the peer rejects one by one, or answers (BEP 6)
+        request_drop_all(s, p, false);
     rx_give_ahead(s, p);
 }
 

@@ -327,6 +327,8 @@ void request_beat(struct swarm *s, struct swarm_peer *p)
         p->excused++;
         request_pause(s, p);
     }
+    if (p->peer_choking && s->now - p->choked_us_at >= CHOKED_ANSWER_S * NSEC_S)
+        request_drop_all(s, p, true);
     if (p->asked_n == 0 && p->rx != RX_BLOCK)
         return;
     const nsec silent = s->now - p->block_at;

@@ -31,6 +31,7 @@ enum {
     ALLOWED_FAST_K = 10,                // BEP 6
     STALL_S = 20, DROP_S = 60,          // no block while asked: one request only; requests given up
     ASK_MAX_S = 60,                     // a request that was passed over is given up
+    CHOKED_ANSWER_S = 5,                // a peer with fast that chokes us neither answers nor rejects: not waited for any longer
     ASK_PAUSE_S = 2,                    // who did not deliver is asked after all others have had their choice
     REJECTS_ROW_MAX = 16,               // without a block in between
     KEEPALIVE_S = 110, SILENT_MAX_S = 240,
@@ -203,6 +204,7 @@ struct swarm_peer {
     // What beats and rounds look at
     nsec joined_at, choked_changed_at;
     nsec block_at;                      // last block, or when we began to ask
+    nsec choked_us_at;
     uint64_t down_bytes, up_bytes, down_last, up_last, down_bps, up_bps;    // …_last: at the last second
     uint64_t down_prev;                 // bytes of the second before
     uint64_t sent_bytes, sent_last;     // all that left; at the last second

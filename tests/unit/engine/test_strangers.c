@@ -279,6 +279,47 @@ static void the_last_blocks_are_asked_twice_if_it_helps(void **state)
     assert_true(twice <= 8);
 }
 
+// BEP 6: a choke rejects nothing. What a peer with the fast extension still owes is not asked of others until it rejects, or for five
+// seconds; what it has sent already would come twice.
+static void a_choke_is_no_rejection(void **state)
+{
+    (void)state;
+    struct ground g;
+    struct peer_msg owed[64], m;
+    uint32_t n = 0, elsewhere = 0;
+    ground_init(&g, false);
+    bring_all(&g, 0);
+    pass(&g, 1);
+    while (next_heard(&g.all[0], &m))
+        if (m.id == MSG_REQUEST)
+            owed[n++] = m;
+    assert_in_range(n, 4, 64);
+    tell(&g, 0, MSG_CHOKE, 0, 0, 0);
+    meet(&g, 1, true);
+    tell(&g, 1, MSG_HAVE_NONE, 0, 0, 0);
+    for (uint32_t i = 0; i < n; i++)    // and nothing else: this is not the end
+        tell(&g, 1, MSG_HAVE, owed[i].index, 0, 0);
+    tell(&g, 1, MSG_UNCHOKE, 0, 0, 0);
+    for (uint32_t second = 0; second < 12; second++) {
+        while (next_heard(&g.all[1], &m)) {
+            if (m.id != MSG_REQUEST)
+                continue;
+            for (uint32_t i = 0; i < n; i++)
+                elsewhere += owed[i].index == m.index && owed[i].begin == m.begin;
+            give(&g, 1, m.index, m.begin, true);
+        }
+        if (second == 0) {
+            give(&g, 0, owed[0].index, owed[0].begin, true);        // it was under way
+            tell(&g, 0, MSG_REJECT, owed[1].index, owed[1].begin, owed[1].len);
+        }
+        if (second == 3)
+            assert_int_equal(elsewhere, 1);     // the one that was rejected
+        pass(&g, 1);
+    }
+    assert_int_equal(elsewhere, n - 1);         // the others are not waited for any longer
+    ground_done(&g);
+}
+
 // Six hundred connections that come and go do not make us forget who is giving bad blocks.
 static void a_crowd_does_not_hide_the_poisoner(void **state)
 {
@@ -479,6 +520,7 @@ int main(void)
         cmocka_unit_test(stallers_hold_nothing_up),
         cmocka_unit_test(a_block_held_back_is_asked_elsewhere),
         cmocka_unit_test(the_last_blocks_are_asked_twice_if_it_helps),
+        cmocka_unit_test(a_choke_is_no_rejection),
         cmocka_unit_test(a_crowd_does_not_hide_the_poisoner),
         cmocka_unit_test(with_many_peers_there_is_no_hurry),
         cmocka_unit_test(who_is_met_and_lost_is_told),
