@@ -1,9 +1,9 @@
-// The only tracker of a swarm dies. Who is in has his partners; who comes later finds nobody, unless he knows one peer.
+// The only tracker of a swarm dies. Who is in has his partners; who comes later finds nobody, unless he knows one peer or the DHT.
 #include "lab/exp.h"
 
-enum { MODES = 3, POINTS = 50, DIES_S = 60, LATE_S = 90, STEP_S = 6 };
+enum { MODES = 4, POINTS = 50, DIES_S = 60, LATE_S = 90, STEP_S = 6 };
 
-static const char *const modes[MODES] = {"the tracker lives", "it dies", "it dies, late ones know a peer"};
+static const char *const modes[MODES] = {"the tracker lives", "it dies", "it dies, late ones know a peer", "it dies, all are in the DHT"};
 
 struct plan {
     uint32_t early, late, runs;
@@ -31,25 +31,27 @@ static void work(void *ctx, uint32_t i, struct cell *out)
 {
     const struct plan *p = ctx;
     const uint32_t mode = i % MODES;
-    struct count late = {.first = 2 + p->early, .n = p->late};
+    struct count late = {.first = 3 + p->early, .n = p->late};
     static struct exp_text t;
     t.n = 0;
     exp_line(&t, "seed %u", i / MODES + 1);
     exp_line(&t, "world latency=20ms spread=60ms end=%us", STEP_S * POINTS + 1);
     exp_line(&t, "content c0 size=%.0f piece=64KiB", p->bytes);
     exp_line(&t, "node t0 tracker=yes interval=30s");
-    exp_line(&t, "node s0 up=300kB has=c0");
-    exp_line(&t, "nodes p %u up=80kB down=1MB want=c0 from=1s arrive=flash:10s", p->early);
-    exp_line(&t, "nodes l %u up=80kB down=1MB want=c0 from=%us arrive=every:2s%s", p->late, (unsigned)LATE_S, mode == 2 ? " knows=p" : "");
+    const char *const dht = mode == 3 ? " dht=yes" : "";
+    exp_line(&t, "node d0%s", dht);     // whom they know of the DHT, and who knows nothing of the file
+    exp_line(&t, "node s0 up=300kB has=c0%s", dht);
+    exp_line(&t, "nodes p %u up=80kB down=1MB want=c0 from=1s arrive=flash:10s%s", p->early, dht);
+    exp_line(&t, "nodes l %u up=80kB down=1MB want=c0 from=%us arrive=every:2s%s%s", p->late, (unsigned)LATE_S, mode == 2 ? " knows=p" : "", dht);
     if (mode != 0)
         exp_line(&t, "at %us fault crash node=t0 silent=yes", (unsigned)DIES_S);
     const struct run_options o = {.sample = sample, .ctx = &late};
     struct result r;
     if (exp_run(&t, &o, out, &r)) {
-        out->v[0] = (double)r.groups[2].metrics[METRIC_DONE] / 1e4;
-        out->v[1] = (double)r.groups[3].metrics[METRIC_DONE] / 1e4;
-        out->v[2] = (double)r.groups[2].metrics[METRIC_MEAN] / 1e9;
-        out->v[3] = (double)r.groups[3].metrics[METRIC_MEAN] / 1e9;
+        out->v[0] = (double)r.groups[3].metrics[METRIC_DONE] / 1e4;
+        out->v[1] = (double)r.groups[4].metrics[METRIC_DONE] / 1e4;
+        out->v[2] = (double)r.groups[3].metrics[METRIC_MEAN] / 1e9;
+        out->v[3] = (double)r.groups[4].metrics[METRIC_MEAN] / 1e9;
         for (uint32_t k = 0; k < POINTS; k++)
             out->v[4 + k] = 100.0 * (k < late.points ? late.v[k] : late.points == 0 ? 0 : late.v[late.points - 1]) / p->late;
     }
@@ -83,6 +85,12 @@ int exp_trackerdeath(const struct lab_options *o)
     report_own(&r, "complete of those who came later and know nobody", exp_median(cells, 1, MODES, p.runs, 1), "%", "reproduced <= 1");
     report_own(&r, "complete of those who came later and know one peer", exp_median(cells, 2, MODES, p.runs, 1), "%",
         "reproduced >= 50; better >= 99");
+    report_own(&r, "complete of those who came later and know one DHT node", exp_median(cells, 3, MODES, p.runs, 1), "%",
+        "reproduced >= 99");
+    struct interval slower = exp_median(cells, 3, MODES, p.runs, 3);
+    const double alive = exp_median(cells, 0, MODES, p.runs, 3).mid;
+    slower = (struct interval){slower.low - alive, slower.mid - alive, slower.high - alive};
+    report_own(&r, "later than with the tracker, mean", slower, "s", "reproduced <= 10; better <= 2");
     report_plot(&r, &plot, NULL);
     return report_end(&r);
 }

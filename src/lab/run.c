@@ -7,6 +7,7 @@
 #include "lab/scenario_int.h"
 #include "sim/chance.h"
 #include "sim/hostile.h"
+#include "sim/net.h"
 #include "sim/oracle.h"
 
 enum { SESSIONS_MAX = 10000 };
@@ -31,6 +32,21 @@ void result_done(struct result *r)
     *r = (struct result){0};
 }
 
+// The DHT node that all others begin with; NULL: nobody is in the DHT.
+static const struct slice *dht_router(const struct scenario *s)
+{
+    static char text[ADDR_TEXT_MAX];
+    static struct slice router;
+    uint32_t g = 0;
+    while (g < s->groups_n && s->groups[g].dht == 0)
+        g++;
+    if (g == s->groups_n)
+        return NULL;
+    const struct addr a = net_addr(scenario_host(s, g, 0), NET_PEER_PORT);
+    router = slice_str(addr_format(&a, text));
+    return &router;
+}
+
 static struct host_config host_of(const struct scenario *s, const struct scenario_group *g)
 {
     struct host_config c = {.up_bps = g->up, .down_bps = g->down, .latency = g->latency, .after = (enum host_after)g->after,
@@ -40,6 +56,8 @@ static struct host_config host_of(const struct scenario *s, const struct scenari
         .peers_max = (uint32_t)g->peers, .tracker = g->tracker != 0, .tracker_interval_s = (uint32_t)(g->interval / NSEC_S)};
     if (g->tracker != 0 && c.node.tracker_interval_s == 0)
         c.node.tracker_interval_s = 60;
+    if (g->dht != 0)
+        c.node.dht = (struct node_dht_config){.on = true, .ipv4 = true, .routers = dht_router(s), .routers_n = 1};
     c.disk = (struct disk_config){.latency = g->disk_latency, .bps = g->disk_rate, .hash_bps = g->hash_rate, .space_bytes = g->space,
         .eio_ppm = (uint32_t)g->eio};
     if (g->hostile != 0) {

@@ -64,6 +64,7 @@ const struct field scenario_node_fields[] = {
     N("corrupt", FIELD_SHARE, corrupt, NULL, 1000000),
     N("nat", FIELD_WORD, nat, scenario_nat_words, 0),
     N("utp", FIELD_WORD, utp, yes_no, 0),
+    N("dht", FIELD_WORD, dht, yes_no, 0),
     N("up", FIELD_RATE, up, NULL, 0),
     N("down", FIELD_RATE, down, NULL, 0),
     N("latency", FIELD_TIME, latency, NULL, 10 * NSEC_S),

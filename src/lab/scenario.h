@@ -52,7 +52,7 @@ struct scenario_group {
     uint32_t line, count;
     bool plural;                        // `nodes`: they are called name0, name1 …
     uint64_t tracker, interval, hostile, corrupt;       // tracker: 1 asked by HTTP, 2 by UDP
-    uint64_t nat, utp;                  // nat: enum scenario_nat
+    uint64_t nat, utp, dht;             // nat: enum scenario_nat; dht: the first node of all with it is the router that the others know
     uint64_t up, down, latency;
     uint64_t has, want;                 // bits of contents
     uint64_t check, order, optimistic, gifts, choke, slots, dials, peers;

@@ -4,8 +4,6 @@
 #include "sim/hostile.h"
 #include "sim/oracle.h"
 
-enum { LISTEN_PORT = 6881 };
-
 // In front of each piece of a node's memory, so that all of it can be taken back when the node dies.
 struct block {
     alignas(max_align_t) struct list link;
@@ -85,7 +83,7 @@ struct host *host_new(struct world *w, uint32_t index, const struct host_config 
         peer_id(w, index, h->cfg.node.peer_id);
     h->cfg.node.no_utp |= !cfg->utp;
     if (h->cfg.node.listen_port == 0)
-        h->cfg.node.listen_port = LISTEN_PORT;
+        h->cfg.node.listen_port = NET_PEER_PORT;
     settle_down(w, h);
     link_init(&h->link, h->cfg.up_bps, h->cfg.down_bps, cfg->latency);
     h->link.fifo = cfg->fifo;

@@ -22,7 +22,7 @@ enum {
     NET_CWND_MIN = 1 * NET_MSS,
     NET_DGRAM_QUEUE = 65536,            // bytes of datagrams waiting for an uplink; more are dropped
     NET_FIFO_QUEUE = 256 * 1024,
-    NET_TRACKER_PORT = 6969,
+    NET_TRACKER_PORT = 6969, NET_PEER_PORT = 6881,
     NET_LSD_PORT = 6771,                // BEP 14
     NET_GROWTH_PERCENT = 53,            // of a segment for each window: RFC 8312 section 4.2, as fast as Reno for the softer
     NET_BACKOFF_PERCENT = 70,           // backing off
