@@ -4,11 +4,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/ranges.h"
 #include "codec/magnet.h"
 #include "codec/record.h"
 #include "engine/node/out_hash.h"
 
-enum { JOBS_KEPT = 4096 };              // under way at once; more are not recorded, and the replay says so
+enum {
+    JOBS_KEPT = 4096,                   // under way at once; more are not recorded, and the replay says so
+    ADDED_KEPT = 4096,                  // torrents of which the selection may change
+};
+
+struct added {
+    uint32_t torrent, files;
+};
 
 static struct {
     FILE *f;
@@ -16,9 +24,11 @@ static struct {
     struct buf frame;
     uint64_t hash, polls;               // since the last frame
     nsec polled_at;
-    struct node_room room;              // what the last node_rx_room gave
+    struct node_room room, web_room;    // what the last node_rx_room and node_stream_room gave
     struct io_job jobs[JOBS_KEPT];
     uint32_t jobs_n;
+    struct added added[ADDED_KEPT];
+    uint32_t added_n;
     uint32_t depth;                     // inside of the node
     bool failed;
 } rec;
@@ -113,10 +123,12 @@ BETWEEN(enum err, node_new, struct node **out, const struct node_config *cfg, co
         struct buf b = {space, 0, sizeof space};
         struct node_config plain = *cfg;
         plain.blocked = NULL;
+        if (cfg->blocked != NULL)
+            put(&(struct record){.kind = RECORD_BLOCKED, .now = now,
+                .slice = {slice_of(cfg->blocked->v4, cfg->blocked->v4_n * sizeof *cfg->blocked->v4),
+                          slice_of(cfg->blocked->v6, cfg->blocked->v6_n * sizeof *cfg->blocked->v6)}});
         put(&(struct record){.kind = RECORD_NEW, .now = now, .num = {env->seed},
             .slice = {slice_of(&plain, sizeof plain), cfg->dht.saved, routers_of(cfg, &b)}});
-        if (cfg->blocked != NULL)
-            put(&(struct record){.kind = RECORD_STRANGE, .now = now, .slice = {SLICE_LIT("a blocklist")}});
     }
     return e;
 }
@@ -188,25 +200,25 @@ BETWEEN(void, node_rx_room, struct node *n, nsec now, uint32_t conn, struct node
 }
 
 // The bytes lie where the room was.
-static void put_rx(nsec now, uint32_t conn, size_t len)
+static void put_rx(enum record_kind kind, nsec now, uint32_t id, const struct node_room *room, size_t len)
 {
     uint8_t *flat = malloc(len + 1);
     size_t at = 0;
-    for (uint32_t i = 0; flat != NULL && i < rec.room.spans_n && at < len; i++) {
-        const size_t n = size_min(len - at, rec.room.spans[i].n);
-        memcpy(flat + at, rec.room.spans[i].p, n);
+    for (uint32_t i = 0; flat != NULL && i < room->spans_n && at < len; i++) {
+        const size_t n = size_min(len - at, room->spans[i].n);
+        memcpy(flat + at, room->spans[i].p, n);
         at += n;
     }
     rec.failed |= at != len;
     put_polls();
-    put(&(struct record){.kind = RECORD_RX, .now = now, .num = {conn}, .slice = {slice_of(flat, at)}});
+    put(&(struct record){.kind = kind, .now = now, .num = {id}, .slice = {slice_of(flat, at)}});
     free(flat);
 }
 
 BETWEEN(void, node_rx, struct node *n, nsec now, uint32_t conn, size_t len)
 {
     if (active(n))
-        put_rx(now, conn, len);
+        put_rx(RECORD_RX, now, conn, &rec.room, len);
     rec.depth++;
     __real_node_rx(n, now, conn, len);
     rec.depth--;
@@ -330,15 +342,34 @@ BETWEEN(void, node_mapped, struct node *n, nsec now, bool udp, enum err e, const
 
 BETWEEN(void, node_stream_head, struct node *n, nsec now, uint32_t id, int status, struct slice lines)
 {
-    input(n, &(struct record){.kind = RECORD_STRANGE, .now = now, .slice = {SLICE_LIT("what a web server sends")}});
+    input(n, &(struct record){.kind = RECORD_HEAD, .now = now, .num = {id, (uint64_t)status}, .slice = {lines}});
     rec.depth++;
     __real_node_stream_head(n, now, id, status, lines);
     rec.depth--;
 }
 
+BETWEEN(void, node_stream_room, struct node *n, nsec now, uint32_t id, struct node_room *out)
+{
+    input(n, &(struct record){.kind = RECORD_WEB_ROOM, .now = now, .num = {id}});
+    rec.depth++;
+    __real_node_stream_room(n, now, id, out);
+    rec.depth--;
+    if (active(n))
+        rec.web_room = *out;
+}
+
+BETWEEN(void, node_stream_rx, struct node *n, nsec now, uint32_t id, size_t len)
+{
+    if (active(n))
+        put_rx(RECORD_WEB_RX, now, id, &rec.web_room, len);
+    rec.depth++;
+    __real_node_stream_rx(n, now, id, len);
+    rec.depth--;
+}
+
 BETWEEN(void, node_network_changed, struct node *n, nsec now)
 {
-    input(n, &(struct record){.kind = RECORD_STRANGE, .now = now, .slice = {SLICE_LIT("another network")}});
+    input(n, &(struct record){.kind = RECORD_NETWORK, .now = now});
     rec.depth++;
     __real_node_network_changed(n, now);
     rec.depth--;
@@ -352,39 +383,81 @@ BETWEEN(void, node_read_failed, struct node *n, nsec now, uint32_t store, uint32
     rec.depth--;
 }
 
-BETWEEN(enum err, node_torrent_add, struct node *n, nsec now, const struct node_add *add, uint32_t *torrent)
+// What is about to be added, but for its priorities; they go before, because a frame has no place for them.
+static void put_priorities(const struct node *n, nsec now, const struct node_add *add)
 {
     if (active(n) && add->priorities != NULL)
         input(n, &(struct record){.kind = RECORD_PRIORITIES, .now = now, .slice = {slice_of(add->priorities, add->meta->files_n)}});
     else if (active(n))
         put_polls();
-    rec.depth++;
-    const enum err e = __real_node_torrent_add(n, now, add, torrent);
-    rec.depth--;
+}
+
+static void put_add(const struct node *n, nsec now, enum record_kind kind, const struct node_add *add, uint32_t torrent, enum err e)
+{
     const uint64_t flags = (uint64_t)add->trust * RECORD_TRUST | (uint64_t)add->check * RECORD_CHECK |
         (uint64_t)add->check_only * RECORD_CHECK_ONLY | (uint64_t)add->sequential * RECORD_SEQUENTIAL |
         (uint64_t)add->reserve * RECORD_RESERVE | (uint64_t)add->random_order * RECORD_RANDOM |
         (uint64_t)add->super_seed * RECORD_SUPER;
-    input(n, &(struct record){.kind = RECORD_ADD, .now = now, .num = {flags, e == ERR_OK ? *torrent : 0, (uint64_t)e, add->up_bps, add->down_bps},
+    if (add->meta->bytes.n == 0)        // by URLs alone
+        input(n, &(struct record){.kind = RECORD_STRANGE, .now = now, .slice = {SLICE_LIT("a file without a torrent")}});
+    if (active(n) && e == ERR_OK && rec.added_n < ADDED_KEPT)
+        rec.added[rec.added_n++] = (struct added){torrent, add->meta->files_n};
+    input(n, &(struct record){.kind = kind, .now = now, .num = {flags, torrent, (uint64_t)e, add->up_bps, add->down_bps},
         .slice = {add->meta->bytes, add->root, add->resume}});
+}
+
+BETWEEN(enum err, node_torrent_add, struct node *n, nsec now, const struct node_add *add, uint32_t *torrent)
+{
+    put_priorities(n, now, add);
+    rec.depth++;
+    const enum err e = __real_node_torrent_add(n, now, add, torrent);
+    rec.depth--;
+    put_add(n, now, RECORD_ADD, add, e == ERR_OK ? *torrent : 0, e);
     return e;
 }
 
 BETWEEN(enum err, node_magnet_add, struct node *n, nsec now, const struct magnet *link, uint32_t *torrent)
 {
-    input(n, &(struct record){.kind = RECORD_STRANGE, .now = now, .slice = {SLICE_LIT("a magnet link")}});
+    if (active(n))
+        put_polls();
     rec.depth++;
     const enum err e = __real_node_magnet_add(n, now, link, torrent);
     rec.depth--;
+    if (!active(n))
+        return e;
+    struct buf text = {malloc(MAGNET_BYTES_MAX), 0, MAGNET_BYTES_MAX};
+    struct wr w = wr_make(&text);
+    if (text.p != NULL)
+        magnet_write(&w, link);
+    rec.failed |= text.p == NULL || !w.ok;
+    input(n, &(struct record){.kind = RECORD_MAGNET, .now = now, .num = {e == ERR_OK ? *torrent : 0, (uint64_t)e}, .slice = {buf_slice(&text)}});
+    free(text.p);
+    return e;
+}
+
+BETWEEN(enum err, node_magnet_begin, struct node *n, nsec now, uint32_t torrent, const struct node_add *add)
+{
+    put_priorities(n, now, add);
+    rec.depth++;
+    const enum err e = __real_node_magnet_begin(n, now, torrent, add);
+    rec.depth--;
+    put_add(n, now, RECORD_BEGIN, add, torrent, e);
     return e;
 }
 
 BETWEEN(enum err, node_torrent_priorities, struct node *n, nsec now, uint32_t torrent, const uint8_t *priorities)
 {
-    input(n, &(struct record){.kind = RECORD_STRANGE, .now = now, .slice = {SLICE_LIT("other priorities")}});
+    if (active(n))
+        put_polls();
     rec.depth++;
     const enum err e = __real_node_torrent_priorities(n, now, torrent, priorities);
     rec.depth--;
+    uint32_t at = 0;
+    while (at < rec.added_n && rec.added[at].torrent != torrent)
+        at++;
+    const uint32_t files = at < rec.added_n ? rec.added[at].files : 0;
+    if (e == ERR_OK)                    // else nothing has changed
+        input(n, &(struct record){.kind = RECORD_SELECT, .now = now, .num = {torrent}, .slice = {slice_of(priorities, files)}});
     return e;
 }
 

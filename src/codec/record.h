@@ -5,7 +5,7 @@
 #pragma once
 #include "base/addr.h"
 
-#define RECORD_MAGIC "kith-record 2\n"
+#define RECORD_MAGIC "kith-record 3\n"
 
 enum {
     RECORD_FRAME_MAX = 64 << 20,        // bytes of one frame
@@ -31,7 +31,7 @@ enum record_kind {
     RECORD_SAVED,                       // id, err
     RECORD_READ_FAILED,                 // store, file, err
     RECORD_ADD,                         // flags, torrent that came back, err, limits up and down; torrent file, root, resume
-    RECORD_PRIORITIES,                  // of the RECORD_ADD that follows; one byte for each file
+    RECORD_PRIORITIES,                  // of the RECORD_ADD or RECORD_BEGIN that follows; one byte for each file
     RECORD_PEER,                        // torrent, err; addr
     RECORD_STOP,
     RECORD_ADMIT,                       // 0 admit, 1 revoke; hash
@@ -39,6 +39,14 @@ enum record_kind {
     RECORD_MAPPED,                      // UDP, err, lifetime in s; the external address
     RECORD_REMOVE,                      // torrent, err
     RECORD_LIMITS,                      // torrent, 0: all together; up, down, err
+    RECORD_BLOCKED,                     // of the RECORD_NEW that follows: struct range4 and range6 as they are in memory
+    RECORD_MAGNET,                      // torrent that came back, err; the link
+    RECORD_BEGIN,                       // as RECORD_ADD, with the torrent that has its metadata now
+    RECORD_SELECT,                      // torrent, err; priorities
+    RECORD_HEAD,                        // id, status; lines of a web server's answer
+    RECORD_WEB_ROOM,                    // id
+    RECORD_WEB_RX,                      // id; the bytes
+    RECORD_NETWORK,
     RECORD_STRANGE,                     // something that recordings do not carry; its name
     RECORD_KINDS,
 };

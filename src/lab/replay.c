@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/ranges.h"
+#include "codec/magnet.h"
 #include "codec/record.h"
 #include "engine/node/out_hash.h"
 #include "lab/cli.h"
@@ -16,12 +18,15 @@ struct player {
     struct node *node;
     struct env env;
     struct buf tx;
-    struct node_room room;
+    struct node_room room, web_room;
+    struct ranges blocked;
+    bool is_blocked;
     struct io_job *jobs;                // under way
     uint32_t jobs_n;
     struct metainfo *metas[TORRENTS_MAX];
-    uint8_t *roots[TORRENTS_MAX];
-    uint32_t metas_n;
+    uint8_t *roots[TORRENTS_MAX], *links[TORRENTS_MAX];
+    uint32_t numbers[TORRENTS_MAX];     // of the torrents of metas
+    uint32_t metas_n, links_n;
     struct slice priorities, routers[ROUTERS_MAX];
     bool ended;
 };
@@ -54,6 +59,36 @@ static void differs(struct player *p, const char *fmt, ...)
     p->ended = true;
 }
 
+static void blocked(struct player *p, const struct record *r)
+{
+    struct addr from, to;
+    struct range4 a;
+    struct range6 b;
+    if (p->is_blocked || p->node != NULL) {
+        differs(p, "a blocklist comes once, and first");
+        return;
+    }
+    ranges_init(&p->blocked, &lab_heap);
+    p->is_blocked = true;
+    enum err e = ERR_OK;
+    for (size_t at = 0; at + sizeof a <= r->slice[0].n && e == ERR_OK; at += sizeof a) {
+        memcpy(&a, r->slice[0].p + at, sizeof a);
+        const uint8_t ips[2][4] = {{(uint8_t)(a.from >> 24), (uint8_t)(a.from >> 16), (uint8_t)(a.from >> 8), (uint8_t)a.from},
+                                   {(uint8_t)(a.to >> 24), (uint8_t)(a.to >> 16), (uint8_t)(a.to >> 8), (uint8_t)a.to}};
+        from = addr_ipv4(ips[0], 0);
+        to = addr_ipv4(ips[1], 0);
+        e = ranges_add(&p->blocked, &from, &to);
+    }
+    for (size_t at = 0; at + sizeof b <= r->slice[1].n && e == ERR_OK; at += sizeof b) {
+        memcpy(&b, r->slice[1].p + at, sizeof b);
+        from = addr_ipv6(b.from, 0);
+        to = addr_ipv6(b.to, 0);
+        e = ranges_add(&p->blocked, &from, &to);
+    }
+    if (e != ERR_OK || ranges_finish(&p->blocked) != ERR_OK)
+        differs(p, "the blocklist cannot be used");
+}
+
 static void begin(struct player *p, const struct record *r)
 {
     struct node_config cfg;
@@ -73,6 +108,7 @@ static void begin(struct player *p, const struct record *r)
         rest = slice_sub(rest, n + 1, rest.n);
     }
     cfg.dht.routers = p->routers;       // they outlive the node
+    cfg.blocked = p->is_blocked ? &p->blocked : NULL;
     p->env.seed = r->num[0];
     p->out->start = r->now;
     if (p->node != NULL || node_new(&p->node, &cfg, &p->env, r->now) != ERR_OK)
@@ -100,20 +136,19 @@ static void drained(struct player *p, const struct record *r)
         differs(p, "the node's outputs are not those that were recorded");
 }
 
-static void rx(struct player *p, const struct record *r)
+// True: the bytes that were received are where the room was.
+static bool lands(struct player *p, const struct record *r, const struct node_room *room)
 {
     size_t at = 0;
-    for (uint32_t i = 0; i < p->room.spans_n && at < r->slice[0].n; i++) {
-        const size_t n = size_min(r->slice[0].n - at, p->room.spans[i].n);
-        memcpy(p->room.spans[i].p, r->slice[0].p + at, n);
+    for (uint32_t i = 0; i < room->spans_n && at < r->slice[0].n; i++) {
+        const size_t n = size_min(r->slice[0].n - at, room->spans[i].n);
+        memcpy(room->spans[i].p, r->slice[0].p + at, n);
         at += n;
     }
-    if (at != r->slice[0].n) {
-        differs(p, "there is no room for %zu bytes that were received", r->slice[0].n);
-        return;
-    }
     p->out->bytes += at;
-    node_rx(p->node, r->now, (uint32_t)r->num[0], at);
+    if (at != r->slice[0].n)
+        differs(p, "there is no room for %zu bytes that were received", r->slice[0].n);
+    return at == r->slice[0].n;
 }
 
 // Content is hashed again: bytes that were not received as recorded are found here.
@@ -179,11 +214,38 @@ static void add(struct player *p, const struct record *r)
         .sequential = (r->num[0] & RECORD_SEQUENTIAL) != 0, .reserve = (r->num[0] & RECORD_RESERVE) != 0,
         .random_order = (r->num[0] & RECORD_RANDOM) != 0, .super_seed = (r->num[0] & RECORD_SUPER) != 0, .up_bps = r->num[3], .down_bps = r->num[4],
         .priorities = p->priorities.n == meta->files_n && meta->files_n > 0 ? p->priorities.p : NULL};
-    uint32_t torrent = 0;
-    const enum err e = node_torrent_add(p->node, r->now, &a, &torrent);
+    uint32_t torrent = (uint32_t)r->num[1];
+    const enum err e = r->kind == RECORD_BEGIN ? node_magnet_begin(p->node, r->now, torrent, &a) : node_torrent_add(p->node, r->now, &a, &torrent);
     if (e != (enum err)r->num[2] || (e == ERR_OK && torrent != r->num[1]))
         differs(p, "adding the torrent gave %s, number %u", err_text(e), torrent);
+    p->numbers[p->metas_n - 1] = e == ERR_OK ? torrent : 0;
     p->priorities = (struct slice){0};
+}
+
+static void magnet(struct player *p, const struct record *r)
+{
+    struct magnet link;
+    struct buf text = {p->links_n < TORRENTS_MAX ? malloc(r->slice[0].n + 1) : NULL, 0, r->slice[0].n};
+    if (text.p == NULL || magnet_parse(&link, r->slice[0], &text) != ERR_OK) {
+        differs(p, "a magnet link cannot be read");
+        free(text.p);
+        return;
+    }
+    p->links[p->links_n++] = text.p;    // it outlives the torrent
+    uint32_t torrent = 0;
+    const enum err e = node_magnet_add(p->node, r->now, &link, &torrent);
+    if (e != (enum err)r->num[1] || (e == ERR_OK && torrent != r->num[0]))
+        differs(p, "adding the link gave %s, number %u", err_text(e), torrent);
+}
+
+static void select_files(struct player *p, const struct record *r)
+{
+    const uint32_t torrent = (uint32_t)r->num[0];
+    uint32_t at = 0;
+    while (at < p->metas_n && p->numbers[at] != torrent)
+        at++;
+    if (at == p->metas_n || r->slice[0].n != p->metas[at]->files_n || node_torrent_priorities(p->node, r->now, torrent, r->slice[0].p) != ERR_OK)
+        differs(p, "the selection cannot be changed");
 }
 
 static void resolved(struct player *p, const struct record *r)
@@ -211,7 +273,7 @@ static void admit(struct player *p, const struct record *r)
 // The node's own checks are for its host's mistakes; a file may hold any number.
 static bool plausible(struct player *p, const struct record *r)
 {
-    if (p->node == NULL && r->kind != RECORD_NEW)
+    if (p->node == NULL && r->kind != RECORD_NEW && r->kind != RECORD_BLOCKED)
         differs(p, "the recording does not begin with a new node");
     else if (r->now < p->out->now && r->kind != RECORD_ADMIT)
         differs(p, "time runs backwards");
@@ -231,7 +293,20 @@ static void play(struct player *p, const struct record *r)
         break;
     case RECORD_CONNECTED: node_connected(p->node, r->now, a, (enum err)r->num[1]); break;
     case RECORD_ROOM: node_rx_room(p->node, r->now, a, &p->room); break;
-    case RECORD_RX: rx(p, r); break;
+    case RECORD_RX:
+        if (lands(p, r, &p->room))
+            node_rx(p->node, r->now, a, r->slice[0].n);
+        break;
+    case RECORD_BLOCKED: blocked(p, r); break;
+    case RECORD_MAGNET: magnet(p, r); break;
+    case RECORD_SELECT: select_files(p, r); break;
+    case RECORD_HEAD: node_stream_head(p->node, r->now, a, (int)r->num[1], r->slice[0]); break;
+    case RECORD_WEB_ROOM: node_stream_room(p->node, r->now, a, &p->web_room); break;
+    case RECORD_WEB_RX:
+        if (lands(p, r, &p->web_room))
+            node_stream_rx(p->node, r->now, a, r->slice[0].n);
+        break;
+    case RECORD_NETWORK: node_network_changed(p->node, r->now); break;
     case RECORD_SENT: node_sent(p->node, r->now, a, r->num[1]); break;
     case RECORD_CLOSED: node_closed(p->node, r->now, a, (enum err)r->num[1]); break;
     case RECORD_DATAGRAM:
@@ -243,7 +318,8 @@ static void play(struct player *p, const struct record *r)
     case RECORD_RESOLVED: resolved(p, r); break;
     case RECORD_SAVED: node_saved(p->node, r->now, a, (enum err)r->num[1]); break;
     case RECORD_READ_FAILED: node_read_failed(p->node, r->now, a, (uint32_t)r->num[1], (enum err)r->num[2]); break;
-    case RECORD_ADD: add(p, r); break;
+    case RECORD_ADD:
+    case RECORD_BEGIN: add(p, r); break;
     case RECORD_PRIORITIES: p->priorities = r->slice[0]; break;
     case RECORD_PEER:
         if (node_peer_add(p->node, r->now, a, &r->addr) != (enum err)r->num[1])
@@ -281,7 +357,7 @@ void replay_run(struct slice recording, struct replay *out)
     struct player p = {.out = out, .env = {.mem = &lab_heap, .payload = &pages}, .tx = {calloc(1, TX_BYTES), 0, TX_BYTES}};
     p.jobs = calloc(JOBS_MAX, sizeof *p.jobs);
     if (!slice_eq(slice_sub(recording, 0, magic_n), SLICE_LIT(RECORD_MAGIC)))
-        (void)snprintf(out->why, REPLAY_WHY_MAX, "no recording, or of another version: it does not begin with `kith-record 2`");
+        (void)snprintf(out->why, REPLAY_WHY_MAX, "no recording, or of another version: it does not begin with `kith-record 3`");
     else if (p.jobs == NULL || p.tx.p == NULL)
         (void)snprintf(out->why, REPLAY_WHY_MAX, "not enough memory");
     struct rd rest = rd_make(slice_sub(recording, magic_n, recording.n));
@@ -302,6 +378,10 @@ void replay_run(struct slice recording, struct replay *out)
         free(p.metas[i]);
         free(p.roots[i]);
     }
+    for (uint32_t i = 0; i < p.links_n; i++)
+        free(p.links[i]);
+    if (p.is_blocked)
+        ranges_done(&p.blocked);
     free(p.jobs);
     free(p.tx.p);
 }

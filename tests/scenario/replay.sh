@@ -1,23 +1,39 @@
 #!/bin/sh
-# replay.sh KITH: two real nodes on the loopback device record what goes into them; replayed, both say the same again. A changed byte is
+# replay.sh KITH: real nodes on the loopback device (a seed with a blocklist, leeches by torrent file, by link and from a web server) record what goes into them; replayed, both say the same again. A changed byte is
 # found. Without it a field failure could not be taken home.
 set -eu
 kith=$(realpath "$1")
 work=$(mktemp -d)
-trap '[ -z "$seed" ] || kill "$seed" 2>/dev/null || true; rm -rf "$work"' EXIT
-seed=
+trap 'for p in $seed $web; do kill "$p" 2>/dev/null || true; done; rm -rf "$work"' EXIT
+seed='' web=''
 cd "$work"
 port=$(/usr/bin/python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 mkdir src
 head -c 3000000 /dev/urandom >src/f.bin
 "$kith" create src/f.bin -o f.torrent -q >/dev/null
-"$kith" share src/f.bin --torrent f.torrent --listen 127.0.0.1 --port "$port" --no-utp --record seed.rec --state s1 -q >/dev/null &
+echo '10.9.8.0-10.9.8.255' >blocked.txt
+"$kith" share src/f.bin --torrent f.torrent --listen 127.0.0.1 --port "$port" --no-utp --record seed.rec --state s1 -q --blocklist blocked.txt \
+    --no-dht --no-lsd >seed.txt &
 seed=$!
-"$kith" get f.torrent -o out --listen 127.0.0.1 --peer "127.0.0.1:$port" --no-utp --record leech.rec --state s2 -q --timeout 60s >/dev/null
+"$kith" get f.torrent -o out --listen 127.0.0.1 --peer "127.0.0.1:$port" --no-utp --record leech.rec --state s2 -q --timeout 60s \
+    --no-dht --no-lsd >/dev/null
+"$kith" get "$(grep -o 'magnet:[^ ]*' seed.txt)&x.pe=127.0.0.1:$port" -o out2 --listen 127.0.0.1 --record link.rec --state s3 -q --timeout 60s \
+    --no-dht --no-lsd >/dev/null
+/usr/bin/python3 -u -c 'import functools, http.server as h
+s = h.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(h.SimpleHTTPRequestHandler, directory="src"))
+print(s.server_port)
+s.serve_forever()' >web.txt 2>/dev/null &
+web=$!
+while [ ! -s web.txt ]; do sleep 0.1; done
+"$kith" create src/f.bin -o w.torrent --web-seed "http://127.0.0.1:$(cat web.txt)/f.bin" -q >/dev/null
+"$kith" get w.torrent -o out3 --listen 127.0.0.1 --record web.rec --state s4 -q --timeout 60s --no-dht --no-lsd >/dev/null
+kill "$web"
 kill -INT "$seed"
 wait "$seed" || true
-cmp src/f.bin out/f.bin
-for who in seed leech; do
+for out in out out2 out3; do
+    cmp src/f.bin $out/f.bin
+done
+for who in seed leech link web; do
     "$kith" lab replay $who.rec | tee $who.txt
     grep -q '^the same outputs' $who.txt
 done
