@@ -85,6 +85,7 @@ struct torrent {
     uint32_t number;                    // 1 + index in node.torrents
     struct list touched;
     struct heap_node swarm_timer, announcer_timer;
+    bool untimed;                       // one of them could not be set
     struct map_node by_v1, by_v2;
     bool in_v1, in_v2;
     struct skey skey_v1, skey_v2;

@@ -302,8 +302,20 @@ void torrents_tell_again(struct node *n)
     }
 }
 
+// Its timers may not have been set: all that time does is done now, and they are set again.
+static void torrent_make_up(struct node *n, struct torrent *t)
+{
+    t->untimed = false;
+    if (t->swarm != NULL)
+        swarm_tick(t->swarm, n->now);
+    announcer_tick(announcer_of(t), n->now);
+    torrent_touch(n, t);
+}
+
 void torrent_beat(struct node *n, struct torrent *t)
 {
+    if (t->untimed)
+        torrent_make_up(n, t);
     if (t->port_told != n->port_told)
         torrent_port(n, t);             // an announce was under way
     struct swarm_stats s;
@@ -557,10 +569,10 @@ static bool announcer_carry(struct node *n, struct torrent *t, enum announcer_ki
     return false;
 }
 
-static void timer_set(struct node *n, struct heap_node *timer, nsec at)
+static void timer_set(struct node *n, struct torrent *t, struct heap_node *timer, nsec at)
 {
     if (heap_set(&n->timers, timer, at) != ERR_OK)
-        n->beat_at = n->now;            // no memory for a timer: the beat stands in
+        t->untimed = true;              // no memory for a timer: the beat stands in
 }
 
 // One output of a torrent; false: it has nothing more to say and its timers are set.
@@ -573,7 +585,7 @@ bool torrent_poll(struct node *n, struct torrent *t, struct buf *tx, struct node
         const size_t at = tx->n;
         const enum swarm_kind what = swarm_poll(t->swarm, n->now, tx, &so);
         if (what == SWARM_IDLE) {
-            timer_set(n, &t->swarm_timer, so.deadline);
+            timer_set(n, t, &t->swarm_timer, so.deadline);
             break;
         }
         if (swarm_carry(n, t, what, &so, out, kind))
@@ -584,7 +596,7 @@ bool torrent_poll(struct node *n, struct torrent *t, struct buf *tx, struct node
         struct announcer_out ao = {0};
         const enum announcer_kind what = announcer_poll(t->announcer, n->now, tx, &ao);
         if (what == ANNOUNCER_IDLE) {
-            timer_set(n, &t->announcer_timer, ao.deadline);
+            timer_set(n, t, &t->announcer_timer, ao.deadline);
             t->announcer_quiet = true;
             break;
         }
