@@ -49,8 +49,12 @@ enum err resume_write(struct swarm *s)
     }
     s->blob_len = cap;
     for (uint32_t i = 0; i < s->meta->pieces_n; i++)
-        if ((bits_get(s->have, i) && !bits_get(s->synced, i)) || s->picker.state[i] == PICKER_OPEN || bits_get(s->check_todo, i))
+        if ((bits_get(s->have, i) && !bits_get(s->synced, i)) || s->picker.state[i] == PICKER_OPEN || bits_get(s->check_todo, i) ||
+            bits_get(s->recheck_bits, i))
             bits_set(check, i);
+    for (uint32_t i = 0; i < CHECKS_MAX; i++)
+        if (s->checks[i].busy)
+            bits_set(check, s->checks[i].index);
     struct buf b = {s->blob, 0, cap};
     struct wr w = wr_make(&b);
     wr_str(&w, "d5:check");
