@@ -281,8 +281,10 @@ static void dgram_departed(struct world *w, struct host *h, struct dgram *d, nse
     t = u64_max(t + net_latency(w, h, to), f.hold_until);
     if (chance(h, f.reorder_ppm))
         t += rng_below(&h->link.loss, f.reorder_max);
-    if (d->n > 0 && chance(h, f.flip_ppm))
+    if (d->n > 0 && chance(h, f.flip_ppm)) {
+        h->link.garbled = true;
         d->bytes[rng_below(&h->link.loss, d->n)] ^= (uint8_t)(1u << rng_below(&h->link.loss, 8));
+    }
     for (int again = 0; again < 2; again++) {
         if (!chance(h, again ? f.replay_ppm : f.duplicate_ppm))
             continue;

@@ -121,6 +121,7 @@ struct link {
     nsec down_busy;
     uint64_t up_bytes, down_bytes, dropped_bytes;
     struct { uint64_t second, bytes; } busy[2];         // up, down: bytes in the last second that had any
+    bool garbled;                       // bits of its datagrams were flipped: of content as well, maybe
     struct rng loss;
 };
 

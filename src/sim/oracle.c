@@ -147,7 +147,7 @@ bool oracle_reachable(const struct world *w, uint32_t torrent)
         bool found = false;
         for (uint32_t i = 0; i < w->hosts_n && !found; i++) {
             struct host *h = w->hosts[i];
-            for (uint32_t k = 0; k < h->wants_n && h->up && h->side == 0 && h->node != NULL && !found; k++)
+            for (uint32_t k = 0; k < h->wants_n && h->up && h->side == 0 && h->node != NULL && !h->link.garbled && !found; k++)
                 found = h->wants[k].torrent == torrent && h->wants[k].given &&
                         on_disk(w, h, torrent, (uint64_t)piece * m->piece_len, metainfo_piece_len(m, piece), false);
         }
@@ -235,7 +235,7 @@ void oracle_event(struct world *w, struct host *h, const struct node_event *ev)
             want->banned++;
         peer = net_host(w, &ev->addr);
         w->totals.bans++;
-        if (peer == NULL || peer->cfg.hostile.kind != HOSTILE_NONE || peer->disk.spoiled)
+        if (peer == NULL || peer->cfg.hostile.kind != HOSTILE_NONE || peer->disk.spoiled || peer->link.garbled)
             break;
         w->totals.honest_bans++;
         if (want != NULL && w->torrents[want->torrent].meta->has_v2)
