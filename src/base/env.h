@@ -1,6 +1,7 @@
 // What an engine gets from its host: memory, randomness, a log. Nothing else reaches it but its arguments.
 #pragma once
 #include "base/bytes.h"
+#include "base/rare.h"
 #include "base/rng.h"
 
 // An allocator. `resize(ctx, NULL, 0, n)` allocates, `resize(ctx, p, old, 0)` frees; NULL when it cannot.
@@ -23,6 +24,7 @@ struct env {
     const struct mem *mem;
     const struct mem *payload;
     const struct log *log;
+    struct rare *rare;                  // NULL: outside of the laboratory
     uint64_t seed;                      // every engine makes its own streams from it: rng_make(seed, PURPOSE)
 };
 

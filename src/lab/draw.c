@@ -47,6 +47,7 @@ static void draw_world(struct draw *d)
     w->reorder = chance(d, 1, 3) ? below(d, 300000) : 0;
     w->window = windows[below(d, ARRAY_LEN(windows))];
     w->check = chance(d, 1, 2);
+    w->rare = chance(d, 1, 2);
     w->heal = HEAL;
 }
 

@@ -336,7 +336,7 @@ enum err run_scenario(const struct scenario *s, const struct run_options *o, str
     const struct world_config cfg = {.seed = s->seed, .payload = (enum payload_mode)sw->payload, .latency = sw->latency,
         .model = (enum world_latency)sw->model, .latency_spread = sw->spread, .loss_ppm = (uint32_t)sw->loss,
         .duplicate_ppm = (uint32_t)sw->duplicate, .reorder_ppm = (uint32_t)sw->reorder, .window_bytes = sw->window,
-        .check = sw->check != 0 || o->check};
+        .rare = sw->rare != 0, .check = sw->check != 0 || o->check};
     struct stage st;
     uint32_t *friends = calloc(s->nodes_n, sizeof *friends);
     enum err e = friends == NULL ? ERR_NOMEM : stage_open(&st, &cfg);

@@ -38,6 +38,7 @@ const struct field scenario_world_fields[] = {
     W("duplicate", FIELD_SHARE, duplicate, NULL, 500000),
     W("reorder", FIELD_SHARE, reorder, NULL, 1000000),
     W("window", FIELD_SIZE, window, NULL, GIB),
+    W("rare", FIELD_WORD, rare, yes_no, 0),
     W("check", FIELD_WORD, check, yes_no, 0),
     W("end", FIELD_TIME, end, NULL, 0),
     W("heal", FIELD_TIME, heal, NULL, 0),

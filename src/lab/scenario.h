@@ -18,7 +18,7 @@ enum {
 
 // All values of options are u64, so that one table reads and writes them: ns, bytes, bytes/s, ppm, or the index of a word.
 struct scenario_world {
-    uint64_t payload, latency, model, spread, loss, duplicate, reorder, window, check;
+    uint64_t payload, latency, model, spread, loss, duplicate, reorder, window, check, rare;
     uint64_t end;                       // 0: an hour
     uint64_t heal;                      // all faults end here; 0: never
 };

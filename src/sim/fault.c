@@ -306,6 +306,7 @@ static void each_life(struct world *w, struct host *h, const struct action *a, b
 static void heal_host(struct world *w, struct host *h)
 {
     const struct host_faults *f = &h->faults;
+    h->rare.over = true;
     if (f->skew_base != 0)
         skew(w, h, 0);
     h->faults = (struct host_faults){.wall_jump = f->wall_jump, .skew_base = f->skew_base, .skew_from = f->skew_from, .cpu_busy = f->cpu_busy};

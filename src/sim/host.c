@@ -297,6 +297,8 @@ void host_start(struct world *w, struct host *h)
         return;
     }
     h->env = (struct env){.mem = &h->face, .payload = &h->payload.face, .log = w->env->log};
+    h->rare = (struct rare){.seed = mix64(w->cfg.seed ^ mix64((uint64_t)h->index << 20 | PURPOSE_RARE)), .over = w->faults.healed_at != 0};
+    h->env.rare = w->cfg.rare ? &h->rare : NULL;
     h->env.seed = mix64(w->cfg.seed ^ mix64((uint64_t)h->index << 20 | (uint64_t)h->life << 8 | PURPOSE_NODE));
     h->cfg.node.dht.saved = saved_dht(h);
     const enum err e = node_new(&h->node, &h->cfg.node, &h->env, host_now(w, h));

@@ -111,6 +111,7 @@ struct host {
     struct geo_place place;             // LATENCY_PLANETLAB
     uint32_t region;                    // LATENCY_PLANET
     struct disk disk;
+    struct rare rare;                   // of the present life, if the world has it
     struct env env;
     struct mem face;                    // the node's memory: counted, and taken back when it dies
     struct list blocks;

@@ -31,6 +31,7 @@ struct world_config {
     uint32_t loss_ppm;                  // of each packet
     uint32_t duplicate_ppm, reorder_ppm;        // of datagrams
     uint64_t window_bytes;              // receive window of streams; 0: 1 MiB
+    bool rare;                          // what is rare in engines happens often (base/rare.h), until all faults end
     bool check;                         // node_check after every step
     uint32_t ring_n;                    // records kept; 0: 4096
     bool watch;                         // judges read the wire: watch.h
@@ -88,7 +89,7 @@ enum { EV_KINDS = EV_HOSTILE + 1 };
 // Purposes of random streams; each host has its own of each.
 enum world_purpose {
     PURPOSE_NODE = 1, PURPOSE_LINK, PURPOSE_DISK, PURPOSE_CHURN, PURPOSE_HOSTILE, PURPOSE_PATH, PURPOSE_CONTENT, PURPOSE_PEER_ID,
-    PURPOSE_NAT, PURPOSE_CITY,
+    PURPOSE_NAT, PURPOSE_CITY, PURPOSE_RARE,
 };
 
 struct torrent {

@@ -27,6 +27,7 @@ enum err dht_new(struct dht **out, const struct dht_config *cfg, const struct en
     d->cfg = *cfg;
     d->env = env;
     d->mem = env->mem;
+    d->rare = env->rare;
     d->now = d->heard = d->upkeep_at = now;
     d->sweep_at = now + DHT_SWEEP_S * NSEC_S;
     d->rng = rng_make(env->seed, PURPOSE_DHT);

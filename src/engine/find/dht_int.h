@@ -129,6 +129,7 @@ struct dht {
     struct dht_config cfg;
     const struct env *env;
     const struct mem *mem;
+    struct rare *rare;
     nsec now;
     struct rng rng;
     struct dht_side sides[2];           // IPv4, IPv6

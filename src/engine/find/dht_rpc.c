@@ -28,6 +28,8 @@ size_t rpc_send(struct dht *d, const struct addr *to, const struct krpc *m)
 static struct dht_rpc *rpc_new(struct dht *d)
 {
     uint32_t i = d->rpc_free;
+    if (RARE(d->rare, RARE_NO_RPC))
+        return NULL;
     while (i < d->rpcs_cap && d->rpcs[i] != NULL)
         i++;
     if (i == d->rpcs_cap) {

@@ -219,7 +219,7 @@ void conn_work(struct node *n)
            n->conns_n < n->cfg.peers_max) {
         struct torrent *t = n->torrents[n->connect_turn++ % n->torrents_n];
         struct addr addr;
-        if (t != NULL && !t->removing && torrent_known_next(n, t, &addr)) {
+        if (t != NULL && !t->removing && !RARE(n->env->rare, RARE_NO_CONNECT) && torrent_known_next(n, t, &addr)) {
             connect_to(n, t, &addr, CONNECT_FIRST);
             idle = 0;
         } else {

@@ -13,6 +13,7 @@ enum err utp_new(struct utp **out, const struct utp_config *cfg, const struct en
     u->cfg = *cfg;
     u->mem = env->mem;
     u->log = env->log;
+    u->rare = env->rare;
     u->now = now;
     u->rng = rng_make(env->seed, 0x757470);
     u->resets_left = RESETS_PER_S;

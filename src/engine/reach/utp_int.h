@@ -142,6 +142,7 @@ struct utp {
     struct utp_config cfg;
     const struct mem *mem;
     const struct log *log;
+    struct rare *rare;
     nsec now;
     struct rng rng;
     struct map map;

@@ -112,7 +112,7 @@ void utp_write(struct utp *u, nsec now, uint32_t conn, struct slice bytes, bool 
 
 static struct utp_packet header(struct utp *u, struct conn *c, enum utp_type type)
 {
-    c->window_said = utp_window(u, c);
+    c->window_said = RARE(u->rare, RARE_SMALL_WINDOW) ? u32_min(MSS_MIN, utp_window(u, c)) : utp_window(u, c);
     return (struct utp_packet){.type = type, .conn_id = c->send_id, .seq = (uint16_t)c->next, .ack = (uint16_t)c->ack,
                                .timestamp_us = micros(u->now), .timestamp_diff_us = c->reply_us, .window = c->window_said};
 }

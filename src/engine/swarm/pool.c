@@ -7,7 +7,7 @@ enum err pool_init(struct pool *p, const struct env *env, uint64_t bytes)
 {
     ASSERT(bytes >= POOL_SLAB_LEN);
     const uint32_t slabs = u32_of(bytes / POOL_SLAB_LEN);
-    *p = (struct pool){.payload = env->payload, .mem = env->mem, .slabs_max = slabs, .slots_max = slabs * SLAB_SLOTS};
+    *p = (struct pool){.payload = env->payload, .mem = env->mem, .rare = env->rare, .slabs_max = slabs, .slots_max = slabs * SLAB_SLOTS};
     p->slabs = mem_zarray(p->mem, slabs, sizeof *p->slabs);
     return p->slabs != NULL ? ERR_OK : ERR_NOMEM;
 }
@@ -38,6 +38,8 @@ uint8_t *pool_staging(struct pool *p, size_t len)
 
 bool pool_reserve(struct pool *p)
 {
+    if (RARE(p->rare, RARE_POOL_FULL))
+        return false;
     if (p->reserved + p->taken >= p->slots_max)
         return false;
     p->reserved++;

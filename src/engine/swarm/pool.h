@@ -21,6 +21,7 @@ struct pool {
     uint8_t *staging;                   // shared by all streams of the node: bytes received with no better place
     size_t staging_len;
     uint32_t slots_max;                 // named limit of the node
+    struct rare *rare;
     uint32_t reserved, taken;           // reserved + taken <= slots_max
 };
 

@@ -3,17 +3,28 @@
 
 #include "base/bits.h"
 
+// One that is not busy; NULL: too many, or no memory.
+static struct job *job_free(struct swarm *s)
+{
+    if (RARE(s->env->rare, RARE_NO_JOB))
+        return NULL;
+    for (uint32_t i = 0; i < s->jobs_n; i++)
+        if (!s->jobs[i]->busy)
+            return s->jobs[i];
+    struct job *j = s->jobs_n == JOBS_MAX ? NULL : mem_zalloc(s->mem, sizeof *j);
+    if (j == NULL)
+        return NULL;
+    j->id = s->jobs_n + 1;
+    s->jobs[s->jobs_n++] = j;
+    return j;
+}
+
 struct job *job_new(struct swarm *s, enum io_job_kind kind)
 {
-    struct job *j = NULL;
-    for (uint32_t i = 0; i < s->jobs_n && j == NULL; i++)
-        if (!s->jobs[i]->busy)
-            j = s->jobs[i];
+    struct job *j = job_free(s);
     if (j == NULL) {
-        if (s->jobs_n == JOBS_MAX || (j = mem_zalloc(s->mem, sizeof *j)) == NULL)
-            return NULL;
-        j->id = s->jobs_n + 1;
-        s->jobs[s->jobs_n++] = j;
+        s->jobs_short = true;           // whoever wanted one is asked again by the next beat
+        return NULL;
     }
     j->busy = true;
     j->piece = NULL;
@@ -255,6 +266,10 @@ static void save_totals(struct swarm *s)
 
 void storage_beat(struct swarm *s)
 {
+    s->kick |= s->jobs_short;
+    s->jobs_short = false;
+    if (s->error == ERR_OK && s->state == SWARM_CHECKING && !s->prepared && !s->preparing && !s->stat_busy)
+        storage_start(s);               // it could not begin
     recheck(s);
     save_totals(s);
     if (s->unsynced_bytes != 0 && s->now >= s->sync_at)
@@ -299,7 +314,7 @@ static bool check_begin(struct swarm *s, struct check *c)
     s->checks_busy++;
     sha1_init(&c->sha1);
     check_next(s, c);
-    return true;
+    return c->busy;
 }
 
 static void check_end(struct swarm *s, struct check *c, bool good)
@@ -327,8 +342,10 @@ static void check_end(struct swarm *s, struct check *c, bool good)
 static void check_next(struct swarm *s, struct check *c)
 {
     struct job *j = job_new(s, JOB_READ_HASH);
-    if (j == NULL) {
-        check_end(s, c, false);
+    if (j == NULL) {                    // begun again by the next beat
+        c->busy = false;
+        s->checks_busy--;
+        check_one(s, c->index);
         return;
     }
     const uint64_t len = piece_data_len(s, c->index);
@@ -447,12 +464,14 @@ static void stop_work(struct swarm *s)
 
 static void prepare_begin(struct swarm *s)
 {
-    struct job *j = s->cfg.check_only ? NULL : job_new(s, JOB_PREPARE);
-    if (j == NULL) {
+    if (s->cfg.check_only) {
         s->preparing = false;
         s->prepared = true;
         return;
     }
+    struct job *j = job_new(s, JOB_PREPARE);
+    if (j == NULL)
+        return;                         // the next beat tries again
     s->prepare_busy = true;
     job_post(s, j);
 }

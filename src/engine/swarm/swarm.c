@@ -446,7 +446,7 @@ static nsec deadline(struct swarm *s)
 {
     if (s->state == SWARM_STOPPED)
         return NSEC_NEVER;
-    nsec at = s->peers_n != 0 || s->dirty || s->unsynced_bytes != 0 || s->error != ERR_OK ? s->beat_at : NSEC_NEVER;
+    nsec at = s->peers_n != 0 || s->dirty || s->unsynced_bytes != 0 || s->error != ERR_OK || s->jobs_short ? s->beat_at : NSEC_NEVER;
     at = u64_min(at, web_deadline(s));
     at = u64_min(at, limits_deadline(s));
     return u64_max(at, s->now);

@@ -429,6 +429,7 @@ struct swarm {
     enum err error;
     uint32_t error_file;
     bool probing;                       // a retry is being made
+    bool jobs_short;                    // somebody got no job
     bool kick, hungry;                  // what waited may go on; requests wait for memory of the pool
 
     // Timers

@@ -164,9 +164,32 @@ static void random_streams_are_apart(void **state)
         assert_true(rng_below(&a, 7) < 7);
 }
 
+// Armed for life or not, and then a quarter of the time, the same again from the same seed; nothing after it is over.
+static void rare_things_repeat_themselves(void **state)
+{
+    UNUSED_STATE(state);
+    uint32_t armed = 0, fired = 0;
+    for (uint64_t seed = 0; seed < 400; seed++) {
+        struct rare a = {.seed = seed}, b = {.seed = seed};
+        uint32_t n = 0;
+        for (uint32_t i = 0; i < 100; i++) {
+            const bool fires = rare_fires(&a, RARE_POOL_FULL);
+            assert_int_equal(fires, rare_fires(&b, RARE_POOL_FULL));
+            n += fires;
+        }
+        armed += n != 0;
+        fired += n;
+        a.over = true;
+        assert_false(rare_fires(&a, RARE_POOL_FULL));
+    }
+    assert_in_range(armed, 70, 130);
+    assert_in_range(fired / armed, 20, 30);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rare_things_repeat_themselves),
         cmocka_unit_test(reading_past_the_end_is_sticky), cmocka_unit_test(writing_without_room_writes_nothing),
         cmocka_unit_test(numbers_are_parsed_exactly),     cmocka_unit_test(heap_yields_in_order),
         cmocka_unit_test(map_keeps_insertion_order),      cmocka_unit_test(addresses_round_trip),
