@@ -105,6 +105,7 @@ static void on_donthave(struct swarm *s, struct swarm_peer *p, struct slice payl
             return;
         }
         p->has_all = p->upload_only = false;
+        p->took_back = true;
         s->picker.seeds--;
         for (uint32_t i = 0; i < n; i++) {
             bits_set(p->has, i);

@@ -51,7 +51,7 @@ static void on_have(struct swarm *s, struct swarm_peer *p, uint32_t index)
     picker_inc(&s->picker, index);
     if (picker_wants(&s->picker, index))
         p->useful_n++;
-    if (p->has_n == s->meta->pieces_n)
+    if (p->has_n == s->meta->pieces_n && !p->took_back)
         become_seed(s, p);
     interest_update(s, p);
     super_has(s, p);

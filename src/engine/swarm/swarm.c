@@ -592,7 +592,7 @@ void swarm_check(const struct swarm *s)
         peers++;
         unchoked += !p->am_choking;
         unchoking_us += !p->peer_choking;
-        seeds += p->has_n == s->meta->pieces_n;
+        seeds += p->has_all;
         ASSERT(s->beats[p->beat_i].peer == p);
         ASSERT(p->ahead_n <= p->asked_n);
         uint32_t has = p->has_all ? s->meta->pieces_n : 0, useful = 0;

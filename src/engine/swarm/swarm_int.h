@@ -188,6 +188,7 @@ struct swarm_peer {
     bool optimistic, upload_only, snubbed, slow_start, starved;     // starved: room was refused, SWARM_RESUME is owed
     bool sent_first, sent_extended, read_paused, room_planned;      // room_planned: it was {rest of slot} {header, slot}…
     bool incoming, utp, fast, extended, dht, v2, got_first;
+    bool took_back;                     // said that a piece is gone: its pieces are counted one by one from then on
     uint32_t allowed_n, queue_n;
     uint32_t grant;                     // bytes of content that it may bring: charged already
     uint32_t allowed_out_n, allowed_out_sent;

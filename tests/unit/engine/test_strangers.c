@@ -76,6 +76,33 @@ static void announced_lengths_take_no_memory(void **state)
     ground_done(&g);
 }
 
+static void take_back(struct ground *g, uint32_t i, uint8_t index)
+{
+    const uint8_t bytes[10] = {0, 0, 0, 6, MSG_EXTENDED, extension_id(EXT_DONTHAVE), 0, 0, 0, index};
+    say(g, i, bytes, sizeof bytes);
+}
+
+// Who has everything, then not, then everything, and so on, makes us count all pieces of the torrent once and not each time: its
+// bitfield stays (100 microseconds for 19 bytes, with 8192 pieces).
+static void a_flickering_seed_is_counted_once(void **state)
+{
+    (void)state;
+    struct ground g;
+    ground_init(&g, false);
+    meet(&g, 0, true);
+    tell(&g, 0, MSG_HAVE_ALL, 0, 0, 0);
+    take_back(&g, 0, 3);
+    const uint64_t with_bits = g.heap;
+    tell(&g, 0, MSG_HAVE, 3, 0, 0);
+    assert_int_equal(g.heap, with_bits);
+    for (uint32_t i = 0; i < 100; i++) {
+        take_back(&g, 0, 3);
+        tell(&g, 0, MSG_HAVE, 3, 0, 0);
+    }
+    assert_int_equal(g.heap, with_bits);
+    ground_done(&g);
+}
+
 // Answers of which many fit into one send, and into little memory, all come; so do those to a long queue without the
 // fast extension, where a lost request could not be told.
 static void small_answers_all_come(void **state)
@@ -514,6 +541,7 @@ int main(void)
         cmocka_unit_test(the_deaf_are_not_answered_for_ever),
         cmocka_unit_test(the_slow_are_answered),
         cmocka_unit_test(announced_lengths_take_no_memory),
+        cmocka_unit_test(a_flickering_seed_is_counted_once),
         cmocka_unit_test(small_answers_all_come),
         cmocka_unit_test(gifts_are_given_once),
         cmocka_unit_test(places_and_names_are_not_stolen),
