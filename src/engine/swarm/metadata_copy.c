@@ -5,6 +5,7 @@ enum {
     SILENT_MAX = 3,                     // parts in a row that did not come: the peer is let go
     UNASKED_PARTS_MAX = 64,
     TWICE = 2,                          // peers that one part is asked of when nothing else is left to ask
+    TURN_S = 30, TURN_PART_S = 2,       // a size may hold its place so long; against greater ones so much longer for each part that came
 };
 
 static size_t part_len(uint64_t size, uint32_t part)
@@ -66,14 +67,23 @@ static uint32_t claimed_by(const struct metadata *m, uint64_t size)
     return n;
 }
 
-// The size that the fewest claim; of equals the greatest. NULL: there is only `but`.
-static struct metadata_copy *least(struct metadata *m, const struct metadata_copy *but)
+// Its parts trickle in: another size has waited long enough. A false one that is greater could do so for hours.
+static bool is_slow(const struct metadata *m, const struct metadata_copy *c, uint64_t other)
+{
+    const uint32_t parts = c->size > other ? 0 : c->came_n;
+    return m->now - c->since >= (TURN_S + (nsec)parts * TURN_PART_S) * NSEC_S;
+}
+
+// The size that the fewest claim; of equals the greatest. slower_than: of those that are, for one of this size; 0: of all but `but`.
+// NULL: there is none.
+static struct metadata_copy *least(struct metadata *m, const struct metadata_copy *but, uint64_t slower_than)
 {
     struct metadata_copy *worst = NULL;
     uint32_t fewest = UINT32_MAX;
     for (uint32_t i = 0; i < METADATA_SIZES_MAX; i++) {
         struct metadata_copy *c = &m->copies[i];
-        const uint32_t n = c->size == 0 || c == but ? UINT32_MAX : claimed_by(m, c->size);
+        const bool stays = c->size == 0 || c == but || (slower_than != 0 && !is_slow(m, c, slower_than));
+        const uint32_t n = stays ? UINT32_MAX : claimed_by(m, c->size);
         if (n < fewest || (n == fewest && worst != NULL && c->size > worst->size)) {
             fewest = n;
             worst = c;
@@ -110,12 +120,15 @@ static struct metadata_copy *copy_of(struct metadata *m, uint64_t size)
     if (c != NULL)
         return c;
     c = find(m, 0);
-    if (c == NULL) {                    // as many sizes as we follow: one that nobody claims any more makes room
-        c = least(m, NULL);
+    if (c == NULL) {                    // as many sizes as we follow: one that nobody claims any more makes room, or a slow one
+        c = least(m, NULL, 0);
         if (claimed_by(m, c->size) != 0)
+            c = least(m, NULL, size);
+        if (c == NULL)
             return NULL;
         give_up(m, c);
     }
+    c->since = m->now;
     c->parts_n = ut_metadata_parts(size);
     c->size = size;
     c->parts = mem_zarray(m->mem, c->parts_n, sizeof *c->parts);
@@ -318,7 +331,7 @@ static void failed(struct metadata *m, struct metadata_copy *c)
 static void make_room(struct metadata *m, const struct metadata_copy *c, const struct metadata_peer *p)
 {
     while (m->parts_bytes + UT_METADATA_PART > METADATA_PARTS_BYTES) {
-        struct metadata_copy *other = least(m, c);
+        struct metadata_copy *other = least(m, c, 0);
         struct metadata_peer *poorest = NULL;
         LIST_EACH(&m->peers, link, save) {
             struct metadata_peer *q = CONTAINER(link, struct metadata_peer, link);
@@ -392,6 +405,7 @@ void copies_data(struct metadata *m, struct metadata_peer *p, const struct ut_me
         return;
     }
     p->silent = 0;
+    c->came_n++;
     make_room(m, c, p);
     if (c->apart)
         take_own(m, p, c, u);

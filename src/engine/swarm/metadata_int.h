@@ -32,7 +32,8 @@ struct metadata_peer {
 // What everybody who claims this size delivers together.
 struct metadata_copy {
     uint64_t size;                      // 0: free
-    uint32_t parts_n, here_n;
+    nsec since;                         // it is followed
+    uint32_t parts_n, here_n, came_n;   // came_n: of all, again and again
     uint8_t **parts;
     uint32_t *source;                   // serial of who sent it
     uint8_t *asks;                      // outstanding

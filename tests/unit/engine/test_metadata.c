@@ -279,6 +279,31 @@ static void many_false_sizes_only_delay(void **state)
     close_ground(&g);
 }
 
+// Nor do they hold their places by giving a few parts from time to time: 31 MB at such a rate take hours.
+static void false_sizes_that_trickle_make_room(void **state)
+{
+    UNUSED_STATE(state);
+    struct ground g;
+    open_ground(&g);
+    for (uint32_t i = 0; i < METADATA_SIZES_MAX; i++)
+        join(&g, (struct script){.size = UT_METADATA_MAX - i, .mute = true});
+    const uint32_t honest = join(&g, (struct script){.size = LEN});
+    for (uint32_t s = 0; s <= 40 && g.done == NULL; s += 10) {
+        for (uint32_t i = 0; i < honest; i++) {
+            struct script *t = &g.all[i];
+            const uint32_t n = t->asked_n;
+            for (uint32_t k = 0; k < n; k++)
+                say_part(&g, i, t->asked[k]);
+            t->asked_n = 0;
+            drain(&g);
+        }
+        later(&g, 10);
+        run(&g);
+    }
+    expect_done(&g);
+    close_ground(&g);
+}
+
 // Who refuses or is silent holds nothing up for long.
 static void refusals_and_silence(void **state)
 {
@@ -412,6 +437,7 @@ int main(void)
         cmocka_unit_test(a_liar_alone_is_banned_and_the_next_is_right),
         cmocka_unit_test(sizes_are_kept_apart),
         cmocka_unit_test(many_false_sizes_only_delay),
+        cmocka_unit_test(false_sizes_that_trickle_make_room),
         cmocka_unit_test(refusals_and_silence),
         cmocka_unit_test(contradictions_end_the_connection),
         cmocka_unit_test(the_swarm_hears_everything_else),
