@@ -80,6 +80,15 @@ static struct hash_tree *tree_of(struct swarm *s, uint32_t file)
     return oldest;
 }
 
+// What the tree of a file costs, in answers; 0: it is there.
+static uint32_t tree_cost(const struct swarm *s, uint32_t file)
+{
+    for (uint32_t i = 0; i < HASH_TREES_MAX; i++)
+        if (s->trees[i].nodes != NULL && s->trees[i].file == file)
+            return 0;
+    return layer_len(s->meta, &s->meta->files[file]) / HASH_TREE_ANSWER;
+}
+
 // One node at or above the piece layer. What no piece is under is padding.
 static void upper_node(struct swarm *s, const struct hash_tree *t, uint32_t layer, uint32_t index, uint8_t out[SHA256_LEN])
 {
@@ -165,11 +174,17 @@ static bool is_answerable(const struct swarm *s, const struct hash_request *r, u
     return !*below || pieces_under(s, r, *file, &first, &n);
 }
 
+// Takes `n` of what the peer may have in this minute; false: it has had all of it.
+static bool take_share(struct peer_hash *h, uint32_t n)
+{
+    const bool some = h->answers_left != 0;
+    h->answers_left -= u32_min(n, h->answers_left);
+    return some;
+}
+
 void hashes_wanted(struct swarm *s, struct swarm_peer *p, const struct hash_request *r)
 {
     beat_wake(s, p);
-    uint32_t file;
-    bool below = false, good = is_answerable(s, r, &file, &below);
     struct peer_hash *h = &p->hash;
     if (s->now >= h->share_at) {
         h->share_at = s->now + HASH_SHARE_S * NSEC_S;
@@ -180,9 +195,11 @@ void hashes_wanted(struct swarm *s, struct swarm_peer *p, const struct hash_requ
         rx_close(s, p, ERR_NOMEM);
         return;
     }
-    good &= h->wanted_n < HASH_QUEUE_MAX && h->answers_left != 0 && (!below || h->reads_left != 0);
+    // The look among the files is of its share, too: there may be a hundred thousand of them.
+    uint32_t file;
+    bool below = false;
+    const bool good = h->wanted_n < HASH_QUEUE_MAX && take_share(h, 1) && is_answerable(s, r, &file, &below) && (!below || h->reads_left != 0);
     if (good) {
-        h->answers_left--;
         h->reads_left -= below;
         h->queues->wanted[h->wanted_n++] = *r;
     } else if (h->refused_n < HASH_QUEUE_MAX) {
@@ -349,6 +366,9 @@ uint32_t hashes_compose(struct swarm *s, struct swarm_peer *p, uint32_t n, uint6
         good = s->leaf.state == LEAF_READY;
     }
     wanted_pop(h);
+    // Who asks for more files in turn than we keep trees of would have us hash whole piece layers for every request.
+    if (good && !below)
+        (void)take_share(h, tree_cost(s, file));
     good = good && write_answer(s, &r, file, &answer);
     if (below) {
         s->leaf.state = LEAF_NONE;

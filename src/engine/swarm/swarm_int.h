@@ -52,6 +52,7 @@ enum {
     HASH_SHARE_S = 60, HASH_ANSWERS_MAX = 4096, HASH_READS_MAX = 32,    // in a minute a peer gets so many, and of those from disk
     HASH_LEAVES_MAX = 1024,             // read for one answer: 16 MiB
     HASH_TREES_MAX = 8,                 // files whose trees are in memory
+    HASH_TREE_ANSWER = 512,             // pieces whose hashes, put together to a tree, count as one answer
     HASH_OUT_LEN = 64 + HASHES_MAX * SHA256_LEN,
     LEAF_KEPT_S = 10,
     LOST_MAX = 4096,                    // pieces taken back (BEP 54)

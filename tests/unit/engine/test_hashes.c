@@ -58,17 +58,9 @@ static void drain(struct ground *g)
     swarm_check(g->swarm);
 }
 
-static void open_ground(struct ground *g, const json_t *torrent, bool v2_peer)
+// The swarm of g->meta, and its peer.
+static void start(struct ground *g, bool v2_peer)
 {
-    memset(g, 0, sizeof *g);
-    const struct slice file = json_hex(json_object_get(torrent, "hex"));
-    char why[160];
-    assert_int_equal(metainfo_parse(&g->meta, &test_mem, file, why), ERR_OK);
-    free((void *)(uintptr_t)file.p);
-    g->len = (uint64_t)json_integer_value(json_object_get(torrent, "length"));
-    g->content = malloc(g->len);
-    content_fill(g->content, g->len);
-    g->now = 1000 * NSEC_S;
     assert_int_equal(pool_init(&g->pool, &test_env, 4 * MIB), ERR_OK);
     limit_init(&g->up, g->now, 0);
     limit_init(&g->down, g->now, 0);
@@ -81,6 +73,20 @@ static void open_ground(struct ground *g, const json_t *torrent, bool v2_peer)
     memcpy(in.theirs.info_hash, v2_peer ? g->meta.hash_v2 : g->meta.hash_v1, INFO_HASH_LEN);
     assert_int_equal(swarm_peer_add(g->swarm, g->now, &in, &g->peer), ERR_OK);
     drain(g);
+}
+
+static void open_ground(struct ground *g, const json_t *torrent, bool v2_peer)
+{
+    memset(g, 0, sizeof *g);
+    const struct slice file = json_hex(json_object_get(torrent, "hex"));
+    char why[160];
+    assert_int_equal(metainfo_parse(&g->meta, &test_mem, file, why), ERR_OK);
+    free((void *)(uintptr_t)file.p);
+    g->len = (uint64_t)json_integer_value(json_object_get(torrent, "length"));
+    g->content = malloc(g->len);
+    content_fill(g->content, g->len);
+    g->now = 1000 * NSEC_S;
+    start(g, v2_peer);
 }
 
 static void close_ground(struct ground *g)
@@ -232,6 +238,59 @@ static void reads_for_one_peer_are_bounded(void **state)
     json_decref(all);
 }
 
+// A flood of requests for what there is not costs a look among all files each: at some time they are refused unseen. The peer gets
+// its share again in the next minute.
+static void looks_for_one_peer_are_bounded(void **state)
+{
+    UNUSED_STATE(state);
+    json_t *all = vector_json("bep52_hash_wire.json");
+    struct ground g;
+    open_ground(&g, json_object_get(all, "torrent"), true);
+    struct hash_request good = {.base = 2, .length = 4, .proofs = 3}, bad = {.root = {1, 2, 3}, .length = 2};
+    memcpy(good.root, g.meta.files[0].root, SHA256_LEN);
+    for (int i = 0; i < 5000; i++)
+        ask(&g, &bad);
+    ask(&g, &good);
+    expect_reject(&g, &good);
+    g.now += 60 * NSEC_S;
+    ask(&g, &good);
+    assert_int_equal(g.heard[4], MSG_HASHES);
+    close_ground(&g);
+    json_decref(all);
+}
+
+// Nine files in turn, of which we keep the trees of eight: every request has a whole piece layer hashed. That is counted.
+static void trees_for_one_peer_are_bounded(void **state)
+{
+    UNUSED_STATE(state);
+    enum { FILES = 9, LAYER = 20000, ASKS = 300 };
+    struct metainfo_file files[FILES];
+    uint8_t roots[FILES][SHA256_LEN] = {{0}}, *layer = calloc(LAYER, SHA256_LEN);
+    for (uint32_t i = 0; i < FILES; i++) {
+        roots[i][0] = (uint8_t)(i + 1);
+        files[i] = (struct metainfo_file){.path = SLICE_LIT("f"), .offset = (uint64_t)i * LAYER * BLOCK_LEN, .len = (uint64_t)LAYER * BLOCK_LEN,
+                                          .root = roots[i], .layer = layer};
+    }
+    struct ground g = {.now = 1000 * NSEC_S};
+    const uint64_t len = (uint64_t)FILES * LAYER * BLOCK_LEN;
+    g.meta = (struct metainfo){.has_v2 = true, .piece_len = BLOCK_LEN, .pieces_n = FILES * LAYER, .span = len, .len = len, .files = files,
+                               .files_n = FILES, .mem = &test_mem};
+    start(&g, true);
+    uint32_t answers = 0;
+    for (uint32_t i = 0; i < ASKS; i++) {
+        struct hash_request r = {.length = 2};
+        memcpy(r.root, roots[i % FILES], SHA256_LEN);
+        g.now += 100 * NSEC_MS;
+        ask(&g, &r);
+        answers += g.heard[4] == MSG_HASHES;
+    }
+    assert_true(answers >= FILES);
+    assert_true(answers < ASKS / 2);
+    swarm_free(g.swarm);
+    pool_done(&g.pool);
+    free(layer);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -239,6 +298,8 @@ int main(void)
         cmocka_unit_test(a_changed_disk_gives_no_leaves),
         cmocka_unit_test(not_without_the_v2_hash),
         cmocka_unit_test(reads_for_one_peer_are_bounded),
+        cmocka_unit_test(looks_for_one_peer_are_bounded),
+        cmocka_unit_test(trees_for_one_peer_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
