@@ -20,7 +20,7 @@ struct utp_config {
     uint32_t conns_max;                 // 1 … UTP_CONNS_MAX
     uint32_t syns_max;                  // accepted and silent so far; beyond it the oldest goes
     uint64_t tx_bytes_max;              // memory of all connections for what is not acknowledged
-    uint64_t rx_bytes_max;              // memory of all connections for what came out of order or is not taken
+    uint64_t rx_bytes_max;              // the same for what came out of order or is not taken; a little of each connection, 24 KiB, comes on top
 };
 
 enum utp_kind {

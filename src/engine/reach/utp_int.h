@@ -12,8 +12,12 @@
 
 enum {
     SENTS_MAX = 1 << 14,                // packets under way of one connection: far below half of the 16-bit numbers
-    STORE_MAX = 1 << 14,                // packets kept by the receiver, and how far ahead one may be
+    STORE_MAX = 1 << 14,                // packets kept by the receiver, and how far ahead one may be;
+    SPAN_START = 1 << 10,               // at first no further than this, and one more for so many bytes that came
+    SPAN_BYTES = 256,
     WINDOW_START = 1 << 20,             // receive window; each byte received in order adds one, up to UTP_WINDOW_MAX
+    LEFT_SHARE = 4,                     // of the memory left for all, such a part may be one connection's,
+    WINDOW_FLOOR = 16 * 1024,           // but so much always
     RING_MIN = 16 * 1024,
     UNSENT_MIN = 16 * 1024,             // bytes beyond the congestion window that may be written
     UNSENT_MAX = 128 * 1024,

@@ -68,12 +68,18 @@ void utp_rx_done(struct utp *u, struct conn *c)
     c->store_cap = 0;
 }
 
+// One connection's part of the memory for all. Strangers may take what they can and keep it: what little the others need is always
+// theirs, beyond that memory if need be.
+static uint64_t share(const struct utp *u)
+{
+    return u64_max(u64_sub_sat(u->cfg.rx_bytes_max, u->stats.rx_memory) / LEFT_SHARE, WINDOW_FLOOR);
+}
+
 // A stranger gets a small window; whoever brings bytes gets a larger one.
 uint32_t utp_window(const struct utp *u, const struct conn *c)
 {
     const uint64_t whole = u64_min(UTP_WINDOW_MAX, WINDOW_START + c->delivered);
-    const uint64_t left = u64_sub_sat(u->cfg.rx_bytes_max, u->stats.rx_memory);
-    return (uint32_t)u64_min(u64_sub_sat(whole, c->store_bytes), left);
+    return (uint32_t)u64_sub_sat(u64_min(whole, share(u)), c->store_bytes);
 }
 
 uint32_t utp_sack(const struct conn *c, uint8_t mask[UTP_SACK_MAX])
@@ -138,7 +144,7 @@ void utp_take(struct utp *u, nsec now, uint32_t conn, size_t len)
     }
     kept(c, c->read)->taken += (uint32_t)len;
     read_on(u, c);
-    if (c->window_said < WINDOW_WAKE && utp_window(u, c) >= 2 * WINDOW_WAKE) {
+    if (c->window_said < WINDOW_WAKE && utp_window(u, c) >= u64_min(share(u), 2 * WINDOW_WAKE)) {
         c->ack_now = true;              // it waits for that
         utp_touch(u, c);
     }
@@ -176,6 +182,12 @@ static bool advance(struct conn *c)
     return c->ack != was;
 }
 
+// How far ahead a packet may be. Of a stranger not very far: its place alone takes memory, and those of all before it.
+static uint64_t span_max(const struct conn *c)
+{
+    return u64_min(STORE_MAX, SPAN_START + (c->delivered + c->store_bytes) / SPAN_BYTES);
+}
+
 static bool has_room(const struct utp *u, const struct conn *c, size_t n)
 {
     return utp_window(u, c) >= n + sizeof(struct kept);
@@ -209,7 +221,9 @@ static void receive(struct utp *u, struct conn *c, const struct utp_packet *p)
         owe_ack(u, c, true);            // our word of it was lost, or it is one too many
         return;
     }
-    if (seq - c->read >= STORE_MAX || (p->type == UTP_DATA && !has_room(u, c, p->payload.n))) {
+    const bool in_order = seq == c->ack + 1;
+    const bool lends = in_order && c->read == seq && c->user != 0 && p->payload.n != 0;        // takes no memory
+    if (seq - c->read >= span_max(c) || (p->type == UTP_DATA && !lends && !has_room(u, c, p->payload.n))) {
         u->stats.rx_refused++;
         owe_ack(u, c, true);
         return;
@@ -222,8 +236,7 @@ static void receive(struct utp *u, struct conn *c, const struct utp_packet *p)
         take_fin(u, c, seq);
         return;
     }
-    const bool in_order = seq == c->ack + 1;
-    if (in_order && c->read == seq && c->user != 0 && p->payload.n != 0) {
+    if (lends && p->type == UTP_DATA) {
         u->lent = c;
         u->lent_bytes = p->payload;
         c->ack = seq;

@@ -222,7 +222,7 @@ static struct utp_packet last_out(struct utp *u, nsec now, uint32_t *n)
 
 static void send_raw(struct utp *u, nsec now, const struct addr *from, struct utp_packet p, const char *payload)
 {
-    uint8_t space[256];
+    uint8_t space[1200];
     struct buf b = {space, 0, sizeof space};
     struct wr w = wr_make(&b);
     utp_packet_write(&w, &p, 0);
@@ -258,6 +258,63 @@ static void a_flood_of_syns(void **state)
     utp_stats(u, &s);
     assert_int_equal(s.conns, 0);
     wire_free(&w);
+}
+
+// A connection that was offered and accepted; the next number that it may send is 2.
+static uint16_t hog_new(struct utp *u, nsec now, const struct addr *a)
+{
+    uint8_t space[64 * 1024];
+    uint32_t n;
+    send_raw(u, now, a, (struct utp_packet){.type = UTP_SYN, .conn_id = 7, .seq = 0, .window = 1 << 20}, "");
+    const uint16_t ack = (uint16_t)(last_out(u, now, &n).seq - 1);
+    send_raw(u, now, a, (struct utp_packet){.type = UTP_DATA, .conn_id = 8, .seq = 1, .ack = ack, .window = 1 << 20}, "x");
+    struct buf tx = {space, 0, sizeof space};
+    struct utp_out out;
+    enum utp_kind kind = utp_poll(u, now, &tx, &out);
+    for (; kind != UTP_OUT_ACCEPT; kind = utp_poll(u, now, &tx, &out))
+        tx.n = 0;
+    utp_accept(u, now, out.conn, 1);
+    utp_take(u, now, out.conn, utp_peek(u, out.conn).n);
+    return ack;
+}
+
+// Without this sixty bytes pin 128 KiB, and strangers who leave the first packet out keep the memory of all connections to
+// themselves: nobody else has a window any more.
+static void hogs_leave_room_for_others(void **state)
+{
+    UNUSED_STATE(state);
+    enum { HOGS = 100, PACKETS = 800, MEMORY = 16 << 20 };
+    static const struct utp_config cfg = {.conns_max = HOGS + 1, .syns_max = 8, .tx_bytes_max = MEMORY, .rx_bytes_max = MEMORY};
+    char bytes[1001];
+    memset(bytes, 'x', 1000);
+    bytes[1000] = 0;
+    struct utp *u;
+    struct utp_stats s;
+    const nsec now = 1000 * NSEC_S;
+    uint32_t n;
+    assert_int_equal(utp_new(&u, &cfg, &test_env, now), ERR_OK);
+    uint16_t acks[HOGS];
+    for (uint32_t i = 0; i < HOGS; i++) {
+        const struct addr a = addr_ipv4((uint8_t[]){1, 2, 3, (uint8_t)i}, 7);
+        acks[i] = hog_new(u, now, &a);
+        for (uint16_t far = 500; far < 20000; far = (uint16_t)(far * 2))
+            send_raw(u, now, &a, (struct utp_packet){.type = UTP_DATA, .conn_id = 8, .seq = far, .ack = acks[i]}, "x");
+    }
+    utp_stats(u, &s);
+    assert_true(s.rx_memory < HOGS * 9 * KIB);
+    for (uint32_t i = 0; i < HOGS; i++) {
+        const struct addr a = addr_ipv4((uint8_t[]){1, 2, 3, (uint8_t)i}, 7);
+        for (uint16_t k = 0; k < PACKETS; k++)
+            send_raw(u, now, &a, (struct utp_packet){.type = UTP_DATA, .conn_id = 8, .seq = (uint16_t)(3 + k), .ack = acks[i]}, bytes);
+        (void)last_out(u, now, &n);
+    }
+    const struct addr newcomer = addr_ipv4((uint8_t[]){1, 2, 4, 1}, 7);
+    send_raw(u, now, &newcomer, (struct utp_packet){.type = UTP_SYN, .conn_id = 7, .seq = 1}, "");
+    assert_int_equal(last_out(u, now, &n).window, 16 * KIB);
+    utp_stats(u, &s);
+    assert_true(s.rx_memory <= MEMORY + HOGS * 24 * KIB);
+    utp_check(u);
+    utp_free(u);
 }
 
 // Without this nobody learns that a connection is gone at the other side, or everybody can end it; or two engines talk for ever.
@@ -428,7 +485,7 @@ int main(void)
         cmocka_unit_test(both_connect_at_once),
         cmocka_unit_test(both_ways_on_a_good_wire), cmocka_unit_test(bad_wires), cmocka_unit_test(ends_are_heard),
         cmocka_unit_test(a_slow_reader_holds_the_sender), cmocka_unit_test(narrow_paths), cmocka_unit_test(silence_ends),
-        cmocka_unit_test(a_flood_of_syns), cmocka_unit_test(resets), cmocka_unit_test(a_fat_long_path),
+        cmocka_unit_test(a_flood_of_syns), cmocka_unit_test(hogs_leave_room_for_others), cmocka_unit_test(resets), cmocka_unit_test(a_fat_long_path),
         cmocka_unit_test(a_lossy_long_path), cmocka_unit_test(the_queue_of_a_slow_line), cmocka_unit_test(it_gives_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
