@@ -27,6 +27,33 @@ void known_done(struct known_set *k)
         mem_free(k->mem, CONTAINER(n, struct known, node), sizeof(struct known));
     }
     map_done(&k->map);
+    mem_free(k->mem, k->sites, KNOWN_SITES);
+    k->sites = NULL;
+}
+
+static uint8_t *site_of(const struct known_set *k, const struct addr *a)
+{
+    return &k->sites[siphash(k->map.key, slice_of(a->ip, a->family == ADDR_IPV4 ? 4 : 8)) % KNOWN_SITES];
+}
+
+// True: there is room for one more of its site, and it is taken. Of the machines of a local network many may share an address.
+static bool site_take(struct known_set *k, struct known *e)
+{
+    if (e->trusted || addr_is_local(&e->addr))
+        return true;
+    if (k->sites == NULL && (k->sites = mem_zalloc(k->mem, KNOWN_SITES)) == NULL)
+        return false;
+    if (*site_of(k, &e->addr) == KNOWN_SITE_MAX)
+        return false;
+    ++*site_of(k, &e->addr);
+    return e->counted = true;
+}
+
+static void known_free(struct known_set *k, struct known *e)
+{
+    if (e->counted)
+        --*site_of(k, &e->addr);
+    mem_free(k->mem, e, sizeof *e);
 }
 
 struct known *known_find(const struct known_set *k, const struct addr *a)
@@ -64,8 +91,8 @@ void known_add(struct known_set *k, const struct addr *a, bool trusted)
         return;
     e->addr = *a;
     e->trusted = trusted;
-    if (map_put(&k->map, &e->node, key_of(a, e->key)) != ERR_OK) {
-        mem_free(k->mem, e, sizeof *e);
+    if (!site_take(k, e) || map_put(&k->map, &e->node, key_of(a, e->key)) != ERR_OK) {
+        known_free(k, e);
         return;
     }
     rank(k, e);
@@ -116,7 +143,7 @@ static void drop(struct known_set *k, struct known *e)
     if (k->cursor == &e->node)
         k->cursor = map_next(&k->map, &e->node);
     map_remove(&k->map, &e->node);
-    mem_free(k->mem, e, sizeof *e);
+    known_free(k, e);
 }
 
 static bool goes_before(const struct known *a, const struct known *b)

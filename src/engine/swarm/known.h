@@ -11,6 +11,8 @@ enum {
     KNOWN_FAILS_MAX = 5,                // untrusted addresses are forgotten after so many
     KNOWN_KEY_LEN = 20,
     KNOWN_VIAS_MAX = 4,                 // peers remembered because they told us of it: the first
+    KNOWN_SITE_MAX = 16,                // addresses of one IPv4 address or IPv6 /64 on the internet that the user has not given
+    KNOWN_SITES = 1024,                 // counters of that; two sites may share one
 };
 
 enum known_state { KNOWN_FREE, KNOWN_CONNECTING, KNOWN_CONNECTED };
@@ -29,6 +31,7 @@ struct known {
     bool hidden;                        // by what they say it speaks ut_holepunch and is not known to be reachable without
     nsec punch_at;                      // not asked for before
     uint32_t punches;                   // how often it was asked for in vain
+    bool counted;                       // in known_set.sites
 };
 
 struct known_set {
@@ -37,13 +40,15 @@ struct known_set {
     struct map_node *cursor;            // the next to look at; NULL: start over
     nsec idle_until;                    // nobody is due before
     struct addr own[2];                 // ours: IPv4, IPv6; family ADDR_NONE: not known
+    uint8_t *sites;                     // by hash; NULL until the first
 };
 
 void known_init(struct known_set *k, const struct mem *mem, uint32_t max, uint64_t seed);
 void known_done(struct known_set *k);
 // How others reach us, with the port that we listen at. Everybody is ranked anew.
 void known_own(struct known_set *k, const struct addr *own);
-// Adding what is known, or more than max, does nothing.
+// Adding what is known, or more than max, does nothing; nor does adding more of one site than KNOWN_SITE_MAX: whoever names a thousand
+// ports of one machine wants it flooded.
 void known_add(struct known_set *k, const struct addr *a, bool trusted);
 // A peer, by its conn, says that it is connected to `a`; it is added like any other. flags: enum ut_pex_flags.
 void known_told(struct known_set *k, const struct addr *a, uint32_t conn, uint8_t flags);
