@@ -19,13 +19,19 @@ bool pex_address(const struct swarm_peer *q, struct addr *out)
     return out->port != 0;
 }
 
+// Addresses of this machine mean something to it alone, those of a local network to those in it.
+static bool reaches(const struct addr *from, const struct addr *a)
+{
+    return (!addr_is_loopback(a) || addr_is_loopback(from)) && (!addr_is_local(a) || addr_is_local(from));
+}
+
 // May `to` be told of `a`? Not of what it cannot reach, and not of itself.
 static bool is_for(const struct swarm_peer *to, const struct addr *a)
 {
     struct addr own;
     if (pex_address(to, &own) && addr_eq(&own, a))
         return false;
-    return !addr_is_loopback(a) || addr_is_loopback(&to->addr);
+    return reaches(&to->addr, a);
 }
 
 static uint8_t flags_of(const struct swarm_peer *q)
@@ -156,7 +162,7 @@ void pex_compose(struct swarm *s, struct swarm_peer *p, struct wr *w)
 
 bool pex_is_usable(const struct addr *from, const struct addr *a)
 {
-    return a->port != 0 && !addr_is_any(a) && !addr_is_multicast(a) && (!addr_is_loopback(a) || addr_is_loopback(from));
+    return a->port != 0 && !addr_is_any(a) && !addr_is_multicast(a) && reaches(from, a);
 }
 
 enum err pex_hear(struct pex_heard *heard, nsec now, struct slice payload, struct ut_pex *out, uint32_t *n)

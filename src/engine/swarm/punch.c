@@ -132,8 +132,6 @@ static void on_connect(struct swarm *s, struct swarm_peer *relay, const struct a
 {
     if (!pex_is_usable(&relay->addr, a) || a->family != relay->addr.family || is_banned(s, a) || is_us(s, a) || target_of(s, a) != NULL)
         return;
-    if (addr_is_local(a) && !addr_is_local(&relay->addr))
-        return;                         // it would make us knock at doors of our own network
     if (s->known.map.n >= PEX_KNOWN_MAX && known_find(&s->known, a) == NULL)
         return;
     if (!swarm_wants_peers(s) || !allows(&relay->punch.hears, s->now, PUNCH_HEARS_PER_S) || !allows(&s->punches, s->now, PUNCH_CONNECTS_PER_S))

@@ -223,7 +223,7 @@ static void a_relay_tells_both(void **state)
         enum ut_holepunch_error error;
     } wrong[] = {
         {0, at_port(b, 0), UT_HOLEPUNCH_NO_SUCH_PEER}, {0, a, UT_HOLEPUNCH_NO_SUCH_PEER}, {0, unknown, UT_HOLEPUNCH_NOT_CONNECTED},
-        {0, mute, UT_HOLEPUNCH_NO_SUPPORT}, {0, own, UT_HOLEPUNCH_NO_SELF}, {0, local, UT_HOLEPUNCH_NOT_CONNECTED},
+        {0, mute, UT_HOLEPUNCH_NO_SUPPORT}, {0, own, UT_HOLEPUNCH_NO_SELF}, {0, local, UT_HOLEPUNCH_NO_SUCH_PEER},
         {4, a, UT_HOLEPUNCH_NOT_CONNECTED},
     };
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
@@ -289,6 +289,36 @@ static void tells_of(struct ground *g, uint32_t i, struct addr a, uint8_t flags)
     news.added[0] = (struct ut_pex_peer){a, flags};
     ut_pex_write(&w, extension_id(EXT_PEX), &news);
     say(g, i, b.p, b.n);
+}
+
+// Addresses of a local network stay in it: a stranger from the internet does not have us knock at doors there, and does not hear of
+// who is in it.
+static void a_local_network_is_its_own(void **state)
+{
+    UNUSED_STATE(state);
+    struct ground g;
+    struct ut_pex m;
+    struct swarm_stats s;
+    ground_init(&g, false);
+    const struct addr all[] = {ip(20, 1, 1, 1), ip(21, 1, 1, 1), ip(10, 1, 1, 1)}, camera = ip(192, 168, 1, 64);
+    for (uint32_t i = 0; i < ARRAY_LEN(all); i++) {
+        assert_non_null(find_by(&g, &all[i], i, true)->peer);
+        introduces(&g, i, true);
+    }
+    tells_of(&g, 0, camera, 0);
+    swarm_stats(g.swarm, &s);
+    assert_int_equal(s.known, 0);
+    tells_of(&g, 2, camera, 0);         // a neighbour may
+    swarm_stats(g.swarm, &s);
+    assert_int_equal(s.known, 1);
+    pass(&g, 12);
+    assert_int_equal(heard_pex(&g, 2, &m), 1);
+    assert_int_equal(ut_pex_added_n(&m), 2);
+    assert_int_equal(heard_pex(&g, 0, &m), 1);
+    assert_int_equal(ut_pex_added_n(&m), 1);
+    const struct addr told = ut_pex_added(&m, 0).addr;
+    assert_true(addr_same_ip(&told, &all[1]));
+    ground_done(&g);
 }
 
 // Who asks: at once for one that is said to hide behind a router, after a failure for others, the peer that told of it; another
@@ -365,6 +395,7 @@ int main(void)
         cmocka_unit_test(the_useless_make_room_by_rank),
         cmocka_unit_test(a_relay_tells_both),
         cmocka_unit_test(a_target_believes_little),
+        cmocka_unit_test(a_local_network_is_its_own),
         cmocka_unit_test(who_told_is_asked),
         cmocka_unit_test(flags_are_told),
     };
