@@ -113,17 +113,19 @@ void blame_done(struct swarm *s)
 
 bool is_banned(const struct swarm *s, const struct addr *a)
 {
-    for (uint32_t i = 0; i < s->banned.n; i++)
-        if (same_site(&s->banned.items[i], a))
+    for (uint32_t i = 0; i < s->banned.n; i++) {
+        const struct addr *b = &s->banned.items[i];
+        if (addr_is_loopback(a) ? addr_eq(a, b) : same_site(a, b))
             return true;
+    }
     return false;
 }
 
-// A loopback address stands for every program of this machine: there, only the connection goes.
+// A loopback address stands for every program of this machine: there, only that port goes.
 static void remember(struct swarm *s, const struct addr *a)
 {
     known_forget(&s->known, a);
-    if (addr_is_loopback(a) || is_banned(s, a))
+    if (is_banned(s, a))
         return;
     void *items = s->banned.items;
     if (mem_grow(s->mem, &items, &s->banned.cap, s->banned.n + 1, SWARM_BANNED_MAX, sizeof *s->banned.items) == ERR_OK) {
