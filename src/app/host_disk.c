@@ -130,7 +130,7 @@ static void on_done(struct job *job)
     struct host *h = j->h;
     // Marked only now: a sync that ran beside this write may have missed it.
     bool marked = true;
-    if (j->io.kind == JOB_WRITE || (j->io.kind == JOB_SYNC && j->err != ERR_OK)) {
+    if (j->io.kind == JOB_WRITE || j->io.kind == JOB_CUT || (j->io.kind == JOB_SYNC && j->err != ERR_OK)) {
         for (uint32_t i = 0; i < j->files_n; i++)
             marked = (j->files[i].index == IO_FILE_ZERO || mark_dirty(h, j->io.store, j->files[i].index)) && marked;
     }
@@ -166,6 +166,7 @@ void disk_job(struct host *h, const struct io_job *io)
         case JOB_WRITE:
         case JOB_READ:
         case JOB_READ_HASH:
+        case JOB_CUT:
         case JOB_REMOVE:
             ok = name_parts(j);
             break;

@@ -304,6 +304,18 @@ static enum err work_sync(struct host_job *j)
     return ERR_OK;
 }
 
+// What was opened before somebody took the file away, or put another one in its place, is not written to any more.
+static bool is_stale(struct host_job *j, uint32_t i, const struct file_stat *st)
+{
+    const uint64_t key = disk_key(j->io.store, j->files[i].index);
+    struct file *open = files_find(j->h->files, key, false);
+    const bool stale = open != NULL && (st == NULL || !file_is(file_fd(open), st));
+    files_put(j->h->files, open);
+    if (stale)
+        files_forget(j->h->files, key, key);
+    return stale;
+}
+
 static enum err work_stat(struct host_job *j)
 {
     const uint64_t device = j->files_n == 0 ? 0 : file_root_device(j->files[0].io.root);
@@ -316,12 +328,26 @@ static enum err work_stat(struct host_job *j)
         const enum err e = file_stat_of(&name, &st);
         if (e == ERR_OK) {
             j->io.stats[i] = (struct io_stat){.exists = st.is_file, .size = st.size, .mtime_ns = st.mtime_ns, .device = device};
-        } else if (e != ERR_NOT_FOUND && e != ERR_NOT_DIR && e != ERR_ACCESS) {
+            j->io.stats[i].replaced = is_stale(j, i, &st);
+        } else if (e != ERR_NOT_FOUND && e != ERR_NOT_DIR && e != ERR_ACCESS && e != ERR_LINK && e != ERR_TOO_LONG) {
             j->failed = i;
             return e;
+        } else {
+            (void)is_stale(j, i, NULL);
         }
     }
     return ERR_OK;
+}
+
+static enum err work_cut(struct host_job *j)
+{
+    struct file *f = NULL;
+    enum err e = open_for(j, 0, true, &f);
+    if (e != ERR_OK)
+        return e;
+    e = file_cut(file_fd(f), j->io.parts[0].off);
+    files_put(j->h->files, f);
+    return e;
 }
 
 static enum err work_remove(struct host_job *j)
@@ -356,6 +382,9 @@ void work_run(struct job *job, uint8_t *(*scratch)(void))
         break;
     case JOB_SYNC:
         j->err = work_sync(j);
+        break;
+    case JOB_CUT:
+        j->err = work_cut(j);
         break;
     case JOB_REMOVE:
         j->err = work_remove(j);

@@ -397,7 +397,7 @@ static void put_add(const struct node *n, nsec now, enum record_kind kind, const
     const uint64_t flags = (uint64_t)add->trust * RECORD_TRUST | (uint64_t)add->check * RECORD_CHECK |
         (uint64_t)add->check_only * RECORD_CHECK_ONLY | (uint64_t)add->sequential * RECORD_SEQUENTIAL |
         (uint64_t)add->reserve * RECORD_RESERVE | (uint64_t)add->random_order * RECORD_RANDOM |
-        (uint64_t)add->super_seed * RECORD_SUPER;
+        (uint64_t)add->super_seed * RECORD_SUPER | (uint64_t)add->keep * RECORD_KEEP;
     if (add->meta->bytes.n == 0)        // by URLs alone
         input(n, &(struct record){.kind = RECORD_STRANGE, .now = now, .slice = {SLICE_LIT("a file without a torrent")}});
     if (active(n) && e == ERR_OK && rec.added_n < ADDED_KEPT)

@@ -10,13 +10,25 @@
 #include "codec/ut_metadata.h"
 #include "engine/node/queue.h"
 
-enum { KEY_BYTES = 512 };               // node_resume_key, link_key
+enum {
+    KEY_BYTES = 512,                    // node_resume_key, link_key
+    BANS_SAID_MAX = 64,
+};
 
 enum task_state {
     TASK_WAITING,                       // for its turn; the node does not know it
     TASK_RUNNING,
     TASK_LEAVING,                       // the node lets go of it, after which it waits or is over
     TASK_OVER,
+};
+
+// What was said of the disk and of peers that were banned.
+struct disk_said {
+    nsec at[ERR_N];                     // of each error, when last; 0: never
+    bool waiting;                       // that it waits for the disk
+    uint32_t broken, gone;              // files that were named
+    struct addr bans[BANS_SAID_MAX];
+    uint32_t bans_n;
 };
 
 // A torrent of the session.
@@ -37,6 +49,7 @@ struct task {
     nsec started, done_at;
     nsec alive_at;                      // when data came last, or it was not the network's turn
     nsec error_at;                      // since when the storage fails, 0: it does not
+    struct disk_said said;
     nsec sent_at;                       // when something was sent last, or it began to seed
     uint64_t last_bytes, last_up;
     uint32_t last_steps;
@@ -87,6 +100,16 @@ json_t *task_event_json(struct task *t, const char *type);
 void task_name(struct task *t);                                 // id and name of t->meta
 struct node_add task_how(const struct task *t, const struct buf *resume);
 int task_cannot_start(struct task *t, enum err e);
+
+// session_disk.c: what is said of the disk, and when it is no use to wait for it.
+const char *task_tag(const struct task *t, char out[TALK_NAME_MAX + 2]);        // in front of what is said of one of several
+void disk_start(struct task *t);                // whether there is room
+void disk_error(struct task *t, const struct node_event *e);
+void disk_recovered(struct task *t);
+void disk_gone(struct task *t, const struct node_event *e);
+void disk_checked(struct task *t);              // of files that were there and are overwritten
+void disk_tick(struct task *t, nsec now);       // ends what cannot go on
+void task_banned(struct task *t, const struct addr *a);
 
 // session_queue.c: whose turn it is.
 void queue_work(struct session *s);

@@ -17,8 +17,7 @@ void task_init(struct task *t, struct session *s, const struct session_config *c
     task_name(t);
 }
 
-// In front of what is said of one of several.
-static const char *tag(const struct task *t, char out[TALK_NAME_MAX + 2])
+const char *task_tag(const struct task *t, char out[TALK_NAME_MAX + 2])
 {
     (void)snprintf(out, TALK_NAME_MAX + 2, "%s%s", session_is_one(t->s) ? "" : t->name, session_is_one(t->s) ? "" : ": ");
     return out;
@@ -46,7 +45,7 @@ struct node_add task_how(const struct task *t, const struct buf *resume)
     const bool fresh = !t->started_once;        // its content was hashed or looked at only before that
     return (struct node_add){.meta = t->meta, .root = slice_str(t->cfg->root), .resume = buf_slice(resume), .trust = t->cfg->trust && fresh,
         .check = o->check && fresh, .sequential = o->sequential, .reserve = o->preallocate, .priorities = t->priorities,
-        .super_seed = t->cfg->share && o->super_seed, .up_bps = o->up_each_bps, .down_bps = o->down_each_bps};
+        .super_seed = t->cfg->share && o->super_seed, .keep = t->cfg->share, .up_bps = o->up_each_bps, .down_bps = o->down_each_bps};
 }
 
 int task_cannot_start(struct task *t, enum err e)
@@ -98,6 +97,7 @@ void task_start(struct task *t)
     t->last_bytes = t->last_up = 0;
     t->last_steps = 0;
     t->error_at = 0;
+    t->said.waiting = false;
     if (!t->started_once)
         t->started = now;
     if (!t->told) {
@@ -110,6 +110,8 @@ void task_start(struct task *t)
     t->started_once |= known;
     add_peers(t);
     task_stats(t);
+    if (known)
+        disk_start(t);
 }
 
 void task_leave(struct task *t)
@@ -200,9 +202,9 @@ static void say_done(struct task *t)
     const char *const mark = a->talk.utf8 ? "✓ " : "";
     const uint64_t down = t->down_before + st->down_bytes;
     if (down == 0)
-        talk_note(&t->s->a->talk, "%s%s%s were there already", mark, tag(t, name), units_size(st->wanted_bytes, size));
+        talk_note(&t->s->a->talk, "%s%s%s were there already", mark, task_tag(t, name), units_size(st->wanted_bytes, size));
     else
-        talk_note(&t->s->a->talk, "%s%s%s in %s (%s)", mark, tag(t, name), units_size(st->wanted_bytes, size), units_elapsed(time, took),
+        talk_note(&t->s->a->talk, "%s%s%s in %s (%s)", mark, task_tag(t, name), units_size(st->wanted_bytes, size), units_elapsed(time, took),
             units_rate(units_per_second(down, time), rate));
 }
 
@@ -242,7 +244,7 @@ static void on_done(struct task *t)
     progress_end(&s->progress);
     say_done(t);
     talk_emit(&s->a->talk, task_event_json(t, "seeding"));
-    talk_note(&s->a->talk, "%sseeding on port %u; Ctrl-C ends it", tag(t, name), host_port(s->host));
+    talk_note(&s->a->talk, "%sseeding on port %u; Ctrl-C ends it", task_tag(t, name), host_port(s->host));
 }
 
 // The check of a share has ended without all of the content.
@@ -251,6 +253,7 @@ static void on_checked(struct task *t)
     task_stats(t);
     const struct node_torrent_stats *st = &t->last;
     char bad[UNITS_TEXT_MAX], all[UNITS_TEXT_MAX];
+    disk_checked(t);
     if (!t->cfg->share || st->done_bytes >= st->wanted_bytes || st->state == TORRENT_ERROR)
         return;
     const int status = talk_fail(&t->s->a->talk, FAIL_HASH_MISMATCH, "`kith verify` says what is wrong, `kith get` fetches it",
@@ -267,11 +270,11 @@ int task_finish(struct task *t)
         return t->status;
     talk->about = t->id;
     if (!t->done && t->told && t->last.state == TORRENT_METADATA)
-        return talk_fail(talk, FAIL_INTERRUPTED, NULL, "%sstopped before any peer gave the metadata", tag(t, name));
+        return talk_fail(talk, FAIL_INTERRUPTED, NULL, "%sstopped before any peer gave the metadata", task_tag(t, name));
     if (!t->done && !t->told)
-        return talk_fail(talk, FAIL_INTERRUPTED, NULL, "%sstopped before its turn came", tag(t, name));
+        return talk_fail(talk, FAIL_INTERRUPTED, NULL, "%sstopped before its turn came", task_tag(t, name));
     if (!t->done)
-        return talk_fail(talk, FAIL_INTERRUPTED, "run the same command again: it goes on from there", "%sstopped at %u%% (%s)", tag(t, name),
+        return talk_fail(talk, FAIL_INTERRUPTED, "run the same command again: it goes on from there", "%sstopped at %u%% (%s)", task_tag(t, name),
             units_percent(t->last.done_bytes, t->last.wanted_bytes), units_share(t->last.done_bytes, t->last.wanted_bytes, share));
     if (!t->cfg->stay && session_is_one(t->s))
         say_done(t);
@@ -282,15 +285,6 @@ int task_finish(struct task *t)
 }
 
 // ---- events of the node
-
-static void on_error(struct task *t, const struct node_event *e)
-{
-    char path[TALK_NAME_MAX], name[TALK_NAME_MAX + 2];
-    if (t->error_at == 0)
-        t->error_at = host_now(t->s->host);
-    talk_warn(&t->s->a->talk, "%s%s: %s; waiting, it goes on by itself when that is mended", tag(t, name), talk_clean(e->text, path),
-        err_text(e->err));
-}
 
 static void on_file_done(struct task *t, uint32_t file)
 {
@@ -305,7 +299,7 @@ static void on_file_done(struct task *t, uint32_t file)
 
 void task_event(struct task *t, const struct node_event *e)
 {
-    char text[TALK_NAME_MAX], addr[ADDR_TEXT_MAX], name[TALK_NAME_MAX + 2];
+    char text[TALK_NAME_MAX], name[TALK_NAME_MAX + 2];
     struct talk *const talk = &t->s->a->talk;
     switch (e->kind) {
     case NODE_EVENT_METADATA: task_metadata(t, e->text); break;
@@ -313,18 +307,16 @@ void task_event(struct task *t, const struct node_event *e)
     case NODE_EVENT_CHECKED: on_checked(t); break;
     case NODE_EVENT_DONE: on_done(t); break;
     case NODE_EVENT_FILE_DONE: on_file_done(t, e->file); break;
-    case NODE_EVENT_ERROR: on_error(t, e); break;
-    case NODE_EVENT_RECOVERED:
-        t->error_at = 0;
-        talk_note(talk, "%sthe disk works again; going on", tag(t, name));
-        break;
-    case NODE_EVENT_TRACKER: talk_warn(talk, "%stracker: %s", tag(t, name), talk_clean(e->text, text)); break;
-    case NODE_EVENT_BANNED: talk_note(talk, "%sbanned %s: it sent bad data", tag(t, name), addr_format(&e->addr, addr)); break;
-    case NODE_EVENT_WEB_SEED: talk_warn(talk, "%sweb seed %s", tag(t, name), talk_clean(e->text, text)); break;
+    case NODE_EVENT_ERROR: disk_error(t, e); break;
+    case NODE_EVENT_RECOVERED: disk_recovered(t); break;
+    case NODE_EVENT_TRACKER: talk_warn(talk, "%stracker: %s", task_tag(t, name), talk_clean(e->text, text)); break;
+    case NODE_EVENT_BANNED: task_banned(t, &e->addr); break;
+    case NODE_EVENT_WEB_SEED: talk_warn(talk, "%sweb seed %s", task_tag(t, name), talk_clean(e->text, text)); break;
     case NODE_EVENT_REMOVED:
         t->state = t->ended ? TASK_OVER : TASK_WAITING;
         t->torrent = 0;
         break;
+    case NODE_EVENT_GONE: disk_gone(t, e); break;
     case NODE_EVENT_EXTERNAL:
     case NODE_EVENT_DHT:
     case NODE_EVENT_STOPPED: break;
@@ -347,11 +339,6 @@ static void check_timeout(struct task *t, nsec now)
     t->last_steps = steps;
     if (limit == 0 || t->ended)
         return;
-    if (st->state == TORRENT_ERROR && t->error_at != 0 && now - t->error_at >= limit) {
-        task_end(t, talk_fail(talk, fail_of_err(st->error), "mend it and run the same command again: it goes on from there",
-            "%s%s: %s for %s", tag(t, name), st->error_path, err_text(st->error), units_time(limit / NSEC_S, time)));
-        return;
-    }
     if (t->done || now - t->alive_at < limit)
         return;
     if (t->cfg->plain) {
@@ -360,9 +347,14 @@ static void check_timeout(struct task *t, nsec now)
         return;
     }
     const bool alone = st->peers == 0;
+    if (alone && st->banned != 0) {
+        task_end(t, talk_fail(talk, FAIL_NO_PEERS, "look for other peers, or ask who made the torrent: the content may have changed since",
+            "%sno peer left: %u sent bad data and %s banned", task_tag(t, name), st->banned, st->banned == 1 ? "was" : "were"));
+        return;
+    }
     task_end(t, talk_fail(talk, alone ? FAIL_NO_PEERS : FAIL_NO_ANSWER, "run the same command again: it goes on from there",
         alone ? "%sno peer for %s" : st->state == TORRENT_METADATA ? "%sno peer gave the metadata for %s" : "%sno data from any peer for %s",
-        tag(t, name), units_time(limit / NSEC_S, time)));
+        task_tag(t, name), units_time(limit / NSEC_S, time)));
 }
 
 void task_tick(struct task *t, nsec now)
@@ -370,10 +362,12 @@ void task_tick(struct task *t, nsec now)
     if (t->state != TASK_RUNNING)
         return;
     task_stats(t);
-    if (t->last.state == TORRENT_SEEDING && !t->done)
+    if (t->last.done && !t->done)
         on_done(t);
     if (t->cfg->plain && t->last.web_seeds == 0 && t->last.state == TORRENT_DOWNLOADING && !t->ended)
         task_end(t, talk_fail(&t->s->a->talk, FAIL_NETWORK, NULL, "no server gives the file as it was any more"));
+    if (t->state == TASK_RUNNING)
+        disk_tick(t, now);
     if (t->state == TASK_RUNNING)
         check_timeout(t, now);
 }

@@ -45,9 +45,9 @@ enum fail fail_of_err(enum err e)
 {
     switch (e) {
     case ERR_NOT_FOUND: case ERR_NOT_DIR: return FAIL_NOT_FOUND;
-    case ERR_ACCESS: case ERR_READONLY: return FAIL_PERMISSION;
+    case ERR_ACCESS: case ERR_READONLY: case ERR_LINK: return FAIL_PERMISSION;
     case ERR_NOSPACE: return FAIL_DISK_FULL;
-    case ERR_IO: case ERR_VANISHED: return FAIL_IO;
+    case ERR_IO: case ERR_VANISHED: case ERR_IS_DIR: return FAIL_IO;
     case ERR_HASH: return FAIL_HASH_MISMATCH;
     case ERR_EXISTS: return FAIL_DUPLICATE;
     case ERR_TIMEOUT: return FAIL_TIMEOUT;

@@ -27,6 +27,8 @@ const char *err_text(enum err e)
     case ERR_CANCELLED: return "cancelled";
     case ERR_VANISHED: return "storage vanished";
     case ERR_PROTOCOL: return "protocol violation";
+    case ERR_LINK: return "a symbolic link is in the way, which is not followed";
+    case ERR_IS_DIR: return "a directory is in the way";
     case ERR_N: break;
     }
     return "unknown error";

@@ -25,6 +25,8 @@ enum err {
     ERR_CANCELLED,   // the caller took it back
     ERR_VANISHED,    // a file or volume that was there is gone
     ERR_PROTOCOL,    // the other side broke the protocol
+    ERR_LINK,        // a symbolic link that is not followed (ELOOP)
+    ERR_IS_DIR,      // a directory where a file belongs (EISDIR)
     ERR_N,
 };
 

@@ -53,7 +53,7 @@ enum record_kind {
 
 // Flags of RECORD_ADD.
 enum { RECORD_TRUST = 1, RECORD_CHECK = 2, RECORD_CHECK_ONLY = 4, RECORD_SEQUENTIAL = 8, RECORD_RESERVE = 16, RECORD_RANDOM = 32,
-       RECORD_SUPER = 64 };
+       RECORD_SUPER = 64, RECORD_KEEP = 128 };
 
 struct record {
     enum record_kind kind;

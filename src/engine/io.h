@@ -42,12 +42,14 @@ enum io_job_kind {
     JOB_READ,           // parts -> spans
     JOB_PREPARE,        // make directories, empty files, symbolic links; reserve space as the store says
     JOB_SYNC,           // fdatasync what was written to the store since the last JOB_SYNC; nothing is durable before
+    JOB_CUT,            // parts[0].file: what lies behind its first parts[0].off bytes is cut off
     JOB_REMOVE,         // parts[0].file: unlinked; fine if it is not there
     JOB_STAT,           // size and mtime of each file of the store -> stats
 };
 
 struct io_stat {
     bool exists;
+    bool replaced;                      // what is open of it is another file than the one that has its name
     uint64_t size;                      // bytes
     int64_t mtime_ns;                   // Unix time
     uint64_t device;                    // of the store's root directory, the same for all its files; 0: there is none

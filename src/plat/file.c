@@ -295,9 +295,21 @@ enum err file_stat_of(const struct file_name *name, struct file_stat *out)
         .is_file = S_ISREG(st.st_mode),
         .size = (uint64_t)st.st_size,
         .dev = st.st_dev,
+        .inode = st.st_ino,
         .mtime_ns = (int64_t)st.st_mtim.tv_sec * (int64_t)NSEC_S + st.st_mtim.tv_nsec,
     };
     return ERR_OK;
+}
+
+bool file_is(int fd, const struct file_stat *st)
+{
+    struct stat own;
+    return fstat(fd, &own) == 0 && own.st_ino == st->inode && own.st_dev == st->dev;
+}
+
+enum err file_cut(int fd, uint64_t len)
+{
+    return ftruncate(fd, (off_t)len) == 0 ? ERR_OK : err_of_errno(errno);
 }
 
 enum err file_remove(const struct file_name *name)

@@ -19,12 +19,12 @@ enum { FILE_PATH_MAX = 4096 };
 
 struct file_stat {
     bool is_file;
-    uint64_t size, dev;
+    uint64_t size, dev, inode;
     int64_t mtime_ns;                   // Unix time
 };
 
 // Only regular files. ERR_NOT_FOUND: no such file (FILE_READ); ERR_VANISHED: no such root; ERR_ACCESS: out of the root, a
-// symbolic link, another kind of file, or no permission; ERR_NOT_DIR, ERR_TOO_LONG, ERR_NOSPACE, ERR_READONLY, ERR_IO.
+// another kind of file, or no permission; ERR_LINK: a symbolic link; ERR_IS_DIR, ERR_NOT_DIR, ERR_TOO_LONG, ERR_NOSPACE, ERR_READONLY, ERR_IO.
 MUST_USE enum err file_open(const struct file_name *name, enum file_mode mode, int *out_fd);
 // Makes the root itself and what is above it. ERR_OK also if it is there.
 MUST_USE enum err file_make_root(struct slice root);
@@ -46,6 +46,10 @@ MUST_USE enum err file_read_all(int fd, struct iovec *iov, uint32_t n, uint64_t 
 MUST_USE enum err file_write_all(int fd, struct iovec *iov, uint32_t n, uint64_t off);
 // Reads what is in the page cache at once: bytes read, less than n: the rest is cold or beyond the end. Never blocks.
 size_t file_read_warm(int fd, struct span to, uint64_t off);
+// Cuts off what lies behind the first `len` bytes of an open file.
+MUST_USE enum err file_cut(int fd, uint64_t len);
+// False: the open file is another one than `st` tells of.
+bool file_is(int fd, const struct file_stat *st);
 // Takes a regular file away; that it is not there is fine. Never follows a symbolic link. ERR_ACCESS: not a regular file.
 MUST_USE enum err file_remove(const struct file_name *name);
 

@@ -11,10 +11,10 @@ static const struct {
     {EMFILE, ERR_FULL},               {ENFILE, ERR_FULL},
     {EINVAL, ERR_RANGE},              {EDOM, ERR_RANGE},
     {EEXIST, ERR_EXISTS},             {EADDRINUSE, ERR_EXISTS},
-    {EISDIR, ERR_EXISTS},             {ENOTEMPTY, ERR_EXISTS},
+    {EISDIR, ERR_IS_DIR},             {ENOTEMPTY, ERR_EXISTS},
     {ENOENT, ERR_NOT_FOUND},          {ENODEV, ERR_NOT_FOUND},
     {EACCES, ERR_ACCESS},             {EPERM, ERR_ACCESS},
-    {ELOOP, ERR_ACCESS},              // a symbolic link where none may be
+    {ELOOP, ERR_LINK},                // a symbolic link where none may be
     {EXDEV, ERR_ACCESS},              // out of the root (RESOLVE_BENEATH)
     {EIO, ERR_IO},                    {ENOSPC, ERR_NOSPACE},
     {EDQUOT, ERR_NOSPACE},            {EROFS, ERR_READONLY},

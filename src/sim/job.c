@@ -392,6 +392,7 @@ void job_on_timer(struct world *w, uint32_t task)
         case JOB_READ: finish_read(w, h, t); break;
         case JOB_PREPARE: prepare(w, h, t); break;
         case JOB_SYNC: finish_sync(w, h, t); break;
+        case JOB_CUT: break;            // no file here is longer than its torrent says
         case JOB_REMOVE: disk_remove(&h->disk, file_of(w, h, t->job.store, t->job.parts[0].file)); break;
         case JOB_STAT: stat_files(w, h, t); break;
         }

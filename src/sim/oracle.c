@@ -241,6 +241,7 @@ void oracle_event(struct world *w, struct host *h, const struct node_event *ev)
         if (want != NULL && w->torrents[want->torrent].meta->has_v2)
             world_fail(w, "n%u bans n%u, which is honest, although the hashes of a tree tell who is not", h->index, peer->index);
         break;
+    case NODE_EVENT_GONE:
     case NODE_EVENT_DHT:
     case NODE_EVENT_EXTERNAL:
     case NODE_EVENT_METADATA:

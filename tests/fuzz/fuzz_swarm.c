@@ -32,7 +32,7 @@ struct world {
     struct side sides[PEERS];
     enum err fault;                     // of the next job
     bool hold;                          // jobs stay under way until it is over
-    uint32_t held[256], held_n;
+    uint32_t held[256], held_n, stats_n;
     uint8_t flags;
     struct web {
         bool open, resting;
@@ -91,8 +91,12 @@ static uint8_t take(struct input *in)
 
 static void run_job(struct world *w, const struct io_job *j)
 {
-    if (j->kind == JOB_STAT)
-        memset(j->stats, 0, 2 * sizeof *j->stats);
+    if (j->kind == JOB_STAT) {
+        memset(j->stats, 0, 3 * sizeof *j->stats);
+        for (uint32_t i = 0; i < 2; i++)        // after the first one all are there; what stands for a removed one is a job that fails
+            j->stats[i] = (struct io_stat){.exists = w->stats_n != 0, .size = w->stats_n != 0 ? files[i].len : 0, .device = 1};
+        w->stats_n++;
+    }
     if (w->flags & 4 && j->kind == JOB_READ_HASH && j->sha1 != NULL)
         for (uint32_t i = 0; i < j->parts_n; i++)
             if (j->parts[i].file != IO_FILE_ZERO)

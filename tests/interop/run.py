@@ -27,7 +27,7 @@ def gather(options):
     else:
         found = cases_transfer.cases()
         for name in ("cases_dht", "cases_files", "cases_hostile", "cases_wire", "cases_utp", "cases_crash", "cases_magnet", "cases_pex",
-                     "cases_find", "cases_reach", "cases_web", "cases_many"):
+                     "cases_find", "cases_reach", "cases_web", "cases_many", "cases_user"):
             found += __import__(name).cases()
     words = [w for w in options.only.split(",") if w]
     chosen = [c for c in found if not words or any(re.search(w, c[0]) for w in words)]

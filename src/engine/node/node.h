@@ -83,6 +83,7 @@ struct node_add {
     bool trust;                         // the files are complete and just hashed: no check
     bool check;                         // hash everything that exists before starting
     bool check_only;                    // stop after that
+    bool keep;                          // the files are the user's own: one that is too long is not cut
     bool sequential;
     bool random_order;                  // pieces at random instead of rarest first: for comparison
     bool reserve;                       // preallocate
@@ -98,6 +99,9 @@ struct node_torrent_stats {
     enum torrent_state state;
     enum err error;                     // TORRENT_ERROR: why
     char error_path[256];               // and at which file, may be cut
+    bool done;                          // NODE_EVENT_DONE was said, and it still seeds
+    bool stuck;                         // TORRENT_ERROR for good: all that is left to do is in files that cannot be written
+    uint32_t broken, differ;            // files that cannot be written; that were there with other content and are overwritten
     uint64_t wanted_bytes, done_bytes;  // of the wanted files; done: verified and written
     uint64_t down_bytes, up_bytes;      // payload since start
     uint64_t down_total, up_total;      // payload of all runs, as far as resume data tells
@@ -121,8 +125,10 @@ enum node_event_kind {
     NODE_EVENT_CHECKED,                 // check finished
     NODE_EVENT_DONE,                    // all wanted files complete and on stable storage
     NODE_EVENT_FILE_DONE,               // file: complete and written, not yet synced
-    NODE_EVENT_ERROR,                   // storage: the torrent pauses and retries by itself; err, text: path
-    NODE_EVENT_RECOVERED,
+    NODE_EVENT_ERROR,                   // storage: the torrent pauses and retries by itself; of errors of one file (ERR_ACCESS,
+                                        // ERR_EXISTS, ERR_LINK, ERR_IS_DIR, ERR_NOT_DIR, ERR_TOO_LONG) it leaves that file; err, text: path
+    NODE_EVENT_RECOVERED,               // what was said of by NODE_EVENT_ERROR has been written
+    NODE_EVENT_GONE,                    // text: path of a file that somebody removed (err ERR_NOT_FOUND) or changed (ERR_HASH)
     NODE_EVENT_TRACKER,                 // a tracker's warning or failure; text
     NODE_EVENT_BANNED,                  // addr sent bad data
     NODE_EVENT_DHT,                     // dht_kind, dht: an answer to node_dht_ask

@@ -99,7 +99,7 @@ enum err torrent_swarm_make(struct node *n, struct torrent *t, const struct node
         .choke = (enum swarm_choke)n->cfg.choke, .no_optimistic = n->cfg.no_optimistic,
         .no_allowed_fast = n->cfg.no_allowed_fast,
         .sequential = add->sequential, .random_order = add->random_order, .trust = add->trust, .check = add->check,
-        .check_only = add->check_only, .super_seed = add->super_seed, .priorities = add->priorities, .resume = add->resume,
+        .check_only = add->check_only, .keep = add->keep, .super_seed = add->super_seed, .priorities = add->priorities, .resume = add->resume,
     };
     struct buf b = {(uint8_t *)t->parts_path, 0, sizeof t->parts_path - 1};
     struct wr w = wr_make(&b);
@@ -379,6 +379,10 @@ static bool swarm_event(struct node *n, struct torrent *t, const struct swarm_ou
         out->event.text = file_path(t, so->file);
         break;
     case SWARM_EVENT_RECOVERED: out->event.kind = NODE_EVENT_RECOVERED; break;
+    case SWARM_EVENT_GONE:
+        out->event.kind = NODE_EVENT_GONE;
+        out->event.text = file_path(t, so->file);
+        break;
     case SWARM_EVENT_DHT_NODE: node_dht_peer(n, &so->addr); return false;
     case SWARM_EVENT_PUNCH: conn_punch(n, t, &so->addr); return false;
     case SWARM_EVENT_SEEN_AS: external_vote(n, votes_source(&so->addr), &so->seen); return false;
@@ -665,7 +669,8 @@ void node_torrent_stats(const struct node *n, uint32_t torrent, struct node_torr
     }
     swarm_stats(t->swarm, &s);
     *out = (struct node_torrent_stats){
-        .state = state_of(s.state), .error = s.error, .wanted_bytes = s.wanted_bytes, .done_bytes = s.done_bytes,
+        .state = state_of(s.state), .error = s.error, .done = s.done, .stuck = s.stuck, .broken = s.broken, .differ = s.differ,
+        .wanted_bytes = s.wanted_bytes, .done_bytes = s.done_bytes,
         .down_bytes = s.down_bytes, .up_bytes = s.up_bytes, .down_seed_bytes = s.down_seed_bytes, .waste_bytes = s.waste_bytes,
         .down_total = s.down_total, .up_total = s.up_total,
         .rx_bytes = s.rx_bytes, .down_bps = s.down_bps, .up_bps = s.up_bps, .pieces_n = t->meta->pieces_n, .pieces_have = s.pieces_have,

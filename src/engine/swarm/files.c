@@ -27,11 +27,11 @@ uint32_t files_place(const struct swarm *s, uint32_t file) { return s->in_parts[
 bool swarm_file_wanted(const struct swarm *s, uint32_t file)
 {
     ASSERT(file < s->meta->files_n);
-    return s->priorities[file] != 0 && !s->in_parts[file];
+    return s->priorities[file] != 0 && !s->in_parts[file] && s->broken[file] == ERR_OK;
 }
 
 // A shared piece is as urgent as its most urgent file.
-static void piece_priorities(const struct swarm *s, uint8_t *out)
+static void piece_priorities(struct swarm *s, uint8_t *out)
 {
     if (s->all_wanted)                  // pieces of nothing but pads as well
         memset(out, PICKER_PRIORITIES / 2, s->meta->pieces_n);
@@ -42,6 +42,16 @@ static void piece_priorities(const struct swarm *s, uint8_t *out)
         for (uint32_t i = first; i <= last; i++)
             out[i] = u8_of(u32_max(out[i], s->priorities[f]));
     }
+    for (uint32_t f = 0; f < s->meta->files_n && s->broken_n != 0; f++) {
+        uint32_t first, last;
+        if (s->broken[f] == ERR_OK || !file_pieces(s, f, &first, &last))
+            continue;
+        for (uint32_t i = first; i <= last; i++) {
+            if (out[i] != 0)
+                bits_set(s->blocked, i);
+            out[i] = 0;
+        }
+    }
 }
 
 // What nobody wants any more: its requests are taken back, its memory is given back. What a worker has now is looked at again
@@ -50,7 +60,8 @@ static void drop_unwanted(struct swarm *s)
 {
     LIST_EACH(&s->partials, link, save) {
         struct piece *p = CONTAINER(link, struct piece, link);
-        if (s->picker.priority[p->index] != 0 || p->failed || p->here_n == p->blocks_n)
+        const bool to_be_written = p->here_n == p->blocks_n && !bits_get(s->blocked, p->index);
+        if (s->picker.priority[p->index] != 0 || p->failed || to_be_written)
             continue;
         piece_withdraw(s, p);
     }
@@ -60,7 +71,7 @@ static void count_again(struct swarm *s)
 {
     s->stats_now.wanted_bytes = s->stats_now.done_bytes = 0;
     for (uint32_t i = 0; i < s->meta->pieces_n; i++) {
-        if (s->picker.priority[i] == 0)
+        if (s->picker.priority[i] == 0 && !bits_get(s->blocked, i))
             continue;
         s->stats_now.wanted_bytes += piece_data_len(s, i);
         s->stats_now.done_bytes += bits_get(s->have, i) ? piece_data_len(s, i) : 0;
@@ -69,7 +80,7 @@ static void count_again(struct swarm *s)
     for (uint32_t f = 0; f < s->meta->files_n; f++) {
         if (s->priorities[f] == 0 || !s->in_parts[f])
             continue;
-        s->moves_left++;
+        s->moves_left += s->broken[f] == ERR_OK;
         s->stats_now.wanted_bytes += s->meta->files[f].len;
     }
     LIST_EACH(&s->peers, link, save) {
@@ -80,12 +91,59 @@ static void count_again(struct swarm *s)
     }
 }
 
+void files_forget_unwritten(struct swarm *s, uint32_t first, uint32_t last)
+{
+    for (uint32_t i = first; i <= last; i++) {
+        struct piece *p = piece_find(s, i);
+        if (p == NULL || (p->written == 0 && p->writing == 0))
+            continue;
+        p->stale = true;
+        piece_work(s, p);
+    }
+}
+
+static bool is_of_one_file(enum err e)
+{
+    return e == ERR_ACCESS || e == ERR_EXISTS || e == ERR_NOT_DIR || e == ERR_IS_DIR || e == ERR_LINK || e == ERR_TOO_LONG;
+}
+
+// Of all files that lack something if there are too many of this kind.
+static void block_all(struct swarm *s, enum err e)
+{
+    for (uint32_t f = 0; f < s->meta->files_n; f++) {
+        if (s->broken[f] != ERR_OK || s->priorities[f] == 0 || (s->file_left[f] == 0 && is_real(&s->meta->files[f])))
+            continue;
+        s->broken[f] = u8_of(e);
+        s->broken_n++;
+    }
+}
+
+bool files_block(struct swarm *s, enum err e, uint32_t file)
+{
+    if (!is_of_one_file(e) || file >= s->meta->files_n)
+        return false;
+    if (s->broken[file] != ERR_OK)
+        return true;                    // another piece of it was on its way
+    s->broken[file] = u8_of(e);
+    s->broken_n++;
+    if (s->broken_n > BROKEN_MAX)
+        block_all(s, e);
+    if (files_apply(s) != ERR_OK) {
+        s->broken[file] = ERR_OK;
+        s->broken_n--;
+        return false;
+    }
+    event_push(s, &(struct event){.kind = SWARM_EVENT_ERROR, .err = e, .file = file});
+    return true;
+}
+
 enum err files_apply(struct swarm *s)
 {
     const uint32_t n = s->meta->pieces_n;
     uint8_t *want = mem_zalloc(s->mem, n);
     if (want == NULL)
         return ERR_NOMEM;
+    memset(s->blocked, 0, bits_bytes(n));
     piece_priorities(s, want);
     for (uint32_t i = 0; i < n; i++)
         if (s->picker.priority[i] != want[i])
@@ -195,7 +253,7 @@ static bool move_begin(struct swarm *s)
 {
     struct mover *m = &s->mover;
     for (uint32_t f = 0; f < s->meta->files_n; f++) {
-        if (s->priorities[f] == 0 || !s->in_parts[f] || !pieces_settled(s, f))
+        if (s->priorities[f] == 0 || !s->in_parts[f] || s->broken[f] != ERR_OK || !pieces_settled(s, f))
             continue;
         *m = (struct mover){.active = true, .file = f};
         return true;
@@ -285,9 +343,15 @@ void files_job_done(struct swarm *s, const struct job *done, enum err e, uint32_
     }
     if (e != ERR_OK) {
         storage_failed(s, e, file);
+        if (s->broken[m->file] != ERR_OK) {
+            pool_give(s->cfg.pool, m->slot);
+            *m = (struct mover){0};
+        }
         return;
     }
     if (done->io.kind == JOB_WRITE) {
+        storage_proved(s, done);
+        s->look_ok = false;
         m->done = m->off + m->len - s->meta->files[m->file].offset;
         s->touched[m->file] = true;
         storage_written(s, m->len);

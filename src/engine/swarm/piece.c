@@ -189,6 +189,7 @@ void piece_write(struct swarm *s, struct piece *p, uint64_t len)
     j->io.spans_n = n;
     j->io.urgent = s->cfg.pool->taken > s->cfg.pool->slots_max / 4 * 3;
     p->writing = covered;
+    s->look_ok = false;
     job_post(s, j);
 }
 
@@ -250,6 +251,10 @@ void piece_work(struct swarm *s, struct piece *p)
         failed_work(s, p);
         return;
     }
+    if (p->stale || bits_get(s->blocked, p->index)) {
+        piece_withdraw(s, p);           // once no worker has it
+        return;
+    }
     if (s->picker.priority[p->index] == 0 && p->here_n < p->blocks_n) {
         piece_abandon(s, p);            // nobody wants it any more
         return;
@@ -278,14 +283,17 @@ void piece_hash_done(struct swarm *s, struct job *j)
 void piece_write_done(struct swarm *s, struct job *j, enum err e, uint32_t file)
 {
     struct piece *p = j->piece;
+    const uint32_t index = p->index;
     p->writing = 0;
     if (e != ERR_OK) {
         storage_failed(s, e, file);     // the blocks stay in memory and are written again by the retry
-        if (p->failed)
-            failed_work(s, p);
+        p = piece_find(s, index);       // unless it is given up
+        if (p != NULL && (p->failed || bits_get(s->blocked, index) || p->stale))
+            piece_work(s, p);
         return;
     }
     storage_written(s, j->to - j->from);
+    storage_proved(s, j);
     for (uint32_t b = u32_of(j->from / BLOCK_LEN); b < p->blocks_n; b++) {
         const uint64_t end = (uint64_t)b * BLOCK_LEN + block_len(p, b);
         if (end > j->to)
@@ -299,7 +307,7 @@ void piece_write_done(struct swarm *s, struct job *j, enum err e, uint32_t file)
     p->written = j->to;
     s->kick |= s->hungry;
     s->hungry = false;
-    if (p->verified && p->written == p->len)
+    if (p->verified && p->written == p->len && !p->stale && !bits_get(s->blocked, p->index))
         piece_done(s, p);
     else
         piece_work(s, p);

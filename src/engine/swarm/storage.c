@@ -29,6 +29,7 @@ struct job *job_new(struct swarm *s, enum io_job_kind kind)
     j->busy = true;
     j->piece = NULL;
     j->check = NULL;
+    j->look = false;
     j->from = j->to = 0;
     j->io = (struct io_job){.kind = kind, .id = j->id, .store = s->cfg.store, .spans = j->spans, .parts = j->parts};
     list_init(&j->link);
@@ -38,6 +39,7 @@ struct job *job_new(struct swarm *s, enum io_job_kind kind)
 void job_post(struct swarm *s, struct job *j)
 {
     s->jobs_busy++;
+    j->posted = s->now;
     list_push_back(&s->jobs_new, &j->link);
 }
 
@@ -182,31 +184,69 @@ static void stat_done(struct swarm *s, enum err e, uint32_t file)
         return;
     }
     memset(s->suspect_bits, 0, bits_bytes(s->meta->pieces_n));
+    s->look_at = s->now + LOOK_S * NSEC_S;
     memcpy(s->stats_saved, s->stats, (s->meta->files_n + 1) * sizeof *s->stats);
     if (!s->resumed || s->cfg.check)
         check_existing(s);
+    for (uint32_t f = 0; f < s->meta->files_n; f++)
+        s->look_ok &= s->stats[f].size <= s->meta->files[f].len;
     s->checked_n = s->meta->pieces_n - s->check_left;
     s->preparing = true;
 }
 
-static void recovered(struct swarm *s)
+// It is tried again; whether it works is not known yet.
+static void go_on(struct swarm *s)
 {
     s->error = ERR_OK;
     s->kick = true;
     if (s->state == SWARM_ERROR)
-        s->state = SWARM_DOWNLOADING;
-    event_push(s, &(struct event){.kind = SWARM_EVENT_RECOVERED});
+        s->state = s->checked ? SWARM_DOWNLOADING : SWARM_CHECKING;
+}
+
+void storage_recovered(struct swarm *s)
+{
+    if (s->error != ERR_OK)
+        go_on(s);
+    if (s->told == ERR_OK)
+        return;
+    s->told = ERR_OK;
+    event_push(s, &(struct event){.kind = SWARM_EVENT_RECOVERED, .file = s->told_file});
+}
+
+// A disk that is full or broken is shown to work by any write, anything else by one to the file that could not be written.
+void storage_proved(struct swarm *s, const struct job *j)
+{
+    if (j->posted <= s->failed_at && (s->error != ERR_OK || s->told != ERR_OK))
+        return;                         // it was on its way when another one failed
+    bool proved = s->told == ERR_NOSPACE || s->told == ERR_IO || s->told == ERR_NOMEM || s->told == ERR_FULL || s->told == ERR_AGAIN;
+    for (uint32_t i = 0; i < j->io.parts_n; i++)
+        proved |= j->io.parts[i].file == s->told_file && s->told != ERR_VANISHED;
+    if (proved && (j->io.kind == JOB_SYNC) == s->told_sync)
+        storage_recovered(s);
+    else if (s->error != ERR_OK && s->error != ERR_VANISHED)
+        go_on(s);
+}
+
+static void retry_later(struct swarm *s)
+{
+    s->retry_at = s->now + (s->error == ERR_NOSPACE ? FULL_RETRY_S : RETRY_S) * NSEC_S;
 }
 
 void storage_failed(struct swarm *s, enum err e, uint32_t file)
 {
-    s->retry_at = s->now + RETRY_S * NSEC_S;
-    if (s->error == e && s->error_file == file)
+    if (s->prepared && files_block(s, e, file))
         return;
     s->error = e;
     s->error_file = file;
-    if (s->state == SWARM_DOWNLOADING || s->state == SWARM_SEEDING)
+    s->failed_at = s->now;
+    retry_later(s);
+    if (s->state == SWARM_CHECKING || s->state == SWARM_DOWNLOADING || s->state == SWARM_SEEDING)
         s->state = SWARM_ERROR;
+    if (s->told == e && s->told_file == file)
+        return;
+    s->told = e;
+    s->told_file = file;
+    s->told_sync = false;
     event_push(s, &(struct event){.kind = SWARM_EVENT_ERROR, .err = e, .file = file});
 }
 
@@ -226,8 +266,6 @@ void storage_written(struct swarm *s, uint64_t bytes)
     s->unsynced_bytes += bytes;
     if (s->unsynced_bytes >= SYNC_BYTES)
         s->sync_due = true;
-    if (s->error != ERR_OK)
-        recovered(s);
 }
 
 // Nothing of the piece's new copy is on the disk or on its way there.
@@ -271,24 +309,31 @@ void storage_beat(struct swarm *s)
     if (s->error == ERR_OK && s->state == SWARM_CHECKING && !s->prepared && !s->preparing && !s->stat_busy)
         storage_start(s);               // it could not begin
     recheck(s);
+    look_beat(s);
     save_totals(s);
     if (s->unsynced_bytes != 0 && s->now >= s->sync_at)
         s->sync_due = true;
     if (s->error == ERR_OK || s->now < s->retry_at)
         return;
-    s->retry_at = s->now + RETRY_S * NSEC_S;
-    if (!s->prepared && !s->preparing && !s->stat_busy) {
-        s->error = ERR_OK;              // said again if it is still so
-        storage_start(s);
+    retry_later(s);
+    if (!s->prepared) {
+        if (!s->preparing && !s->stat_busy)
+            storage_start(s);
+        return;
     }
+    if (s->error == ERR_VANISHED) {     // what is open still of what is gone could be written, for nothing
+        look_begin(s);
+        return;
+    }
+    const uint32_t busy = s->jobs_busy;
     s->probing = true;
     LIST_EACH(&s->partials, link, save)
         piece_work(s, CONTAINER(link, struct piece, link));     // the next write is the probe
     s->probing = false;
-    if (s->partials_n == 0 && s->prepared && s->unsynced_bytes != 0)
-        s->sync_due = true;
-    else if (s->partials_n == 0 && s->prepared)
-        recovered(s);
+    if (s->jobs_busy == busy) {         // there is nothing to write
+        s->sync_due |= s->unsynced_bytes != 0;
+        go_on(s);                       // whatever comes next shows it
+    }
 }
 
 // ---- checking
@@ -307,6 +352,7 @@ static bool check_begin(struct swarm *s, struct check *c)
             return false;
     }
     c->index = s->check_at;
+    c->stale = false;
     c->at = 0;
     c->busy = true;
     bits_clear(s->check_todo, c->index);
@@ -321,6 +367,10 @@ static void check_end(struct swarm *s, struct check *c, bool good)
 {
     c->busy = false;
     s->checks_busy--;
+    if (c->stale) {
+        check_one(s, c->index);
+        return;
+    }
     s->checked_n = u32_min(s->checked_n + 1, s->meta->pieces_n);
     struct piece *open = piece_find(s, c->index);
     if (good && open != NULL) {         // it was asked of peers meanwhile: what is on the disk is there already
@@ -335,8 +385,10 @@ static void check_end(struct swarm *s, struct check *c, bool good)
     s->dirty = true;
     if (good && !s->prepared)
         bits_set(s->synced, c->index);  // it was there before we began
-    else if (good)
+    else if (good) {
+        s->look_ok = false;
         storage_written(s, piece_data_len(s, c->index));        // read back after a failed sync: still to be synced
+    }
 }
 
 static void check_next(struct swarm *s, struct check *c)
@@ -401,7 +453,11 @@ static void sync_failed(struct swarm *s, enum err e, uint32_t file)
             check_pieces(s, i, i);
     s->unsynced_bytes = 0;
     s->dirty = true;
-    storage_failed(s, e, file);
+    if (e == ERR_VANISHED || e == ERR_NOT_FOUND)
+        look_begin(s);                  // which says what is left
+    else
+        storage_failed(s, e, file);
+    s->told_sync = s->told != ERR_OK && s->error == e;
 }
 
 static void sync_done(struct swarm *s, const struct job *j)
@@ -410,6 +466,7 @@ static void sync_done(struct swarm *s, const struct job *j)
         if (s->have_log[i] != UINT32_MAX)
             bits_set(s->synced, s->have_log[i]);
     s->unsynced_bytes -= u64_min(s->unsynced_bytes, j->to);
+    storage_proved(s, j);
     s->sync_at = s->now + sync_after(s);
     struct job *stat = job_new(s, JOB_STAT);
     if (stat == NULL) {
@@ -495,6 +552,7 @@ void storage_work(struct swarm *s)
             ready_set(s, CONTAINER(link, struct swarm_peer, link));
     }
     files_work(s);
+    look_work(s);
     if (s->preparing && !s->prepare_busy && s->check_left == 0 && s->checks_busy == 0)
         prepare_begin(s);
     if (s->sync_due && !s->syncing && s->error == ERR_OK)
@@ -507,6 +565,10 @@ void storage_job_done(struct swarm *s, struct job *j, enum err e, uint32_t file)
 {
     switch (j->io.kind) {
     case JOB_STAT:
+        if (j->look) {
+            look_done(s, e, file);
+            break;
+        }
         if (j->io.stats == s->stats) {
             stat_done(s, e, file);
             break;
@@ -517,13 +579,17 @@ void storage_job_done(struct swarm *s, struct job *j, enum err e, uint32_t file)
         break;
     case JOB_PREPARE:
         s->preparing = s->prepare_busy = false;
+        if (e != ERR_OK && files_block(s, e, file)) {
+            s->preparing = true;        // without that file
+            break;
+        }
         s->prepared = e == ERR_OK;
-        if (e == ERR_OK)
-            unfinished_start(s);
-        if (e != ERR_OK)
+        if (e != ERR_OK) {
             storage_failed(s, e, file);
-        else if (s->error != ERR_OK)
-            recovered(s);
+            break;
+        }
+        unfinished_start(s);
+        storage_recovered(s);
         break;
     case JOB_SYNC:
         if (e == ERR_OK)
@@ -541,6 +607,7 @@ void storage_job_done(struct swarm *s, struct job *j, enum err e, uint32_t file)
     case JOB_HASH: ASSERT(false); break;
     case JOB_WRITE:
     case JOB_READ: files_job_done(s, j, e, file); break;
+    case JOB_CUT: cut_done(s, e, file); break;
     case JOB_REMOVE: break;             // it stays behind: no harm
     }
 }
@@ -573,8 +640,14 @@ void swarm_read_failed(struct swarm *s, nsec now, uint32_t file)
         uint32_t first, last;
         if (files_place(s, f) != file || !file_pieces(s, f, &first, &last))
             continue;
-        for (uint32_t i = first; i <= last; i++)
-            if (bits_get(s->have, i))
-                check_pieces(s, i, i);
+        bool had = false;
+        for (uint32_t i = first; i <= last; i++) {
+            if (!bits_get(s->have, i))
+                continue;
+            had = true;
+            check_pieces(s, i, i);
+        }
+        if (had)
+            event_push(s, &(struct event){.kind = SWARM_EVENT_GONE, .err = ERR_HASH, .file = f});
     }
 }

@@ -45,21 +45,24 @@ static enum err take_memory(struct swarm *s)
     s->suspect_bits = mem_zalloc(s->mem, bytes);
     s->check_todo = mem_zalloc(s->mem, bytes);
     s->recheck_bits = mem_zalloc(s->mem, bytes);
+    s->blocked = mem_zalloc(s->mem, bytes);
     s->have_log = mem_zarray(s->mem, (size_t)n * 2, sizeof *s->have_log);
     s->partial_at = mem_zarray(s->mem, n, sizeof *s->partial_at);
     s->jobs = mem_zarray(s->mem, JOBS_MAX, sizeof *s->jobs);
     const uint32_t files_n = s->meta->files_n;
     s->stats = mem_zarray(s->mem, files_n + 1, sizeof *s->stats);       // and `.parts`
     s->stats_saved = mem_zarray(s->mem, files_n + 1, sizeof *s->stats_saved);
-    s->priorities = mem_zarray(s->mem, files_n, 4);
+    s->stats_look = mem_zarray(s->mem, files_n + 1, sizeof *s->stats_look);
+    s->priorities = mem_zarray(s->mem, files_n, 5);
     s->file_left = mem_zarray(s->mem, s->meta->files_n, sizeof *s->file_left);
     if (s->have == NULL || s->synced == NULL || s->suspect_bits == NULL || s->check_todo == NULL || s->recheck_bits == NULL ||
         s->have_log == NULL || s->partial_at == NULL || s->jobs == NULL || s->stats == NULL || s->stats_saved == NULL ||
-        s->file_left == NULL || s->priorities == NULL)
+        s->file_left == NULL || s->priorities == NULL || s->blocked == NULL || s->stats_look == NULL)
         return ERR_NOMEM;
     s->in_parts = s->priorities + files_n;
     s->was_in_parts = s->in_parts + files_n;
     s->touched = s->was_in_parts + files_n;
+    s->broken = s->touched + files_n;
     return picker_init(&s->picker, s->mem, n, s->env->seed);
 }
 
@@ -73,6 +76,7 @@ static void free_memory(struct swarm *s)
     mem_free(s->mem, s->suspect_bits, bytes);
     mem_free(s->mem, s->check_todo, bytes);
     mem_free(s->mem, s->recheck_bits, bytes);
+    mem_free(s->mem, s->blocked, bytes);
     mem_free(s->mem, s->have_log, (size_t)n * 2 * sizeof *s->have_log);
     mem_free(s->mem, s->partial_at, n * sizeof *s->partial_at);
     mem_free(s->mem, s->segs, IO_SEGS_MAX * sizeof *s->segs);
@@ -87,7 +91,8 @@ static void free_memory(struct swarm *s)
     mem_free(s->mem, s->jobs, JOBS_MAX * sizeof *s->jobs);
     mem_free(s->mem, s->stats, (s->meta->files_n + 1) * sizeof *s->stats);
     mem_free(s->mem, s->stats_saved, (s->meta->files_n + 1) * sizeof *s->stats_saved);
-    mem_free(s->mem, s->priorities, (size_t)s->meta->files_n * 4);
+    mem_free(s->mem, s->stats_look, (s->meta->files_n + 1) * sizeof *s->stats_look);
+    mem_free(s->mem, s->priorities, (size_t)s->meta->files_n * 5);
     mem_free(s->mem, s->file_left, s->meta->files_n * sizeof *s->file_left);
     mem_free(s->mem, s->banned.items, s->banned.cap * sizeof *s->banned.items);
     mem_free(s->mem, s->blob, s->blob_len);
@@ -126,7 +131,8 @@ enum err swarm_new(struct swarm **out, const struct swarm_config *cfg, const str
     struct swarm *s = mem_zalloc(env->mem, sizeof *s);
     if (s == NULL)
         return ERR_NOMEM;
-    *s = (struct swarm){.cfg = *cfg, .meta = cfg->meta, .env = env, .mem = env->mem, .now = now, .state = SWARM_CHECKING};
+    *s = (struct swarm){.cfg = *cfg, .meta = cfg->meta, .env = env, .mem = env->mem, .now = now, .state = SWARM_CHECKING,
+                        .look_ok = true};
     s->rng = rng_make(env->seed, 0x73776172);
     list_init(&s->peers);
     list_init(&s->ready);
@@ -384,29 +390,48 @@ static void count_seeding(struct swarm *s)
     s->seeding_since = seeds ? s->now : 0;
 }
 
+// Files that were there, of which nothing is of the torrent.
+static void count_differing(struct swarm *s)
+{
+    s->differ_n = 0;
+    for (uint32_t f = 0; f < s->meta->files_n && !s->resumed && !s->cfg.trust && (s->meta->has_v1 || s->meta->has_v2); f++) {
+        uint32_t first, last;
+        if (s->priorities[f] == 0 || !s->stats[f].exists || s->stats[f].size == 0 || !file_pieces(s, f, &first, &last))
+            continue;
+        s->differ_n += s->file_left[f] == last - first + 1;
+    }
+}
+
 // Ends checking, downloading and seeding as the facts say.
 void state_update(struct swarm *s)
 {
     const bool complete = s->picker.missing_n == 0 && s->moves_left == 0;
+    const enum swarm_state whole = s->broken_n == 0 ? SWARM_SEEDING : SWARM_ERROR;
     switch (s->state) {
     case SWARM_CHECKING:
         if (!s->prepared || s->check_left != 0 || s->checks_busy != 0)
             return;
+        s->checked = true;
+        count_differing(s);
         event_push(s, &(struct event){.kind = SWARM_EVENT_CHECKED});
-        s->state = complete ? SWARM_SEEDING : SWARM_DOWNLOADING;
+        s->state = complete ? whole : SWARM_DOWNLOADING;
         break;
     case SWARM_DOWNLOADING:
         if (complete)
-            s->state = SWARM_SEEDING;
+            s->state = whole;
         break;
     case SWARM_SEEDING:
-        if (complete)
+        if (complete && s->broken_n == 0)
             break;
-        s->state = SWARM_DOWNLOADING;
+        s->state = complete ? SWARM_ERROR : SWARM_DOWNLOADING;
+        s->complete_told &= s->done_told;       // said once, but not before it is so
         LIST_EACH(&s->peers, link, save)
             interest_update(s, CONTAINER(link, struct swarm_peer, link));
         break;
     case SWARM_ERROR:
+        if (s->error == ERR_OK && !complete)
+            s->state = SWARM_DOWNLOADING;
+        break;
     case SWARM_STOPPING:
     case SWARM_STOPPED: return;
     }
@@ -422,6 +447,10 @@ void state_update(struct swarm *s)
         }
     }
     if (s->state == SWARM_SEEDING && !s->done_told && s->unsynced_bytes == 0 && !s->syncing) {
+        if (!s->look_ok) {
+            look_begin(s);
+            return;
+        }
         s->done_told = true;
         event_push(s, &(struct event){.kind = SWARM_EVENT_DONE});
     }
@@ -446,7 +475,8 @@ static nsec deadline(struct swarm *s)
 {
     if (s->state == SWARM_STOPPED)
         return NSEC_NEVER;
-    nsec at = s->peers_n != 0 || s->dirty || s->unsynced_bytes != 0 || s->error != ERR_OK || s->jobs_short ? s->beat_at : NSEC_NEVER;
+    const bool soon = s->peers_n != 0 || s->dirty || s->unsynced_bytes != 0 || s->error != ERR_OK || s->jobs_short || s->look_due;
+    nsec at = soon ? s->beat_at : NSEC_NEVER;
     at = u64_min(at, web_deadline(s));
     at = u64_min(at, limits_deadline(s));
     return u64_max(at, s->now);
@@ -565,6 +595,14 @@ void swarm_stats(const struct swarm *s, struct swarm_stats *out)
     out->seeding = s->seeding_since != 0;
     out->error = s->error;
     out->error_file = s->error_file;
+    out->done = s->done_told && s->state == SWARM_SEEDING;
+    out->broken = s->broken_n;
+    out->differ = s->differ_n;
+    out->stuck = s->state == SWARM_ERROR && s->error == ERR_OK && s->broken_n != 0;
+    for (uint32_t f = 0; out->stuck && f < s->meta->files_n && out->error == ERR_OK; f++) {
+        out->error = (enum err)s->broken[f];
+        out->error_file = f;
+    }
     out->pieces_have = s->picker.had_n;
     out->pieces_checked = s->checked_n;
     out->peers = s->peers_n;

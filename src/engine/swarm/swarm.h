@@ -39,7 +39,7 @@ struct swarm_config {
     bool no_optimistic, no_allowed_fast;
     bool sequential, random_order;
     bool super_seed;                    // as in node_add
-    bool trust, check, check_only;      // as in node_add
+    bool trust, check, check_only, keep;        // as in node_add
     const uint8_t *priorities;          // one for each file or NULL; read during swarm_new only
     struct slice resume;                // read during swarm_new only
 };
@@ -72,6 +72,7 @@ enum swarm_event {
     SWARM_EVENT_COMPLETE,               // all wanted pieces verified and written
     SWARM_EVENT_DONE,                   // and on stable storage
     SWARM_EVENT_FILE_DONE, SWARM_EVENT_ERROR, SWARM_EVENT_RECOVERED,
+    SWARM_EVENT_GONE,                   // file: it was removed, replaced, cut or changed by somebody else; err: ERR_NOT_FOUND, ERR_HASH
     SWARM_EVENT_BANNED, SWARM_EVENT_STOPPED,
     SWARM_EVENT_DHT_NODE,               // addr: a peer says that it has a DHT node there
     SWARM_EVENT_SEEN_AS,                // addr: a peer there sees us at `seen` (port 0)
@@ -101,6 +102,9 @@ struct swarm_stats {
     enum swarm_state state;
     enum err error;
     uint32_t error_file;
+    bool done;                          // SWARM_EVENT_DONE was said, and it still seeds
+    bool stuck;                         // SWARM_ERROR for good: all that is left to do is in files that cannot be written
+    uint32_t broken, differ;            // files that cannot be written; that were there and are overwritten
     uint64_t wanted_bytes, done_bytes, left_bytes;
     uint64_t down_bytes, down_seed_bytes, up_bytes, waste_bytes;
     uint64_t down_bps, up_bps;

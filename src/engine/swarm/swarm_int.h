@@ -37,6 +37,10 @@ enum {
     KEEPALIVE_S = 110, SILENT_MAX_S = 240,
     CALM_S = 5,                         // between connects with three quarters of the peers: the others are full, most of them
     SAVE_S = 5, SYNC_S = 30, RETRY_S = 30, RECHECKS_MAX = 20,
+    FULL_RETRY_S = 10,                  // a full disk: somebody is making room, it may be
+    LOOK_S = 60,                        // a seed that gives looks at its files so often
+    REMAKES_MAX = 3,
+    BROKEN_MAX = 256,                   // files that cannot be written, one by one; after that all that are not complete
     SYNC_BYTES = 256 << 20,
     TOTALS_S = 60,                      // what was sent is saved so often, if nothing else is
     EXTENDED_KEPT_MAX = 16 * 1024,      // a longer extension handshake is skipped: no memory by the length field alone
@@ -83,6 +87,7 @@ struct piece {
     uint32_t free_at;                   // no block below it is BLOCK_FREE
     bool verified, failed;              // failed: being taken apart for blame, then freed
     bool single;                        // failed before: only its owner may ask for its blocks
+    bool stale;                         // what is written of it went with its file
     bool restored, parting;             // it was begun before the start; the stop keeps what is there and hashes no more
     nsec opened_at;
     struct sha1 sha1;
@@ -258,6 +263,8 @@ struct job {
     struct piece *piece;                // JOB_HASH, JOB_WRITE of a partial piece
     struct check *check;                // JOB_READ_HASH
     uint64_t from, to;                  // bytes of the piece
+    bool look;                          // JOB_STAT of look.c
+    nsec posted;                        // when
     struct span spans[IO_SPANS_MAX];
     struct io_part parts[IO_PARTS_MAX];
     bool busy;
@@ -266,6 +273,7 @@ struct job {
 // A piece being read back and verified.
 struct check {
     bool busy;
+    bool stale;                         // it reads what is gone
     uint32_t index;
     uint64_t at;                        // bytes handed to jobs
     struct sha1 sha1;
@@ -407,7 +415,9 @@ struct swarm {
     uint32_t check_at, check_left, checked_n, checks_busy;
     struct io_stat *stats;              // of the files, for JOB_STAT
     struct io_stat *stats_saved;        // as they were at the last sync
+    struct io_stat *stats_look;         // for look.c
     bool prepared, preparing, prepare_busy, stat_busy, syncing, sync_due, dirty, resumed;
+    bool checked;                       // SWARM_EVENT_CHECKED was said
     bool save_due, saving, complete_told, done_told, clean_saved;
     uint8_t *blob;                      // the resume data being saved
     size_t blob_len;
@@ -424,12 +434,26 @@ struct swarm {
     uint8_t *in_parts;                  // its bytes lie in `.parts`, not in the file
     uint8_t *was_in_parts;              // and did when the resume data was saved
     uint8_t *touched;                   // written to since the start
+    uint8_t *broken;                    // enum err: it cannot be written, ERR_OK: it can
+    uint8_t *blocked;                   // bits: pieces that are wanted and that lie in such a file
+    uint32_t broken_n;
     bool all_wanted, parts_used;        // no priorities were given; there is a `.parts` file
     uint32_t moves_left;                // wanted files in `.parts`
 
     // Errors of the storage
     enum err error;
     uint32_t error_file;
+    enum err told;                      // of which error the host knows; what is tried again in silence is still told
+    uint32_t told_file;
+    bool told_sync;                     // by a sync: only another one shows that it works
+    nsec failed_at;
+    bool look_due, looking;             // look.c
+    bool look_ok;                       // the files have been seen as they should be since the last write
+    uint32_t cuts;                      // under way
+    uint32_t remakes;                   // of empty files that were gone
+    uint32_t differ_n;                  // files that were there and had nothing of the torrent
+    nsec look_at;
+    uint64_t look_up;                   // bytes sent when it looked last
     bool probing;                       // a retry is being made
     bool jobs_short;                    // somebody got no job
     bool kick, hungry;                  // what waited may go on; requests wait for memory of the pool
@@ -470,6 +494,10 @@ bool file_pieces(const struct swarm *s, uint32_t file, uint32_t *first, uint32_t
 uint32_t files_place(const struct swarm *s, uint32_t file);             // the file, or files_n: `.parts`
 enum err files_apply(struct swarm *s);                                  // priorities of files to pieces and peers. ERR_NOMEM
 enum err files_find_parts(struct swarm *s);                             // after a stat. ERR_NOMEM
+// It failed by its own fault, and will again: nothing of it is asked for any more, the other files go on. False: all of the storage
+// is concerned.
+bool files_block(struct swarm *s, enum err e, uint32_t file);
+void files_forget_unwritten(struct swarm *s, uint32_t first, uint32_t last);     // partial pieces of which something was written
 bool files_moving(const struct swarm *s, uint32_t piece);               // it may not be written now
 void files_work(struct swarm *s);
 bool files_drop_parts(struct swarm *s);                                 // false: `.parts` stays, or there is none
@@ -483,10 +511,19 @@ void storage_beat(struct swarm *s);
 void storage_work(struct swarm *s);                                     // checks, sync and save that can begin now
 void storage_failed(struct swarm *s, enum err e, uint32_t file);
 void storage_written(struct swarm *s, uint64_t bytes);
+void storage_proved(struct swarm *s, const struct job *j);              // this job went well
+void storage_recovered(struct swarm *s);                                // no error is left
 void storage_job_done(struct swarm *s, struct job *j, enum err e, uint32_t file);
 enum err resume_read(struct swarm *s, struct slice blob);
 enum err resume_write(struct swarm *s);                                 // into s->blob
 void check_pieces(struct swarm *s, uint32_t first, uint32_t last);      // marks them to be checked
+
+// look.c: whether the files are still what was made of them.
+void look_begin(struct swarm *s);
+void look_work(struct swarm *s);
+void look_beat(struct swarm *s);
+void look_done(struct swarm *s, enum err e, uint32_t file);
+void cut_done(struct swarm *s, enum err e, uint32_t file);
 
 // piece.c: partial pieces, hashing, writing.
 struct piece *piece_find(const struct swarm *s, uint32_t index);

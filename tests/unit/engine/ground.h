@@ -27,7 +27,7 @@ struct ground {
     struct env env;
     nsec now;
     struct stranger all[STRANGERS_MAX];
-    uint32_t jobs[256], jobs_n;
+    uint32_t jobs[256], jobs_n, stats_n;
     uint32_t banned, finished, punches;
     struct addr punch;                  // the last that we were told to connect to
     uint64_t heap, heap_most;
@@ -52,7 +52,7 @@ static inline void run_job(struct ground *g, const struct io_job *j)
             sha256_of(slice_of(j->spans[i].p, j->spans[i].n), j->leaves[i]);
     }
     if (j->kind == JOB_STAT)
-        j->stats[0] = (struct io_stat){0};
+        j->stats[0] = (struct io_stat){.exists = g->stats_n++ != 0, .size = LEN, .device = 1};
     g->jobs[g->jobs_n++] = j->id;
     assert_true(g->jobs_n < ARRAY_LEN(g->jobs));
 }

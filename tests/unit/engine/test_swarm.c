@@ -29,6 +29,8 @@ struct side {
     uint32_t corrupt_every;             // of the blocks it sends, one in so many is wrong
     uint32_t sent_blocks;
     enum err write_error;
+    uint64_t longer;                    // bytes that its files have too many
+    bool replaced;                      // they are other files than those that were written
     bool done, stopped;
     uint32_t banned, errors, recovered, file_done, layers;
     uint8_t blob[4096];
@@ -227,7 +229,8 @@ static void run_job(struct world *w, struct side *s, const struct io_job *j)
     case JOB_WRITE: e = run_write(w, s, j); break;
     case JOB_STAT:
         for (uint32_t i = 0; i < w->meta.files_n; i++)
-            j->stats[i] = (struct io_stat){.exists = s->exists[i], .size = s->exists[i] ? w->files[i].len : 0, .mtime_ns = 1};
+            j->stats[i] = (struct io_stat){.exists = s->exists[i], .size = s->exists[i] ? w->files[i].len + s->longer : 0,
+                                           .mtime_ns = 1, .device = 1, .replaced = s->replaced};
         j->stats[w->meta.files_n] = (struct io_stat){.exists = s->parts_exist, .size = w->meta.span, .mtime_ns = 1};
         break;
     case JOB_READ:
@@ -243,6 +246,10 @@ static void run_job(struct world *w, struct side *s, const struct io_job *j)
         s->removed++;
         break;
     case JOB_PREPARE:
+        for (uint32_t i = 0; i < w->meta.files_n; i++)
+            s->exists[i] |= w->files[i].len == 0;
+        break;
+    case JOB_CUT:
     case JOB_SYNC:
     case JOB_NONE: break;
     }
@@ -421,8 +428,11 @@ static void side_free(struct side *s)
 
 static void world_done(struct world *w)
 {
-    for (uint32_t i = 0; i < w->sides_n; i++)
+    for (uint32_t i = 0; i < w->sides_n; i++) {
+        while (w->sides[i].swarm != NULL && drain(w, &w->sides[i]))
+            continue;                   // jobs under way
         side_free(&w->sides[i]);
+    }
     free(w->content);
 }
 

@@ -144,13 +144,68 @@ static void test_job_failures(void **state)
     run_jobs(jobs, 6);
     assert_int_equal(job_err[1], ERR_NOT_FOUND);
     assert_int_equal(job_err[2], ERR_NOT_FOUND);
-    assert_true(job_err[3] == ERR_ACCESS || job_err[3] == ERR_NOT_DIR);
+    assert_true(job_err[3] == ERR_LINK || job_err[3] == ERR_NOT_DIR);
     assert_int_equal(access("/tmp/escape", F_OK), -1);
     assert_int_equal(job_err[4], ERR_NOT_DIR);
     assert_int_equal(job_err[5], ERR_VANISHED);
     assert_int_not_equal(job_err[6], ERR_OK);
     for (uint32_t i = 1; i <= 6; i++)
         assert_int_equal(job_file[i], i - 1);
+}
+
+// The host stays while somebody is at its files: what is open is part of what is tested.
+static struct io_stat before[3], stats_then[3], after[3];
+static const struct span some = {blob, 300};
+static const struct io_part thirds[] = {{0, 0, 100}, {1, 0, 100}, {2, 0, 100}}, behind = {2, 100, 0};
+static const struct io_job steps[] = {
+    {.kind = JOB_WRITE, .id = 1, .store = 1, .spans = &some, .spans_n = 1, .parts = thirds, .parts_n = 3},
+    {.kind = JOB_STAT, .id = 2, .store = 1, .stats = before}, {.kind = JOB_STAT, .id = 3, .store = 1, .stats = stats_then},
+    {.kind = JOB_CUT, .id = 4, .store = 1, .parts = &behind, .parts_n = 1}, {.kind = JOB_STAT, .id = 5, .store = 1, .stats = after},
+};
+
+static void change_files(void)
+{
+    char text[256];
+    (void)snprintf(text, sizeof text, "%s/one", root);
+    assert_int_equal(unlink(text), 0);
+    (void)snprintf(text, sizeof text, "%s/two", root);
+    assert_int_equal(unlink(text), 0);
+    make_file("two", 100);
+    (void)snprintf(text, sizeof text, "%s/three", root);
+    assert_int_equal(truncate(text, 150), 0);
+}
+
+static void on_step(uint32_t id, enum err e, uint32_t file)
+{
+    (void)file;
+    assert_int_equal(e, ERR_OK);
+    if (id == 2)
+        change_files();
+    if (id == ARRAY_LEN(steps))
+        host_stop(host);
+    else
+        fake_push(NODE_JOB, &(struct node_out){.job = steps[id]});
+}
+
+// What was removed, replaced or made longer behind our back is seen although it is open here; cut, it has its length again.
+static void test_look_and_cut(void **state)
+{
+    UNUSED_STATE(state);
+    add_file("one", 100);
+    add_file("two", 100);
+    add_file("three", 100);
+    start((struct host_config){0});
+    fake.job_done = on_step;
+    fake_push(NODE_JOB, &(struct node_out){.job = steps[0]});
+    host_drain(host);
+    assert_int_equal(host_run(host), ERR_OK);
+    for (int i = 0; i < 3; i++)
+        assert_true(before[i].exists && !before[i].replaced && before[i].size == 100);
+    assert_false(stats_then[0].exists);
+    assert_true(stats_then[1].exists && stats_then[1].replaced);
+    assert_true(stats_then[2].exists && !stats_then[2].replaced && stats_then[2].size == 150);
+    assert_int_equal(after[2].size, 100);
+    assert_false(after[1].replaced);    // it was let go of
 }
 
 static char saved_key[32], saved_blob[32];
@@ -425,6 +480,6 @@ static void test_fetch(void **state)
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-    const struct CMUnitTest tests[] = {T(test_jobs), T(test_job_failures), T(test_save_and_names), T(test_fetch), T(test_stream)};
+    const struct CMUnitTest tests[] = {T(test_jobs), T(test_job_failures), T(test_look_and_cut), T(test_save_and_names), T(test_fetch), T(test_stream)};
     return cmocka_run_group_tests_name("host work", tests, NULL, NULL);
 }

@@ -74,8 +74,8 @@ static void check_confinement(void)
     assert_int_not_equal(open_close("out/new/kith-test", FILE_WRITE), ERR_OK);
     assert_int_not_equal(open_close("a/inside/file", FILE_READ), ERR_OK);
     assert_int_not_equal(open_close("a/inside/x/y", FILE_WRITE), ERR_OK);
-    assert_int_equal(open_close("a/leaf", FILE_READ), ERR_ACCESS);
-    assert_int_equal(open_close("a/leaf", FILE_WRITE), ERR_ACCESS);
+    assert_int_equal(open_close("a/leaf", FILE_READ), ERR_LINK);
+    assert_int_equal(open_close("a/leaf", FILE_WRITE), ERR_LINK);
     assert_int_equal(access("/etc/kith-test", F_OK), -1);
     assert_int_equal(access("/etc/new", F_OK), -1);
 
@@ -84,6 +84,7 @@ static void check_confinement(void)
     assert_int_equal(mkfifo(below("fifo"), 0600), 0);
     assert_int_equal(open_close("fifo", FILE_READ), ERR_ACCESS);
     assert_int_not_equal(open_close("a", FILE_READ), ERR_OK);
+    assert_int_equal(open_close("a", FILE_WRITE), ERR_IS_DIR);
     const struct file_name gone = {SLICE_LIT("/tmp/kith-no-such-root"), SLICE_LIT("x")};
     assert_int_equal(file_open(&gone, FILE_WRITE, &fd), ERR_VANISHED);
     assert_int_equal(access("/tmp/kith-no-such-root", F_OK), -1);

@@ -1,0 +1,10 @@
+// Whether a disk has room for what is to be fetched.
+#pragma once
+#include "codec/metainfo.h"
+
+struct space {
+    uint64_t need, avail;               // bytes still to be written for the wanted files; free to us in their directory
+};
+
+// Looks at the files below root (may block). priorities NULL: all are wanted. False: the file system does not tell.
+bool space_of(const struct metainfo *m, const uint8_t *priorities, const char *root, struct space *out);

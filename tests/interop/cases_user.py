@@ -1,0 +1,222 @@
+"""What a user does to a running transfer, and what lies in its way: files removed, changed, too long, unwritable, a disk too small."""
+import os
+import shutil
+import subprocess
+import time
+
+import clients
+import payload
+from cases_crash import tmpfs
+from lab import need, quiet
+
+SEED_PORT, PORT = 20001, 20002
+
+
+def seed_for(lab, shape, version="v1", ip=None, target=None):
+    torrent = payload.torrent_of(lab.root, shape, version, 65536)
+    seeder = clients.Kith(lab, "seed", torrent, target or payload.path_of(lab.root, shape), ip or lab.ip(2), SEED_PORT)
+    seeder.start()
+    lab.until("kith share is ready", lambda: "seeding on port" in seeder.proc.errors())
+    return torrent, seeder
+
+
+def get(lab, torrent, out, *extra, name="get", ip=None, seed=None):
+    return lab.start("kith-" + name, [lab.options.kith, "get", torrent, "-o", out, "--listen", ip or lab.ip(3), "--port", PORT, *quiet(),
+                                      "--no-port-map", "--state", lab.path("state"), "--peer", "%s:%d" % (seed or lab.ip(2), SEED_PORT), *extra])
+
+
+def ended(proc, code, seconds=60):
+    got = proc.wait(seconds)
+    need(got == code, "kith ended with %s instead of %d: %s" % (got, code, proc.errors()[-400:]))
+
+
+def same(lab, shape, out):
+    target = payload.path_of(lab.root, shape)
+    wrong = payload.differences(target, os.path.join(out, os.path.basename(target)))
+    need(not wrong, "; ".join(wrong[:5]))
+
+
+def begun(lab, proc, path, least=1 << 20):
+    def there():
+        return sum(os.path.getsize(os.path.join(d, n)) for d, _, names in os.walk(path) for n in names) > least
+    lab.until("something is written", lambda: there() or not proc.alive(), 30)
+    need(proc.alive(), "too soon over: " + proc.errors()[-300:])
+
+
+def removed(shape, one_only):
+    """Files are removed while they are fetched: kith notices before it says that all is there, and fetches them again."""
+    def run(lab):
+        torrent, seeder = seed_for(lab, shape)
+        out = lab.path("out")
+        proc = get(lab, torrent, out, "--down", "6M")
+        begun(lab, proc, out)
+        path = os.path.join(out, os.path.basename(payload.path_of(lab.root, shape)))
+        if one_only:
+            files = [os.path.join(d, n) for d, _, names in os.walk(out) for n in names]
+            os.unlink(max(files, key=os.path.getsize))
+        elif os.path.isdir(path):
+            shutil.rmtree(path)
+        else:
+            os.unlink(path)
+        ended(proc, 0, 90)
+        same(lab, shape, out)
+        need("removed meanwhile" in proc.errors(), "nothing is said: " + proc.errors())
+        seeder.finish()
+    return run
+
+
+def root_removed(lab):
+    """The whole directory goes: it ends with a clear message, and never says that the disk works again."""
+    torrent, seeder = seed_for(lab, "multi")
+    out = lab.path("out")
+    proc = get(lab, torrent, out, "--down", "6M", "--timeout", "5s")
+    begun(lab, proc, out)
+    shutil.rmtree(out)
+    ended(proc, 8, 90)
+    text = proc.errors()
+    need("gone" in text and "works again" not in text, text)
+    seeder.finish()
+
+
+def root_comes_back(lab):
+    """It goes, and comes back empty: all is fetched again."""
+    torrent, seeder = seed_for(lab, "multi")
+    out = lab.path("out")
+    proc = get(lab, torrent, out, "--down", "6M")
+    begun(lab, proc, out)
+    shutil.rmtree(out)
+    lab.until("it says so", lambda: "is gone" in proc.errors() or not proc.alive(), 60)
+    need("works again" not in proc.errors(), proc.errors())
+    os.makedirs(out)
+    ended(proc, 0, 90)
+    same(lab, "multi", out)
+    seeder.finish()
+
+
+def longer(shape, version, content):
+    """What lies there is longer than the torrent says: it has the right length in the end, and a foreign file is told of."""
+    def run(lab):
+        target = payload.path_of(lab.root, shape)
+        torrent, seeder = seed_for(lab, shape, version)
+        out = lab.path("out")
+        copy = os.path.join(out, os.path.basename(target))
+        os.makedirs(out)
+        shutil.copytree(target, copy) if os.path.isdir(target) else shutil.copy(target, copy)
+        files = [os.path.join(d, n) for d, _, names in os.walk(out) for n in names]
+        for path in files:
+            if os.path.getsize(path) == 0 or os.path.islink(path):
+                continue
+            with open(path, "r+b") as f:
+                if content == "foreign":
+                    f.write(b"x" * os.path.getsize(path))
+                f.seek(0, 2)
+                f.write(b"longer" * 1000)
+        proc = get(lab, torrent, out)
+        ended(proc, 0)
+        same(lab, shape, out)
+        need(("overwritten" in proc.errors()) == (content == "foreign"), proc.errors())
+        check = lab.run("verify", [lab.options.kith, "verify", torrent, out])
+        need(check.code == 0, check.output())
+        again = get(lab, torrent, out, name="again")        # what was kept fits what is there
+        ended(again, 0)
+        need("there already" in again.errors(), again.errors())
+        seeder.finish()
+    return run
+
+
+def blocked(how, code, word):
+    """One file cannot be written: one clear line, the others are fetched, and the end is not 0."""
+    def run(lab):
+        target = payload.path_of(lab.root, "multi")
+        torrent, seeder = seed_for(lab, "multi")
+        out = lab.path("out")
+        files = sorted((os.path.join(d, n) for d, _, names in os.walk(target) for n in names), key=os.path.getsize)
+        name = os.path.relpath(files[-1], os.path.dirname(target))
+        path = os.path.join(out, name)
+        os.makedirs(os.path.dirname(path))
+        if how == "link":
+            os.symlink("/tmp/kith-elsewhere", path)
+        elif how == "dir":
+            os.makedirs(path)
+        proc = get(lab, torrent, out, "--down", "20M")
+        ended(proc, code)
+        lines = [line for line in proc.errors().splitlines() if word in line]
+        need(1 <= len(lines) <= 2 and "works again" not in proc.errors(), proc.errors()[-2000:])
+        need(not os.path.exists("/tmp/kith-elsewhere"), "a link was followed")
+        others = [f for f in payload.differences(target, os.path.join(out, "multi")) if "missing" in f or "differ" in f or "size" in f]
+        need(len(others) <= 3, "others lack: %r" % others)
+        os.unlink(path) if how == "link" else os.rmdir(path)
+        proc = get(lab, torrent, out, name="mended")
+        ended(proc, 0)
+        same(lab, "multi", out)
+        seeder.finish()
+    return run
+
+
+def preallocate_full(lab):
+    """No room for --preallocate: it says how much is needed and free, and gives up after the --timeout."""
+    torrent, seeder = seed_for(lab, "single")
+    folder = tmpfs(lab, "12m")
+    began = time.monotonic()
+    proc = get(lab, torrent, folder, "--preallocate", "--timeout", "3s")
+    ended(proc, 8, 20)
+    need(time.monotonic() - began < 10, "it took too long")
+    need("not enough room" in proc.errors() and "are free" in proc.errors(), proc.errors())
+    seeder.finish()
+
+
+def preallocate_room(lab):
+    """The same, and there is room later: it goes on by itself."""
+    torrent, seeder = seed_for(lab, "single")
+    folder = tmpfs(lab, "12m")
+    proc = get(lab, torrent, folder, "--preallocate")
+    lab.until("it says so", lambda: "no space" in proc.errors() or not proc.alive(), 20)
+    subprocess.run(["mount", "-o", "remount,size=100m", folder], check=True)
+    ended(proc, 0, 60)
+    same(lab, "single", folder)
+    seeder.finish()
+
+
+def seed_changes(lab):
+    """The file of a seed is overwritten: the peer that gets bad data names it once and at the end; the seed notices, too."""
+    copy = lab.path("seed/single.bin")
+    os.makedirs(lab.path("seed"))
+    shutil.copy(payload.path_of(lab.root, "single"), copy)
+    torrent, seeder = seed_for(lab, "single", target=copy, ip="127.0.0.1")
+    proc = get(lab, torrent, lab.path("out"), "--down", "4M", "--timeout", "4s", ip="127.0.0.1", seed="127.0.0.1")
+    begun(lab, proc, lab.path("out"), 3 << 20)
+    with open(copy, "r+b") as f:
+        f.write(b"x" * os.path.getsize(copy))
+    ended(proc, 12, 60)
+    text = proc.errors()
+    need(text.count("banned 127.0.0.1") == 1, "%d lines of the ban" % text.count("banned"))
+    need("1 sent bad data" in text, text[-300:])
+    seeder.finish()
+
+
+def seed_cut(lab):
+    """The file of a seed is cut short: it says so."""
+    copy = lab.path("seed/single.bin")
+    os.makedirs(lab.path("seed"))
+    shutil.copy(payload.path_of(lab.root, "single"), copy)
+    torrent, seeder = seed_for(lab, "single", target=copy)
+    proc = get(lab, torrent, lab.path("out"), "--down", "4M")
+    begun(lab, proc, lab.path("out"), 3 << 20)
+    os.truncate(copy, 1 << 20)
+    lab.until("the seed notices", lambda: "was changed" in seeder.proc.errors(), 30)
+    proc.stop()
+    seeder.finish()
+
+
+def cases():
+    return [
+        ("user/removed-single", removed("single", False), 120), ("user/removed-multi", removed("multi", False), 120),
+        ("user/removed-one", removed("multi", True), 120), ("user/root-removed", root_removed, 120),
+        ("user/root-comes-back", root_comes_back, 150),
+        *(("user/longer-%s-%s-%s" % (shape, version, content), longer(shape, version, content), 60)
+          for shape, version, content in (("single", "v1", "same"), ("single", "v2", "foreign"), ("multi", "v1", "same"),
+                                          ("multi", "hybrid", "foreign"), ("multi", "v2", "same"))),
+        ("user/blocked-link", blocked("link", 4, "symbolic link"), 60), ("user/blocked-dir", blocked("dir", 8, "directory is in the way"), 60),
+        ("user/preallocate-full", preallocate_full, 40), ("user/preallocate-room", preallocate_room, 90),
+        ("user/seed-changes", seed_changes, 90), ("user/seed-cut", seed_cut, 60),
+    ]
