@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -75,6 +76,12 @@ enum err blocklist_read(const char *path, struct ranges *out, char why[BLOCKLIST
     if (fd < 0) {
         (void)snprintf(why, BLOCKLIST_WHY_MAX, "%.150s: %s", path, strerror(errno));
         return errno == ENOENT ? ERR_NOT_FOUND : errno == EACCES ? ERR_ACCESS : ERR_IO;
+    }
+    struct stat st;
+    if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
+        (void)close(fd);
+        (void)snprintf(why, BLOCKLIST_WHY_MAX, "%.150s is a directory; a file is wanted", path);
+        return ERR_SYNTAX;
     }
     gzFile f = gzdopen(fd, "rb");       // takes what is not gzip as it is
     if (f == NULL) {

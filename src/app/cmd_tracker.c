@@ -1,4 +1,5 @@
 // `kith tracker`: a tracker in the foreground, with one line of statistics now and then.
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <time.h>
@@ -84,6 +85,8 @@ static int read_whitelist(struct app *a, struct hashes *out)
     char name[TALK_NAME_MAX];
     const int e = fileio_read(a->options.whitelist, WHITELIST_BYTES_MAX, &b);
     talk_clean(slice_str(a->options.whitelist), name);
+    if (e == EISDIR)
+        return talk_fail(&a->talk, FAIL_USAGE, "give a file with one info-hash a line", "--whitelist %s is a directory", name);
     if (e != 0)
         return talk_fail(&a->talk, fail_of_errno(e), "check the path", "cannot read %s: %s", name, strerror(e));
     enum err why = ERR_OK;

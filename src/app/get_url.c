@@ -308,8 +308,11 @@ int get_urls(struct app *a, const struct texts *urls, bool torrent_only, struct 
     if (status == 0)
         status = choose(g);
     if (status == 0 && g->n == 1 && g->best->is_torrent) {
+        const char *const of_file = a->options.checksum != NULL ? "--checksum" : a->options.name != NULL ? "--name" : NULL;
         *is_torrent = true;
-        status = read_torrent(g, torrent);
+        status = of_file == NULL ? read_torrent(g, torrent) : talk_fail(&a->talk, FAIL_USAGE,
+            "leave it out; to keep the torrent file itself, fetch it with another program",
+            "%s is a torrent file, which is followed: %s is for other files", g->best->url, of_file);
     } else if (status == 0 && torrent_only) {
         status = talk_fail(&a->talk, FAIL_USAGE, "fetch it by a command of its own", "%s is no torrent file", g->best->url);
     } else if (status == 0) {

@@ -138,12 +138,14 @@ static enum err set_value(struct parser *p, const struct option_row *r, const ch
         memcpy(field, &small, sizeof small);
         return ERR_OK;
     case OPTION_TEXT:
+        if (*value == 0 && r->field != offsetof(struct options, comment) && r->field != offsetof(struct options, salt))
+            return refuse(p, ERR_SYNTAX, "--%s: its value is empty; it wants %s", r->name, r->arg);
         memcpy(field, &value, sizeof value);
         return ERR_OK;
     case OPTION_LIST:
         return set_list(p, r->field, value);
     case OPTION_SIZE:
-        if (units_parse_size(value, &v) != ERR_OK)
+        if (units_parse_size(value, &v) != ERR_OK || v == 0)
             return bad_value(p, r, value, "a number of bytes, such as 65536, 256K or 1M");
         break;
     case OPTION_RATE:
@@ -157,6 +159,8 @@ static enum err set_value(struct parser *p, const struct option_row *r, const ch
     case OPTION_TIME:
         if (units_parse_time(value, &v) != ERR_OK)
             return bad_value(p, r, value, "30, 30s, 500ms, 5m or 1h30m");
+        if (v == 0 && r->field != offsetof(struct options, timeout))
+            return refuse(p, ERR_SYNTAX, "--%s %s: it must be longer than no time at all", r->name, value);
         break;
     case OPTION_PORT:
     case OPTION_COUNT:
@@ -254,22 +258,11 @@ static enum err parse_word(struct parser *p, const char *word)
     return refuse(p, ERR_SYNTAX, "unknown command %s", word);
 }
 
-static bool is_web_seed(const char *text)
-{
-    static const char *const schemes[] = {"http", "https", "ftp", "ftps"};
-    struct url u;
-    const bool ok = url_parse(slice_str(text), &u) == ERR_OK;
-    for (size_t i = 0; i < ARRAY_LEN(schemes) && ok; i++)
-        if (url_is(&u, schemes[i]))
-            return true;
-    return false;
-}
-
 // Then they are copies of one file.
 static bool all_urls(const struct texts *t)
 {
     for (uint32_t i = 0; i < t->n; i++)
-        if (!is_web_seed(t->items[i]))
+        if (!options_is_url(t->items[i]))
             return false;
     return true;
 }
@@ -348,7 +341,7 @@ static enum err check_urls(struct parser *p)
         return refuse(p, ERR_SYNTAX, "--tracker %s: not the URL of a tracker", o->trackers.items[i]);
     }
     for (uint32_t i = 0; i < o->web_seeds.n; i++) {
-        if (is_web_seed(o->web_seeds.items[i]))
+        if (options_is_url(o->web_seeds.items[i]))
             continue;
         snprintf(p->hint, OPTIONS_WHY_MAX, "write https://HOST/PATH, with a / at the end for a directory");
         return refuse(p, ERR_SYNTAX, "--web-seed %s: not a URL", o->web_seeds.items[i]);
@@ -371,36 +364,47 @@ static enum err check_encryption(struct parser *p)
     return refuse(p, ERR_SYNTAX, "--encryption %s: not a mode", text);
 }
 
-enum err options_parse(struct options *out, int argc, char **argv, char why[OPTIONS_WHY_MAX], char hint[OPTIONS_WHY_MAX])
+static enum err parse(struct parser *p)
 {
-    *out = (struct options){0};
-    why[0] = hint[0] = 0;
-    struct parser p = {.o = out, .argv = argv, .argc = argc, .at = 1, .why = why, .hint = hint};
+    struct options *const out = p->o;
     bool words_only = false;
-    for (; p.at < argc; p.at++) {
-        const char *arg = argv[p.at];
+    for (; p->at < p->argc; p->at++) {
+        const char *arg = p->argv[p->at];
         enum err e = ERR_OK;
         if (words_only || arg[0] != '-' || arg[1] == 0)
-            e = parse_word(&p, arg);
+            e = parse_word(p, arg);
         else if (strcmp(arg, "--") == 0)
             words_only = true;
         else if (arg[1] == '-')
-            e = parse_long(&p, arg + 2);
+            e = parse_long(p, arg + 2);
         else
-            e = parse_letters(&p, arg + 1);
+            e = parse_letters(p, arg + 1);
         if (e != ERR_OK)
             return e;
     }
     if (out->help || out->version)
         return ERR_OK;
     if (out->v1 + out->v2 + out->hybrid > 1)
-        return refuse(&p, ERR_SYNTAX, "--v1, --v2 and --hybrid exclude each other");
-    enum err e = check_urls(&p);
+        return refuse(p, ERR_SYNTAX, "--v1, --v2 and --hybrid exclude each other");
+    enum err e = check_urls(p);
     if (e == ERR_OK)
-        e = check_encryption(&p);
+        e = check_encryption(p);
     if (e == ERR_OK)
-        e = check_args(&p);
-    return e != ERR_OK ? e : check_several(&p);
+        e = check_args(p);
+    if (e == ERR_OK)
+        e = options_check(out, p->why, p->hint);
+    return e != ERR_OK ? e : check_several(p);
+}
+
+enum err options_parse(struct options *out, int argc, char **argv, char why[OPTIONS_WHY_MAX], char hint[OPTIONS_WHY_MAX])
+{
+    *out = (struct options){0};
+    why[0] = hint[0] = 0;
+    struct parser p = {.o = out, .argv = argv, .argc = argc, .at = 1, .why = why, .hint = hint};
+    const enum err e = parse(&p);
+    for (int i = 1; i < argc && e != ERR_OK; i++)       // whoever wants JSON wants it of this, too, wherever it stands
+        out->json |= slice_starts(slice_str(argv[i]), "--json");
+    return e;
 }
 
 void options_done(struct options *o)

@@ -158,6 +158,11 @@ const char *command_line(enum command c);
 MUST_USE enum err options_parse(struct options *out, int argc, char **argv, char why[OPTIONS_WHY_MAX], char hint[OPTIONS_WHY_MAX]);
 void options_done(struct options *o);
 
+// The part of it that looks at the whole: whether values are of use and go together.
+MUST_USE enum err options_check(const struct options *o, char why[OPTIONS_WHY_MAX], char hint[OPTIONS_WHY_MAX]);
+// http, https, ftp or ftps, well-formed.
+bool options_is_url(const char *text);
+
 // Prints the help of a command, or of all for CMD_NONE: synopsis, five examples, flags.
 void options_help(FILE *to, enum command c);
 // Prints what the exit codes mean.

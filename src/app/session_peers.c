@@ -23,16 +23,14 @@ static int resolve(struct app *a, const char *peer, struct peer_list *list)
     char host[HOST_MAX];
     uint64_t port = 0;
     const char *const colon = strrchr(peer, ':');
-    const size_t n = colon != NULL ? (size_t)(colon - peer) : 0;
-    if (n == 0 || n >= sizeof host || dec_parse(slice_str(colon + 1), UINT16_MAX, &port) != ERR_OK || port == 0)
-        return talk_fail(&a->talk, FAIL_USAGE, "write 192.0.2.7:51413, [2001:db8::7]:51413 or host.example:51413",
-            "--peer %s: not HOST:PORT", peer);
+    ASSERT(colon != NULL);              // options_check
+    const size_t n = (size_t)(colon - peer);
+    if (n >= sizeof host || dec_parse(slice_str(colon + 1), UINT16_MAX, &port) != ERR_OK)
+        return talk_fail(&a->talk, FAIL_USAGE, "give its address", "--peer %.100s...: the name is too long", peer);
     memcpy(host, peer, n);
     host[n] = 0;
     struct addr found[RESOLVE_ADDRS_MAX];
     uint32_t found_n = 0;
-    if (a->options.proxy != NULL)
-        return talk_fail(&a->talk, FAIL_USAGE, "give its address", "--peer %s: with a proxy no name is resolved here", peer);
     const enum err e = names_resolve(a->options.interface, slice_str(host), found, &found_n);
     if (e != ERR_OK)
         return talk_fail(&a->talk, FAIL_DNS, "check the name", "--peer %s: %s", peer, e == ERR_NOT_FOUND ? "no such name" : err_text(e));

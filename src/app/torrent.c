@@ -17,6 +17,12 @@ static bool is_url(const char *text)
     return false;
 }
 
+static bool is_hash(const char *text)
+{
+    const size_t n = strlen(text);
+    return strspn(text, "0123456789abcdefABCDEF") == n && (n == 2 * SHA1_LEN || n == 2 * SHA256_LEN);
+}
+
 static int cannot_read(struct app *a, const char *path, int e)
 {
     char name[TALK_NAME_MAX];
@@ -28,6 +34,9 @@ static int cannot_read(struct app *a, const char *path, int e)
     if (e == EINVAL)
         return talk_fail(&a->talk, FAIL_USAGE, "give the .torrent file", "%s is no regular file", name);
     const enum fail f = fail_of_errno(e);
+    if (f == FAIL_NOT_FOUND && is_hash(path))
+        return talk_fail(&a->talk, f, "for the torrent of this info-hash write magnet:?xt=urn:btih:HASH (64 digits: urn:btmh:1220HASH)",
+            "there is no file %s", name);
     return talk_fail(&a->talk, f, f == FAIL_NOT_FOUND ? "check the path" : NULL, "cannot read %s: %s", name, strerror(e));
 }
 

@@ -130,6 +130,64 @@ static enum err parse_words(struct options *o, const char **words)
     return options_parse(o, n, (char **)words, why, hint);
 }
 
+// What would be ignored, or fail later and less clearly, is refused at once, with the reason.
+static void what_is_of_no_use_is_refused(void **state)
+{
+    UNUSED_STATE(state);
+    static const struct {
+        const char *words[6], *why;
+    } bad[] = {
+        {{"kith", "get", "a.torrent", "--checksum", "sha-1=00"}, "is for a file by its URL"},
+        {{"kith", "get", "a.torrent", "--name", "x"}, "is for a file by its URL"},
+        {{"kith", "get", "http://h/x", "--name", "../evil"}, "not the name of a file"},
+        {{"kith", "get", "http://h/x", "--name", ".."}, "not the name of a file"},
+        {{"kith", "get", "http://h/x", "--name", ""}, "its value is empty"},
+        {{"kith", "create", "x", "-l", "0"}, "not a size"},
+        {{"kith", "tracker", "--interval", "0"}, "longer than no time"},
+        {{"kith", "share", "x", "--seed-time", "0s"}, "longer than no time"},
+        {{"kith", "get", "x", "--no-tcp", "--no-utp"}, "no way to any peer"},
+        {{"kith", "create", "x", "-o", "-"}, "not written to standard output"},
+        {{"kith", "get", ""}, "is empty"},
+        {{"kith", "get", "x", "-o", ""}, "its value is empty"},
+        {{"kith", "get", "http://"}, "malformed URL"},
+        {{"kith", "get", "http:///x"}, "malformed URL"},
+        {{"kith", "get", "http://h:99999/x"}, "malformed URL"},
+        {{"kith", "get", "x", "--peer", "h"}, "not HOST:PORT"},
+        {{"kith", "get", "x", "--peer", "::1:x"}, "not HOST:PORT"},
+        {{"kith", "share", "x", "--listen", "here"}, "not an IP address"},
+        {{"kith", "share", "x", "--proxy", "http://h"}, "not the URL of a SOCKS5 proxy"},
+    };
+    struct options o;
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        assert_int_equal(parse_words(&o, (const char **)(uintptr_t)bad[i].words), ERR_SYNTAX);
+        if (strstr(why, bad[i].why) == NULL)
+            fail_msg("%zu: %s", i, why);
+        options_done(&o);
+    }
+    assert_int_equal(PARSE(&o, "get", "http://h/x", "--name", "a", "--comment"), ERR_SYNTAX);
+    options_done(&o);
+    assert_int_equal(PARSE(&o, "create", "x", "--comment", ""), ERR_OK);
+    options_done(&o);
+    assert_int_equal(PARSE(&o, "get", "x", "--timeout", "0", "--peer", "[::1]:8", "--peer", "host.example:9"), ERR_OK);
+    options_done(&o);
+}
+
+// Whoever reads JSON gets the error as JSON, wherever it is in the line.
+static void errors_of_usage_are_json(void **state)
+{
+    UNUSED_STATE(state);
+    static const char *const lines[][5] = {
+        {"kith", "--json", "gte", "x"}, {"kith", "get", "x", "--frob", "--json"}, {"kith", "create", "x", "--seed", "--json"},
+        {"kith", "get", "x", "--json=1"}, {"kith", "-Z", "--json"},
+    };
+    struct options o;
+    for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+        assert_int_not_equal(parse_words(&o, (const char **)(uintptr_t)lines[i]), ERR_OK);
+        assert_true(o.json);
+        options_done(&o);
+    }
+}
+
 static void options_are_read_in_any_order(void **state)
 {
     UNUSED_STATE(state);
@@ -399,6 +457,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rates_are_read_in_their_unit), cmocka_unit_test(sizes_are_read), cmocka_unit_test(times_are_read),
         cmocka_unit_test(numbers_are_written_for_people), cmocka_unit_test(options_are_read_in_any_order),
+        cmocka_unit_test(what_is_of_no_use_is_refused),   cmocka_unit_test(errors_of_usage_are_json),
         cmocka_unit_test(wrong_options_are_explained), cmocka_unit_test(table_and_help_agree),
         cmocka_unit_test(man_page_is_that_of_the_table),
         cmocka_unit_test(files_are_selected_by_number_and_name), cmocka_unit_test(progress_looks_as_it_should),
