@@ -12,6 +12,7 @@
 #include "app/progress.h"
 #include "base/units.h"
 #include "codec/create.h"
+#include "codec/path.h"
 
 // Arrays that live from listing to writing.
 struct parts {
@@ -239,6 +240,47 @@ static int check_names(struct app *a, const struct making *m)
     return 0;
 }
 
+// What is wrong with one part of a path: readers make another name of it.
+static bool say_part(struct app *a, struct slice part, bool top, uint32_t n)
+{
+    enum { SHOWN = 60, SAID_MAX = 10 };
+    uint8_t space[PATH_PART_MAX + 1];
+    struct buf b = {space, 0, sizeof space};
+    struct wr w = wr_make(&b);
+    (void)path_add(&w, part, PATH_DOTS_DROP);
+    if (top)
+        path_replace_colons(&b, 0);
+    if (slice_eq(buf_slice(&b), part))
+        return true;
+    char name[TALK_NAME_MAX], got[TALK_NAME_MAX];
+    talk_clean(slice_sub(part, 0, size_min(part.n, SHOWN)), name);
+    if (n < SAID_MAX && part.n > PATH_PART_CUT)
+        talk_warn(&a->talk, "%s%s: a name of %zu bytes, at most %d are allowed", name, part.n > SHOWN ? "..." : "", part.n, PATH_PART_CUT);
+    else if (n < SAID_MAX)
+        talk_warn(&a->talk, "%s%s: other programs would call it %.80s", name, part.n > SHOWN ? "..." : "", talk_clean(buf_slice(&b), got));
+    return false;
+}
+
+// Before hours of hashing: all names that could not be kept. A directory's is said once.
+static int check_parts(struct app *a, const struct walk *w)
+{
+    uint32_t bad = !say_part(a, slice_str(w->name), true, 0);
+    struct slice before = {0};          // path of the file before this one
+    for (uint32_t i = 0; i < w->files_n && w->is_dir; i++) {
+        struct slice rest = slice_str(w->files[i].path), part;
+        const struct slice path = rest;
+        while (path_next(&rest, &part)) {
+            const size_t end = path.n - rest.n;
+            const bool known = rest.n != 0 && before.n > end && memcmp(before.p, path.p, end) == 0;
+            bad += !known && !say_part(a, part, false, bad);
+        }
+        before = path;
+    }
+    if (bad == 0)
+        return 0;
+    return talk_fail(&a->talk, FAIL_USAGE, "rename what is listed above", "%u name%s cannot be in a torrent", bad, bad == 1 ? "" : "s");
+}
+
 int making_run(struct app *a, const char *path, struct making *out)
 {
     *out = (struct making){0};
@@ -249,6 +291,8 @@ int making_run(struct app *a, const char *path, struct making *out)
         status = walk_path(a, path, &out->walk);
     if (status == 0 && out->walk.total == 0)
         status = talk_fail(&a->talk, FAIL_USAGE, NULL, "%s has no content: a torrent needs at least one byte", out->walk.name);
+    if (status == 0)
+        status = check_parts(a, &out->walk);
     if (status == 0)
         status = fill_spec(a, out, &p, &spec);
     if (status == 0)

@@ -208,6 +208,20 @@ def seed_cut(lab):
     seeder.finish()
 
 
+def names(lab):
+    """Names that other programs would change are refused before hashing, all of them at once."""
+    folder = lab.path("content")
+    os.makedirs(folder)
+    for name in ("a" * 255, "b" * 241, "c\\d", "good", "e" * 240):
+        with open(os.path.join(folder, name), "wb") as f:
+            f.write(b"x")
+    proc = lab.run("create", [lab.options.kith, "create", folder, "-o", lab.path("x.torrent")])
+    text = proc.errors()
+    need(proc.code == 2, "exit code %d" % proc.code)
+    need(text.count("at most 240") == 2 and "c\\d: other programs would call it" in text and "3 names" in text, text)
+    need("a" * 100 not in text and "good" not in text, text)
+
+
 def cases():
     return [
         ("user/removed-single", removed("single", False), 120), ("user/removed-multi", removed("multi", False), 120),
@@ -217,6 +231,6 @@ def cases():
           for shape, version, content in (("single", "v1", "same"), ("single", "v2", "foreign"), ("multi", "v1", "same"),
                                           ("multi", "hybrid", "foreign"), ("multi", "v2", "same"))),
         ("user/blocked-link", blocked("link", 4, "symbolic link"), 60), ("user/blocked-dir", blocked("dir", 8, "directory is in the way"), 60),
-        ("user/preallocate-full", preallocate_full, 40), ("user/preallocate-room", preallocate_room, 90),
+        ("user/names", names, 20), ("user/preallocate-full", preallocate_full, 40), ("user/preallocate-room", preallocate_room, 90),
         ("user/seed-changes", seed_changes, 90), ("user/seed-cut", seed_cut, 60),
     ]
