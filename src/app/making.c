@@ -127,6 +127,13 @@ static int fill_spans(struct app *a, const struct create_spec *spec, struct part
     if (pieces > METAINFO_PIECES_MAX)
         return talk_fail(&a->talk, FAIL_USAGE, "choose a greater --piece-length", "%llu pieces are too many",
             (unsigned long long)pieces);
+    uint64_t hashes = spec->has_v1 ? pieces * SHA1_LEN : 0;
+    for (uint32_t i = 0; i < spec->files_n && spec->has_v2; i++)
+        hashes += create_layer_len(spec->files[i].len, spec->piece_len);
+    if (hashes > METAINFO_BYTES_MAX)
+        return talk_fail(&a->talk, FAIL_USAGE, "choose a greater --piece-length",
+            "%llu pieces are too many: their hashes alone are %llu bytes, and a torrent file has at most %d", (unsigned long long)pieces,
+            (unsigned long long)hashes, METAINFO_BYTES_MAX);
     if (spec->has_v1)
         ASSERT(pieces == create_pieces_n(spec));
     p->pieces_n = (uint32_t)pieces;

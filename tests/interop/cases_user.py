@@ -222,6 +222,17 @@ def names(lab):
     need("a" * 100 not in text and "good" not in text, text)
 
 
+def too_many_pieces(lab):
+    """9 GiB in pieces of 16 KiB make a torrent file that nobody reads: that is said before hashing."""
+    big = lab.path("big")
+    with open(big, "wb") as f:
+        f.truncate(9 << 30)
+    began = time.monotonic()
+    proc = lab.run("create", [lab.options.kith, "create", big, "-l", "16K", "-o", lab.path("x.torrent")], 20)
+    need(proc.code == 2 and "too many" in proc.errors(), "%d %s" % (proc.code, proc.errors()[-300:]))
+    need(time.monotonic() - began < 2, "it was hashed first")
+
+
 def cases():
     return [
         ("user/removed-single", removed("single", False), 120), ("user/removed-multi", removed("multi", False), 120),
@@ -231,6 +242,6 @@ def cases():
           for shape, version, content in (("single", "v1", "same"), ("single", "v2", "foreign"), ("multi", "v1", "same"),
                                           ("multi", "hybrid", "foreign"), ("multi", "v2", "same"))),
         ("user/blocked-link", blocked("link", 4, "symbolic link"), 60), ("user/blocked-dir", blocked("dir", 8, "directory is in the way"), 60),
-        ("user/names", names, 20), ("user/preallocate-full", preallocate_full, 40), ("user/preallocate-room", preallocate_room, 90),
+        ("user/names", names, 20), ("user/too-many-pieces", too_many_pieces, 30), ("user/preallocate-full", preallocate_full, 40), ("user/preallocate-room", preallocate_room, 90),
         ("user/seed-changes", seed_changes, 90), ("user/seed-cut", seed_cut, 60),
     ]
