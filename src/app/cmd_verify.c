@@ -162,6 +162,8 @@ static uint32_t judge(struct verify *v)
             const uint64_t from = u64_max(i * m->piece_len, file->offset), to = u64_min((i + 1) * m->piece_len, end);
             v->bad_bytes[f] += v->results[i] == 0 ? to - from : 0;
         }
+        if (v->states[f] == FILE_UNREADABLE)
+            v->bad_bytes[f] = 0;            // nobody knows
         if (v->states[f] == FILE_GOOD && v->bad_bytes[f] > 0)
             v->states[f] = FILE_DAMAGED;
     }
@@ -217,12 +219,13 @@ static void report_file(struct verify *v, uint32_t i)
 static int report(struct verify *v, uint32_t bad)
 {
     struct app *a = v->a;
-    uint32_t files = 0, bad_files = 0;
+    uint32_t files = 0, bad_files = 0, unreadable = 0;
     for (uint32_t i = 0; i < v->meta.files_n; i++) {
         if ((v->meta.files[i].flags & FILE_PAD) != 0)
             continue;
         files++;
         bad_files += v->states[i] != FILE_GOOD;
+        unreadable += v->states[i] == FILE_UNREADABLE;
         if (a->talk.json)
             report_json(v, i);
         else if (!a->talk.quiet)
@@ -238,6 +241,8 @@ static int report(struct verify *v, uint32_t bad)
     json_object_set_new(e, "bad_files", talk_json_count(bad_files));
     json_object_set_new(e, "ms", talk_json_count(v->took / NSEC_MS));
     talk_emit(&a->talk, e);
+    if (unreadable != 0 && unreadable == bad_files)
+        return talk_fail(&a->talk, FAIL_PERMISSION, "allow reading it, and try again", "%u of %u files cannot be read", unreadable, files);
     if (bad > 0 || bad_files > 0)
         return talk_fail(&a->talk, FAIL_HASH_MISMATCH, "`kith get` with the same directory fetches what is bad",
             "%u of %u files and %u of %u pieces are not as they should be", bad_files, files, bad, v->meta.pieces_n);
