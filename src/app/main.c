@@ -101,7 +101,7 @@ static int run(struct app *a)
     return fail_status(FAIL_INTERNAL);
 }
 
-// `kith show x | head -1`: head has what it wanted, there is nothing to complain about.
+// `kith show x | head -1`: head has what it wanted, there is nothing to complain about. It ends as other programs do then.
 static bool reader_left(void)
 {
     struct pollfd p = {.fd = STDOUT_FILENO};
@@ -124,7 +124,7 @@ int main(int argc, char **argv)
         status = talk_fail(&a.talk, FAIL_IO, NULL, "the recording is not complete");
     // what did not reach its reader is not done
     if ((fflush(stdout) != 0 || ferror(stdout)) && status == 0)
-        status = reader_left() ? fail_status(FAIL_IO) : talk_fail(&a.talk, FAIL_IO, NULL, "cannot write to standard output");
+        status = reader_left() ? 128 + SIGPIPE : talk_fail(&a.talk, FAIL_IO, NULL, "cannot write to standard output");
     options_done(&a.options);
     return status;
 }
