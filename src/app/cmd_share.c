@@ -10,8 +10,11 @@
 #include "app/session.h"
 #include "base/units.h"
 
-static void announce(struct app *a, const struct metainfo *m, const char *torrent)
+// Not before others can come: the port may be taken.
+static void announce(struct app *a, const struct session_config *cfg)
 {
+    const struct metainfo *const m = cfg->meta;
+    const char *const torrent = cfg->torrent;
     char name[TALK_NAME_MAX], size[UNITS_TEXT_MAX], path[TALK_NAME_MAX];
     char *const link = torrent_magnet(m);
     json_t *e = talk_event("metadata");
@@ -51,8 +54,8 @@ static int share_given(struct app *a)
         for (uint32_t i = 0; i < a->options.trackers.n && with.trackers_n < METAINFO_URLS_MAX; i++)
             all[with.trackers_n++] = (struct metainfo_url){slice_str(a->options.trackers.items[i]), first_tier + i};
         with.trackers = all;
-        announce(a, &with, a->options.torrent);
-        const struct session_config c = {.meta = &with, .root = root, .stay = true, .share = true};
+        const struct session_config c = {.meta = &with, .root = root, .torrent = a->options.torrent, .ready = announce, .stay = true,
+            .share = true};
         status = session_run(a, &c, 1);
     }
     free(all);
@@ -77,8 +80,8 @@ static int make(struct app *a, const char *path, struct shared *out, struct sess
     out->root = making_root(&out->made);
     if (out->root == NULL)
         return talk_fail(&a->talk, FAIL_INTERNAL, NULL, "out of memory");
-    announce(a, &out->made.meta, out->torrent);
-    *config = (struct session_config){.meta = &out->made.meta, .root = out->root, .trust = true, .stay = true, .share = true};
+    *config = (struct session_config){.meta = &out->made.meta, .root = out->root, .torrent = out->torrent, .ready = announce, .trust = true,
+        .stay = true, .share = true};
     return 0;
 }
 

@@ -244,6 +244,9 @@ int session_run(struct app *a, const struct session_config *cfg, uint32_t n)
     }
     if (status == 0) {
         talk_debug(&a->talk, "listening on port %u", host_port(s.host));
+        for (uint32_t i = 0; i < n; i++)
+            if (cfg[i].ready != NULL)
+                cfg[i].ready(a, &cfg[i]);
         queue_work(&s);
         interrupt_watch();
         host_drain(s.host);

@@ -12,10 +12,13 @@ struct session_config {
     // A link's metadata is there: chooses files (the array outlives the session; NULL: all). Returns the exit status.
     int (*metadata)(void *ctx, const struct metainfo *m, const uint8_t **out_priorities);
     void *ctx;
+    // The port is had, or NULL: nothing is said.
+    void (*ready)(struct app *a, const struct session_config *cfg);
     // All of it is there: called at the end, before anything is freed. NULL: not wanted.
     void (*done)(struct app *a, const struct metainfo *m, const char *root, const uint8_t *priorities);
     const struct addr *peers;           // besides those of --peer
     uint32_t peers_n;
+    const char *torrent;                // path of its torrent file, for `ready`
     const char *root;                   // directory of the files
     const uint8_t *priorities;          // of each file; NULL: all
     bool trust;                         // just hashed
