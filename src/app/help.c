@@ -83,6 +83,12 @@ static const char *const examples[COMMANDS_N][EXAMPLES_N][2] = {
     },
 };
 
+// What the line of a command does not say.
+static const char *const notes[COMMANDS_N] = {
+    [CMD_GET] = "A URL of a torrent file is followed: what it describes is fetched. For the torrent file alone, use another program\n"
+                "(`curl -O URL`). Any other URL is a file; several URLs are copies of one file.",
+};
+
 static const struct {
     int status;
     const char *meaning;
@@ -134,6 +140,8 @@ void options_help(FILE *to, enum command c)
     }
     fprintf(to, "usage: kith %s %s%s[option...]\n\n%s\n", command_name(c), command_args(c), *command_args(c) != 0 ? " " : "",
         command_line(c));
+    if (notes[c] != NULL)
+        fprintf(to, "\n%s\n", notes[c]);
     print_examples(to, c);
     print_options(to, c);
 }
@@ -177,13 +185,23 @@ static void man_command(FILE *to, enum command c)
 {
     fprintf(to, ".Ss kith %s%s%s\n", command_name(c), *command_args(c) != 0 ? " " : "", command_args(c));
     print_escaped(to, command_line(c));
-    fputs(".\n.Bl -tag -width Ds\n", to);
-    size_t n = 0;
+    fputs(".\n", to);
+    if (notes[c] != NULL) {
+        print_escaped(to, notes[c]);
+        fputc('\n', to);
+    }
+    size_t n = 0, any = 0;
     const struct option_row *rows = options_table(&n);
-    for (size_t i = 0; i < n; i++)
-        if (has(&rows[i], c) && rows[i].commands != IN_ALL)
-            man_option(to, &rows[i]);
-    fputs(".El\n.Pp\nExamples:\n.Bd -literal -offset indent\n", to);
+    for (size_t i = 0; i < n; i++) {
+        if (!has(&rows[i], c) || rows[i].commands == IN_ALL)
+            continue;
+        if (any++ == 0)                 // a list without items is none
+            fputs(".Bl -tag -width Ds\n", to);
+        man_option(to, &rows[i]);
+    }
+    if (any != 0)
+        fputs(".El\n", to);
+    fputs(".Pp\nExamples:\n.Bd -literal -offset indent\n", to);
     for (unsigned i = 0; i < EXAMPLES_N; i++) {
         print_escaped(to, examples[c][i][0]);
         fputc('\n', to);
