@@ -33,3 +33,5 @@ char *torrent_magnet(const struct metainfo *m);
 char *torrent_id(const struct metainfo *m, char out[2 * SHA1_LEN + 1]);
 // The torrent as members of a JSON object: id, name, hashes, sizes, magnet.
 void torrent_describe(const struct metainfo *m, json_t *out);
+// Bytes of the files with a priority other than 0; NULL: of all.
+uint64_t torrent_chosen_bytes(const struct metainfo *m, const uint8_t *priorities);

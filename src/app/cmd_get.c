@@ -203,10 +203,13 @@ static int check_writable(struct app *a, const struct metainfo *m, const char *r
         talk_clean(slice_str(root), name), strerror(errno));
 }
 
-static void say_head(struct app *a, const struct metainfo *m)
+static void say_head(struct app *a, const struct metainfo *m, const uint8_t *priorities)
 {
-    char name[TALK_NAME_MAX], size[UNITS_TEXT_MAX];
-    talk_note(&a->talk, "%s  %s  %u piece%s", talk_clean(m->name, name), units_size(m->len, size), m->pieces_n,
+    char name[TALK_NAME_MAX], size[UNITS_TEXT_MAX], all[UNITS_TEXT_MAX + 16] = "";
+    const uint64_t chosen = torrent_chosen_bytes(m, priorities);
+    if (chosen != m->len)
+        (void)snprintf(all, sizeof all, " of %s", units_size(m->len, size));
+    talk_note(&a->talk, "%s  %s%s  %u piece%s", talk_clean(m->name, name), units_size(chosen, size), all, m->pieces_n,
         m->pieces_n == 1 ? "" : "s");
 }
 
@@ -218,7 +221,7 @@ static int on_metadata(void *ctx, const struct metainfo *m, const uint8_t **out_
     if (status != 0)
         return status;
     *out_priorities = g->priorities;
-    say_head(g->a, m);
+    say_head(g->a, m, g->priorities);
     return check_writable(g->a, m, g->root);
 }
 
@@ -275,7 +278,7 @@ static int prepare(struct get *g, const char *root, struct session_config *out)
         out->peers_n = g->link.magnet.peers_n;
     }
     if (g->known) {
-        say_head(a, &g->meta);
+        say_head(a, &g->meta, g->priorities);
     } else {
         out->link = &g->link;
         out->metadata = on_metadata;

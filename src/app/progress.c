@@ -17,11 +17,27 @@ void progress_init(struct progress *p, struct talk *talk, enum progress_mode mod
         p->mode = talk->quiet || talk->json ? PROGRESS_NONE : can ? PROGRESS_BLOCK : PROGRESS_LINES;
 }
 
+void meter_mark(struct meter *m, nsec now, uint64_t bytes)
+{
+    if (m->n == 1 && m->marks[0].bytes == bytes)
+        m->n = 0;                       // nothing has come yet: time begins here
+    m->marks[m->n++ % METER_MARKS].at = now;
+    m->marks[(m->n - 1) % METER_MARKS].bytes = bytes;
+}
+
+uint64_t meter_bps(const struct meter *m)
+{
+    if (m->n < 2)
+        return 0;
+    const uint32_t last = (m->n - 1) % METER_MARKS, first = m->n <= METER_MARKS ? 0 : m->n % METER_MARKS;
+    return units_per_second(m->marks[last].bytes - m->marks[first].bytes, m->marks[last].at - m->marks[first].at);
+}
+
 uint64_t progress_eta(const struct progress_view *v)
 {
     if (v->done >= v->size)
         return 0;
-    return v->down_bps == 0 ? UINT64_MAX : u64_div_up(v->size - v->done, v->down_bps);
+    return v->down_bps == 0 || v->waits ? UINT64_MAX : u64_div_up(v->size - v->done, v->down_bps);
 }
 
 // The bar: `columns` wide, in half columns where the terminal can.
@@ -68,7 +84,7 @@ char *progress_block(const struct progress_view *v, unsigned width, bool utf8, c
     struct buf all = {(uint8_t *)out, 0, PROGRESS_TEXT_MAX - 1};
     struct wr t = wr_make(&tail), l = wr_make(&line), w = wr_make(&all);
     wr_fmt(&t, "  %3u%%  %s   %s   ETA %s", units_percent(v->done, v->size), units_share(v->done, v->size, a),
-        units_rate(v->down_bps, b), units_time(progress_eta(v), c));
+        units_rate(v->down_bps, b), v->waits ? "-, waiting for the disk" : units_time(progress_eta(v), c));
     const unsigned taken = columns_of(buf_slice(&tail)) + 1;
     unsigned bar = width > taken ? width - taken - (width - taken > 1) : 0;
     bar = u32_min(bar, PROGRESS_BAR_MAX);
@@ -116,7 +132,7 @@ char *progress_row(const struct progress_view *v, unsigned width, bool utf8, cha
     write_name(&l, slice_str(v->name), PROGRESS_NAME, utf8);
     wr_fmt(&l, " %3u%%  %s   %s%s   %s%s", units_percent(v->done, v->size), units_share(v->done, v->size, a),
         !seeds ? "" : utf8 ? "↑" : "up ", units_rate(seeds ? v->up_bps : v->down_bps, b), seeds ? "" : "ETA ",
-        seeds ? "" : units_time(progress_eta(v), c));
+        seeds ? "" : v->waits ? "-, waiting for the disk" : units_time(progress_eta(v), c));
     wr_fmt(&l, "%speers %u", seeds ? "" : "   ", v->peers);
     append_cut(&w, buf_slice(&line), width);
     out[all.n] = 0;
@@ -138,7 +154,7 @@ char *progress_line(const struct progress_view *v, int64_t unix_s, char out[PROG
         wr_fmt(&w, " dl=%s ul=%s peers=%u", units_rate_tight(v->down_bps, c), units_rate_tight(v->up_bps, d), v->peers);
     else
         wr_fmt(&w, " rate=%s", units_rate_tight(v->down_bps, c));
-    wr_fmt(&w, " eta=%s", units_time(progress_eta(v), c));
+    wr_fmt(&w, " eta=%s%s", units_time(progress_eta(v), c), v->waits ? " waits=disk" : "");
     out[all.n] = 0;
     return out;
 }
@@ -161,6 +177,8 @@ json_t *progress_json(const struct progress_view *v)
     }
     if (v->web != 0)
         json_object_set_new(e, "servers", talk_json_count(v->web));
+    if (v->waits)
+        json_object_set_new(e, "waits", json_string("disk"));
     const uint64_t eta = progress_eta(v);
     json_object_set_new(e, "eta", eta == UINT64_MAX ? json_null() : talk_json_count(eta));
     return e;

@@ -5,6 +5,7 @@
 enum {
     PROGRESS_TEXT_MAX = 1024,           // bytes of a block or line and its NUL
     PROGRESS_BAR_MAX = 28,              // columns of the bar
+    METER_MARKS = 6,                    // a window of five seconds
     PROGRESS_LINES_S = 10,              // seconds between two lines
     PROGRESS_DRAW_MS = 250,             // between two drawings of a block
     PROGRESS_ROWS_MAX = 64,             // torrents in a block of several
@@ -22,6 +23,7 @@ struct progress_view {
     uint32_t peers, seeds;
     uint32_t known;                     // peers heard of
     uint32_t web;                       // transfers from servers
+    bool waits;                         // for the disk
     bool net;                           // peers, seeds and up_bps mean something
 };
 
@@ -37,6 +39,16 @@ void progress_init(struct progress *p, struct talk *talk, enum progress_mode mod
 void progress_show(struct progress *p, nsec now, const struct progress_view *v, uint32_t n, bool at_once);
 // Takes a block off the screen, so that something else can follow.
 void progress_end(struct progress *p);
+
+// A rate over the last seconds, and from the first byte on.
+struct meter {
+    struct { nsec at; uint64_t bytes; } marks[METER_MARKS];
+    uint32_t n;                         // marks ever made
+};
+
+// Once a second or so: so many bytes have come in all.
+void meter_mark(struct meter *m, nsec now, uint64_t bytes);
+uint64_t meter_bps(const struct meter *m);
 
 // Seconds until done at this rate, UINT64_MAX: unknown; 0: done.
 uint64_t progress_eta(const struct progress_view *v);

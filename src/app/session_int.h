@@ -50,6 +50,8 @@ struct task {
     nsec alive_at;                      // when data came last, or it was not the network's turn
     nsec error_at;                      // since when the storage fails, 0: it does not
     struct disk_said said;
+    struct meter meter;                 // of what comes
+    uint64_t had_bytes;                 // of what is wanted, when the check was over
     nsec sent_at;                       // when something was sent last, or it began to seed
     uint64_t last_bytes, last_up;
     uint32_t last_steps;

@@ -167,6 +167,9 @@ struct progress_view task_view(const struct task *t)
         v.size = st->metadata_size;
         v.done = u64_min((uint64_t)st->metadata_here * UT_METADATA_PART, u64_sub_sat(v.size, 1));
     }
+    v.waits = st->state == TORRENT_ERROR;
+    if (st->state == TORRENT_DOWNLOADING || st->state == TORRENT_ERROR)
+        v.down_bps = meter_bps(&t->meter);
     if (st->state != TORRENT_CHECKING)
         return v;
     v.verb = "check";
@@ -190,21 +193,30 @@ static void show_at_once(struct task *t)
 
 // ---- the end of it
 
-// "631.0 MiB in 15.2 s (41.5 MiB/s)".
+// Bytes of the files that were chosen; the pieces that they lie in may be more.
+static uint64_t wanted_bytes(const struct task *t)
+{
+    return t->priorities != NULL ? torrent_chosen_bytes(t->meta, t->priorities) : t->last.wanted_bytes;
+}
+
+// "631.0 MiB in 15.2 s (41.5 MiB/s)"; after a resume "631.0 MiB, of which 31.0 MiB in 1.1 s (28.2 MiB/s)".
 static void say_done(struct task *t)
 {
-    char size[UNITS_TEXT_MAX], took[UNITS_TEXT_MAX], rate[UNITS_TEXT_MAX], name[TALK_NAME_MAX + 2];
+    char size[UNITS_TEXT_MAX], took[UNITS_TEXT_MAX], rate[UNITS_TEXT_MAX], got[UNITS_TEXT_MAX], name[TALK_NAME_MAX + 2];
     const struct node_torrent_stats *st = &t->last;
     const struct app *a = t->s->a;
     const nsec time = t->done_at - t->started;
     if (a->talk.json || t->cfg->share)
         return;
     const char *const mark = a->talk.utf8 ? "✓ " : "";
-    const uint64_t down = t->down_before + st->down_bytes;
+    const uint64_t down = t->down_before + st->down_bytes, all = wanted_bytes(t);
     if (down == 0)
-        talk_note(&t->s->a->talk, "%s%s%s were there already", mark, task_tag(t, name), units_size(st->wanted_bytes, size));
+        talk_note(&t->s->a->talk, "%s%s%s were there already", mark, task_tag(t, name), units_size(all, size));
+    else if (t->had_bytes != 0)
+        talk_note(&t->s->a->talk, "%s%s%s, of which %s in %s (%s)", mark, task_tag(t, name), units_size(all, size),
+            units_size(u64_min(down, all), got), units_elapsed(time, took), units_rate(units_per_second(down, time), rate));
     else
-        talk_note(&t->s->a->talk, "%s%s%s in %s (%s)", mark, task_tag(t, name), units_size(st->wanted_bytes, size), units_elapsed(time, took),
+        talk_note(&t->s->a->talk, "%s%s%s in %s (%s)", mark, task_tag(t, name), units_size(all, size), units_elapsed(time, took),
             units_rate(units_per_second(down, time), rate));
 }
 
@@ -254,6 +266,8 @@ static void on_checked(struct task *t)
     const struct node_torrent_stats *st = &t->last;
     char bad[UNITS_TEXT_MAX], all[UNITS_TEXT_MAX];
     disk_checked(t);
+    if (t->down_before == 0)
+        t->had_bytes = st->done_bytes;
     if (!t->cfg->share || st->done_bytes >= st->wanted_bytes || st->state == TORRENT_ERROR)
         return;
     const int status = talk_fail(&t->s->a->talk, FAIL_HASH_MISMATCH, "`kith verify` says what is wrong, `kith get` fetches it",
@@ -362,6 +376,7 @@ void task_tick(struct task *t, nsec now)
     if (t->state != TASK_RUNNING)
         return;
     task_stats(t);
+    meter_mark(&t->meter, now, t->down_before + t->last.down_bytes);
     if (t->last.done && !t->done)
         on_done(t);
     if (t->cfg->plain && t->last.web_seeds == 0 && t->last.state == TORRENT_DOWNLOADING && !t->ended)

@@ -136,6 +136,14 @@ char *torrent_id(const struct metainfo *m, char out[2 * SHA1_LEN + 1])
     return out;
 }
 
+uint64_t torrent_chosen_bytes(const struct metainfo *m, const uint8_t *priorities)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < m->files_n && priorities != NULL; i++)
+        sum += priorities[i] != 0 && (m->files[i].flags & FILE_PAD) == 0 ? m->files[i].len : 0;
+    return priorities != NULL ? sum : m->len;
+}
+
 void torrent_describe(const struct metainfo *m, json_t *out)
 {
     char id[2 * SHA1_LEN + 1];

@@ -7,7 +7,7 @@ import time
 import clients
 import payload
 from cases_crash import tmpfs
-from lab import need, quiet
+from lab import Skipped, as_nobody, need, quiet
 
 SEED_PORT, PORT = 20001, 20002
 
@@ -233,6 +233,50 @@ def too_many_pieces(lab):
     need(time.monotonic() - began < 2, "it was hashed first")
 
 
+def figures(lab):
+    """A selection has its own size; after a resume the time is that of what came now; nothing is said of a port that is taken."""
+    torrent, seeder = seed_for(lab, "multi")
+    proc = get(lab, torrent, lab.path("some"), "--select", "multi/a/b/second.bin,*second.bin", name="some")
+    ended(proc, 0)
+    need("5.0 MiB of 29.9 MiB" in proc.errors() and "5.0 MiB in" in proc.errors(), proc.errors())
+    out = lab.path("out")
+    proc = get(lab, torrent, out, "--down", "6M", name="first")
+    begun(lab, proc, out, 20 << 20)
+    proc.stop()
+    proc = get(lab, torrent, out, name="second")
+    ended(proc, 0)
+    need("29.9 MiB, of which" in proc.errors(), proc.errors())
+    proc = lab.run("share", [lab.options.kith, "share", payload.path_of(lab.root, "multi"), "--torrent", torrent, "--listen", lab.ip(2),
+                             "--port", SEED_PORT, *quiet(), "--no-port-map", "--state", lab.path("other")])
+    need(proc.code == 5 and "magnet" not in proc.output(), "%d %s" % (proc.code, proc.output()))
+    seeder.finish()
+
+
+def closed_pipe(lab):
+    """`kith show | head -0`: nobody complains."""
+    torrent = payload.torrent_of(lab.root, "multi", "v1", 65536)
+    done = subprocess.run("'%s' show '%s' | true; echo ${PIPESTATUS[0]}" % (lab.options.kith, torrent), shell=True, executable="/bin/bash",
+                          capture_output=True, check=False)
+    need(done.stderr == b"" and done.stdout.strip() in (b"141", b"0"), "%r" % done)
+
+
+def unreadable(lab):
+    """What may not be read is not damaged."""
+    target = payload.path_of(lab.root, "single")
+    torrent = payload.torrent_of(lab.root, "single", "v1", 65536)
+    out = lab.path("out")
+    os.makedirs(out, 0o755)
+    shutil.copy(target, out)
+    os.chmod(os.path.join(out, "single.bin"), 0)
+    prefix = as_nobody()
+    if prefix[0] != "setpriv":
+        raise Skipped("no other user")
+    proc = lab.run("verify", [*prefix, lab.options.kith, "verify", torrent, out])
+    if "Permission denied" in proc.errors() and "exec" in proc.errors():
+        raise Skipped("the other user cannot run kith here")
+    need(proc.code == 4 and "cannot be read" in proc.errors() and "damaged" not in proc.output(), "%d %s" % (proc.code, proc.errors()))
+
+
 def cases():
     return [
         ("user/removed-single", removed("single", False), 120), ("user/removed-multi", removed("multi", False), 120),
@@ -242,6 +286,7 @@ def cases():
           for shape, version, content in (("single", "v1", "same"), ("single", "v2", "foreign"), ("multi", "v1", "same"),
                                           ("multi", "hybrid", "foreign"), ("multi", "v2", "same"))),
         ("user/blocked-link", blocked("link", 4, "symbolic link"), 60), ("user/blocked-dir", blocked("dir", 8, "directory is in the way"), 60),
-        ("user/names", names, 20), ("user/too-many-pieces", too_many_pieces, 30), ("user/preallocate-full", preallocate_full, 40), ("user/preallocate-room", preallocate_room, 90),
+        ("user/names", names, 20), ("user/figures", figures, 60), ("user/closed-pipe", closed_pipe, 20), ("user/unreadable", unreadable, 20),
+        ("user/too-many-pieces", too_many_pieces, 30), ("user/preallocate-full", preallocate_full, 40), ("user/preallocate-room", preallocate_room, 90),
         ("user/seed-changes", seed_changes, 90), ("user/seed-cut", seed_cut, 60),
     ]

@@ -130,6 +130,29 @@ static enum err parse_words(struct options *o, const char **words)
     return options_parse(o, n, (char **)words, why, hint);
 }
 
+// The rate counts from the first byte on, over five seconds at most; while the disk is waited for nobody knows how long it takes.
+static void rates_begin_with_the_first_byte(void **state)
+{
+    UNUSED_STATE(state);
+    struct meter m = {0};
+    for (nsec s = 0; s <= 10; s++) {
+        meter_mark(&m, s * NSEC_S, 0);
+        assert_int_equal(meter_bps(&m), 0);
+    }
+    meter_mark(&m, 11 * NSEC_S, 5000);
+    assert_int_equal(meter_bps(&m), 5000);
+    meter_mark(&m, 12 * NSEC_S, 6000);
+    assert_int_equal(meter_bps(&m), 3000);
+    for (nsec s = 13; s <= 20; s++)
+        meter_mark(&m, s * NSEC_S, 6000 + (s - 12) * 100);
+    assert_int_equal(meter_bps(&m), 100);
+    struct progress_view v = {.verb = "get", .id = "", .name = "x", .done = 10, .size = 100, .down_bps = 10, .waits = true, .net = true};
+    char text[PROGRESS_TEXT_MAX];
+    assert_true(progress_eta(&v) == UINT64_MAX);
+    assert_non_null(strstr(progress_block(&v, 100, true, text), "waiting for the disk"));
+    assert_non_null(strstr(progress_line(&v, 0, text), "eta=- waits=disk"));
+}
+
 // What would be ignored, or fail later and less clearly, is refused at once, with the reason.
 static void what_is_of_no_use_is_refused(void **state)
 {
@@ -458,6 +481,7 @@ int main(void)
         cmocka_unit_test(rates_are_read_in_their_unit), cmocka_unit_test(sizes_are_read), cmocka_unit_test(times_are_read),
         cmocka_unit_test(numbers_are_written_for_people), cmocka_unit_test(options_are_read_in_any_order),
         cmocka_unit_test(what_is_of_no_use_is_refused),   cmocka_unit_test(errors_of_usage_are_json),
+        cmocka_unit_test(rates_begin_with_the_first_byte),
         cmocka_unit_test(wrong_options_are_explained), cmocka_unit_test(table_and_help_agree),
         cmocka_unit_test(man_page_is_that_of_the_table),
         cmocka_unit_test(files_are_selected_by_number_and_name), cmocka_unit_test(progress_looks_as_it_should),
