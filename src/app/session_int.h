@@ -42,6 +42,7 @@ struct task {
     uint32_t torrent;                   // the node's number, while it runs or leaves
     char id[2 * SHA1_LEN + 1];
     char name[TALK_NAME_MAX];
+    bool tracker_failed;
     bool told, started_once;            // "added" was said
     bool done;                          // everything wanted is there
     bool ended;                         // by our own decision: it does not come back

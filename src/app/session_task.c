@@ -323,7 +323,10 @@ void task_event(struct task *t, const struct node_event *e)
     case NODE_EVENT_FILE_DONE: on_file_done(t, e->file); break;
     case NODE_EVENT_ERROR: disk_error(t, e); break;
     case NODE_EVENT_RECOVERED: disk_recovered(t); break;
-    case NODE_EVENT_TRACKER: talk_warn(talk, "%stracker: %s", task_tag(t, name), talk_clean(e->text, text)); break;
+    case NODE_EVENT_TRACKER:
+        t->tracker_failed = true;
+        talk_warn(talk, "%stracker: %s", task_tag(t, name), talk_clean(e->text, text));
+        break;
     case NODE_EVENT_BANNED: task_banned(t, &e->addr); break;
     case NODE_EVENT_WEB_SEED: talk_warn(talk, "%sweb seed %s", task_tag(t, name), talk_clean(e->text, text)); break;
     case NODE_EVENT_REMOVED:
@@ -335,6 +338,17 @@ void task_event(struct task *t, const struct node_event *e)
     case NODE_EVENT_DHT:
     case NODE_EVENT_STOPPED: break;
     }
+}
+
+// Why nobody came, as far as it is known.
+static const char *why_alone(const struct task *t)
+{
+    if (t->last.known != 0)
+        return "addresses of peers are known, but none of them could be reached; run the same command again: it goes on from there";
+    if (t->meta->trackers_n == 0)
+        return "there is no tracker: name a peer with --peer or a tracker with --tracker; run the same command again: it goes on from there";
+    return t->tracker_failed ? "no tracker gave an answer of use; run the same command again: it goes on from there" :
+        "the tracker knows of nobody else; run the same command again: it goes on from there";
 }
 
 // Gives up what has stood still for --timeout.
@@ -366,7 +380,7 @@ static void check_timeout(struct task *t, nsec now)
             "%sno peer left: %u sent bad data and %s banned", task_tag(t, name), st->banned, st->banned == 1 ? "was" : "were"));
         return;
     }
-    task_end(t, talk_fail(talk, alone ? FAIL_NO_PEERS : FAIL_NO_ANSWER, "run the same command again: it goes on from there",
+    task_end(t, talk_fail(talk, alone ? FAIL_NO_PEERS : FAIL_NO_ANSWER, alone ? why_alone(t) : "run the same command again: it goes on from there",
         alone ? "%sno peer for %s" : st->state == TORRENT_METADATA ? "%sno peer gave the metadata for %s" : "%sno data from any peer for %s",
         task_tag(t, name), units_time(limit / NSEC_S, time)));
 }

@@ -277,6 +277,17 @@ def unreadable(lab):
     need(proc.code == 4 and "cannot be read" in proc.errors() and "damaged" not in proc.output(), "%d %s" % (proc.code, proc.errors()))
 
 
+def alone(lab):
+    """Nobody comes: the hint says what is known of the reason."""
+    torrent = payload.torrent_of(lab.root, "single", "v1", 65536)
+    for n, (words, hint) in enumerate(((["--peer", lab.ip(9) + ":9"], "none of them could be reached"), ([], "there is no tracker"),
+                                       (["--tracker", "http://%s:9/announce" % lab.ip(9)], "no tracker gave an answer"))):
+        proc = lab.start("get-%d" % n, [lab.options.kith, "get", torrent, "-o", lab.path("out"), "--listen", lab.ip(3), "--port", PORT + n,
+                                        *quiet(), "--no-port-map", "--state", lab.path("state"), "--timeout", "2s", *words])
+        ended(proc, 12, 20)
+        need(hint in proc.errors(), proc.errors())
+
+
 def cases():
     return [
         ("user/removed-single", removed("single", False), 120), ("user/removed-multi", removed("multi", False), 120),
@@ -286,7 +297,8 @@ def cases():
           for shape, version, content in (("single", "v1", "same"), ("single", "v2", "foreign"), ("multi", "v1", "same"),
                                           ("multi", "hybrid", "foreign"), ("multi", "v2", "same"))),
         ("user/blocked-link", blocked("link", 4, "symbolic link"), 60), ("user/blocked-dir", blocked("dir", 8, "directory is in the way"), 60),
-        ("user/names", names, 20), ("user/figures", figures, 60), ("user/closed-pipe", closed_pipe, 20), ("user/unreadable", unreadable, 20),
-        ("user/too-many-pieces", too_many_pieces, 30), ("user/preallocate-full", preallocate_full, 40), ("user/preallocate-room", preallocate_room, 90),
+        ("user/names", names, 20), ("user/alone", alone, 40), ("user/figures", figures, 60), ("user/closed-pipe", closed_pipe, 20),
+        ("user/unreadable", unreadable, 20), ("user/too-many-pieces", too_many_pieces, 30),
+        ("user/preallocate-full", preallocate_full, 40), ("user/preallocate-room", preallocate_room, 90),
         ("user/seed-changes", seed_changes, 90), ("user/seed-cut", seed_cut, 60),
     ]
