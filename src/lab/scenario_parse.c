@@ -42,6 +42,8 @@ static enum err full(struct reader *r, enum err e, const char *what)
 static int shown(struct slice s) { return (int)size_min(s.n, 40); }
 #define SHOWN(s) shown(s), (const char *)(s).p
 
+enum { NUMBER_LEN = 8 };                // of a node of several, behind their name
+
 static enum err unknown(struct reader *r, const char *what, struct slice word, const char *near)
 {
     if (near != NULL)
@@ -49,9 +51,10 @@ static enum err unknown(struct reader *r, const char *what, struct slice word, c
     return bad(r, "no %s %.*s", what, SHOWN(word));
 }
 
-static bool is_name(struct slice s)
+// `behind` bytes must have room behind it.
+static bool is_name(struct slice s, size_t behind)
 {
-    if (s.n == 0 || s.n >= SCENARIO_NAME_MAX - 8)
+    if (s.n == 0 || s.n >= SCENARIO_NAME_MAX - behind)
         return false;
     for (size_t i = 0; i < s.n; i++) {
         const uint8_t c = s.p[i];
@@ -271,7 +274,7 @@ static enum err read_world(struct reader *r)
 
 static enum err read_content(struct reader *r)
 {
-    if (r->words_n < 3 || !is_name(r->words[1]))
+    if (r->words_n < 3 || !is_name(r->words[1], 0))
         return bad(r, "write `content NAME size=SIZE[,SIZE…] piece=SIZE`");
     uint32_t at;
     (void)content_near(r->s, r->words[1], &at);
@@ -335,7 +338,7 @@ static enum err read_nodes(struct reader *r, bool plural)
 {
     const uint32_t first = plural ? 3 : 2;
     uint64_t count = 1;
-    if (r->words_n < first || !is_name(r->words[1]))
+    if (r->words_n < first || !is_name(r->words[1], plural ? NUMBER_LEN : 0))
         return bad(r, plural ? "write `nodes NAME COUNT option=value…`" : "write `node NAME option=value…`");
     if (plural && (dec_parse(r->words[2], SCENARIO_NODES_MAX, &count) != ERR_OK || count == 0))
         return bad(r, "%.*s: write how many nodes, from 1 to %d", SHOWN(r->words[2]), SCENARIO_NODES_MAX);
