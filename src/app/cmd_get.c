@@ -346,6 +346,7 @@ int cmd_get(struct app *a)
     int status = gets != NULL && configs != NULL ? 0 : talk_fail(&a->talk, FAIL_INTERNAL, NULL, "out of memory");
     for (uint32_t i = 0; i < n && status == 0 && !over; i++) {
         struct texts one = {&args->items[i], probe_is_url(args->items[i])};
+        ASSERT(gets != NULL);
         gets[i].a = a;
         gets[i].source = args->items[i];
         status = read_source(&gets[i], mirrors ? args : &one, mirrors, &over);

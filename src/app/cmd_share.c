@@ -95,6 +95,8 @@ int cmd_share(struct app *a)
     int status = all != NULL && configs != NULL ? 0 : talk_fail(&a->talk, FAIL_INTERNAL, NULL, "out of memory");
     uint32_t made = 0;
     while (made < n && status == 0) {
+        ASSERT(all != NULL);
+        ASSERT(configs != NULL);
         status = make(a, a->options.args.items[made], &all[made], &configs[made]);
         made++;
     }
@@ -103,6 +105,7 @@ int cmd_share(struct app *a)
     if (status == 0)
         status = session_run(a, configs, n);
     for (uint32_t i = 0; i < made; i++) {
+        ASSERT(all != NULL);
         free(all[i].root);
         free(all[i].torrent);
         making_done(&all[i].made);
