@@ -53,7 +53,7 @@ static void work(void *ctx, uint32_t i, struct cell *out)
         out->v[2] = (double)r.groups[3].metrics[METRIC_MEAN] / 1e9;
         out->v[3] = (double)r.groups[4].metrics[METRIC_MEAN] / 1e9;
         for (uint32_t k = 0; k < POINTS; k++)
-            out->v[4 + k] = 100.0 * (k < late.points ? late.v[k] : late.points == 0 ? 0 : late.v[late.points - 1]) / p->late;
+            out->v[4 + k] = k < late.points ? 100.0 * late.v[k] / p->late : out->v[1];      // the world ends when all are done
     }
     result_done(&r);
 }
