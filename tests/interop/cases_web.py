@@ -186,7 +186,7 @@ def plain_resume(how):
                                   "--state", lab.path("state"), "--down", str(rate)])
         part = os.path.join(lab.path("out"), os.path.basename(target) + ".part")
         lab.until("some of it is there", lambda: os.path.exists(part) and os.stat(part).st_blocks * 512 > size // 12, 30)
-        time.sleep(7.5 if how == "kill" else 1)        # what is synced each 5 s is safe
+        time.sleep(7.5 if how == "kill" else 3)        # what is synced each 5 s is safe
         need(not os.path.exists(os.path.join(lab.path("out"), os.path.basename(target))), "the name is there too early")
         if how == "kill":
             proc.kill()
