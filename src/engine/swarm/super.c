@@ -3,6 +3,8 @@
 
 #include "base/bits.h"
 
+enum { SUPER_PAUSE_MS = 100 };          // between two walks over all pieces for a peer to which nothing can be shown
+
 // It has not got all of what it was shown.
 static bool is_busy(const struct swarm *s, const struct swarm_peer *p)
 {
@@ -23,13 +25,15 @@ static void show_next(struct swarm *s, struct swarm_peer *p, uint32_t *busy)
     const uint32_t at = p->super.piece, own = at != SUPERSEED_NONE && peer_has(p, at);
     const bool elsewhere = at != SUPERSEED_NONE && s->picker.avail[at] > own;
     const uint32_t len = at == SUPERSEED_NONE ? 0 : metainfo_piece_len(s->meta, at), was = is_busy(s, p);
-    if (p->closing || !p->super_on || p->has_all || p->super_due)
+    if (p->closing || !p->super_on || p->has_all || p->super_due || s->now < p->super_at)
         return;
     if (!superseed_due(&p->super, len, elsewhere, *busy - was, s->now))
         return;
     const uint32_t next = superseed_show(s->super, s->picker.avail, p->has, p->serial, &s->rng, s->now);
-    if (next == SUPERSEED_NONE)
-        return;                         // the others have the rest, or get it
+    if (next == SUPERSEED_NONE) {       // the others have the rest, or get it: not looked for again with every `have`
+        p->super_at = s->now + SUPER_PAUSE_MS * NSEC_MS;
+        return;
+    }
     p->super = (struct superseed_peer){.piece = next};
     p->super_due = true;
     *busy += 1 - was;

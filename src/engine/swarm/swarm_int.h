@@ -205,6 +205,7 @@ struct swarm_peer {
     // Of us as an only seed
     struct superseed_peer super;
     bool super_on, super_due;           // it sees only what it is shown; and is still to be told of the last one
+    nsec super_at;                      // nothing is looked for to be shown to it before
     struct peer_ext ext;
     struct peer_pex pex;
 
