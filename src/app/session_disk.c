@@ -12,12 +12,6 @@ enum {
 
 static const char *const again = "mend it and run the same command again: it goes on from there";
 
-// Errors of one file, which last. The others of the torrent are fetched meanwhile.
-static bool is_of_one_file(enum err e)
-{
-    return e == ERR_ACCESS || e == ERR_EXISTS || e == ERR_NOT_DIR || e == ERR_IS_DIR || e == ERR_LINK || e == ERR_TOO_LONG;
-}
-
 static const char *what_to_do(enum err e)
 {
     if (e == ERR_ACCESS)
@@ -58,7 +52,7 @@ void disk_error(struct task *t, const struct node_event *e)
     struct disk_said *const said = &t->said;
     const nsec now = host_now(t->s->host);
     ASSERT(e->err < ERR_N);
-    if (is_of_one_file(e->err)) {
+    if (err_is_of_file(e->err)) {
         if (said->broken < FILES_SAID_MAX)
             talk_warn(talk, "%scannot write %s: %s", task_tag(t, name), talk_clean(e->text, path), err_text(e->err));
         else if (said->broken == FILES_SAID_MAX)

@@ -33,3 +33,8 @@ const char *err_text(enum err e)
     }
     return "unknown error";
 }
+
+bool err_is_of_file(enum err e)
+{
+    return e == ERR_ACCESS || e == ERR_EXISTS || e == ERR_NOT_DIR || e == ERR_IS_DIR || e == ERR_LINK || e == ERR_TOO_LONG;
+}

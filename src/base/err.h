@@ -32,3 +32,5 @@ enum err {
 
 // One short English phrase for `e`, static, never NULL: "no space left".
 const char *err_text(enum err e);
+// Is it about one file of many, and for good: a link, a directory or a right in the way?
+bool err_is_of_file(enum err e);

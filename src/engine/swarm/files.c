@@ -102,11 +102,6 @@ void files_forget_unwritten(struct swarm *s, uint32_t first, uint32_t last)
     }
 }
 
-static bool is_of_one_file(enum err e)
-{
-    return e == ERR_ACCESS || e == ERR_EXISTS || e == ERR_NOT_DIR || e == ERR_IS_DIR || e == ERR_LINK || e == ERR_TOO_LONG;
-}
-
 // Of all files that lack something if there are too many of this kind.
 static void block_all(struct swarm *s, enum err e)
 {
@@ -120,7 +115,7 @@ static void block_all(struct swarm *s, enum err e)
 
 bool files_block(struct swarm *s, enum err e, uint32_t file)
 {
-    if (!is_of_one_file(e) || file >= s->meta->files_n)
+    if (!err_is_of_file(e) || file >= s->meta->files_n)
         return false;
     if (s->broken[file] != ERR_OK)
         return true;                    // another piece of it was on its way
