@@ -236,7 +236,7 @@ void swarm_free(struct swarm *s)
 
 // Both ends may connect at once: the connection made by the greater peer id stays, on both sides the same one. False: `in`
 // is the one that goes. Who comes from elsewhere and uses a name that is here may not put its owner out, nor be kept out
-// by a thief of its name.
+// by a thief of its name. Who has come, been silent and comes again has lost the first connection and cannot tell us.
 static bool settle_double(struct swarm *s, const struct swarm_peer_new *in)
 {
     LIST_EACH(&s->peers, link, save) {
@@ -246,6 +246,11 @@ static bool settle_double(struct swarm *s, const struct swarm_peer_new *in)
         if (p->addr.family == in->addr.family && !addr_same_ip(&p->addr, &in->addr))
             continue;
         const bool we_are_greater = memcmp(s->cfg.peer_id, in->theirs.peer_id, PEER_ID_LEN) > 0;
+        const bool lost = p->incoming && in->incoming && s->now - p->rx_at >= SILENT_LOST_S * NSEC_S;
+        if (lost && p->addr.family == in->addr.family) {
+            rx_close(s, p, ERR_TIMEOUT);
+            continue;
+        }
         if (p->incoming == in->incoming || in->incoming == we_are_greater || p->addr.family != in->addr.family)
             return false;
         rx_close(s, p, ERR_EXISTS);

@@ -35,6 +35,7 @@ enum {
     ASK_PAUSE_S = 2,                    // who did not deliver is asked after all others have had their choice
     REJECTS_ROW_MAX = 16,               // without a block in between
     KEEPALIVE_S = 110, SILENT_MAX_S = 240,
+    SILENT_LOST_S = 4,                  // and then the same peer comes again: it has lost the first connection
     CALM_S = 5,                         // between connects with three quarters of the peers: the others are full, most of them
     SAVE_S = 5, SYNC_S = 30, RETRY_S = 30, RECHECKS_MAX = 20,
     FULL_RETRY_S = 10,                  // a full disk: somebody is making room, it may be

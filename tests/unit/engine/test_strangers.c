@@ -192,6 +192,28 @@ static void places_and_names_are_not_stolen(void **state)
     ground_done(&g);
 }
 
+// Without it a peer whose connection broke silently (its proxy died) is kept out by what is left of it, for four minutes.
+static void who_lost_its_connection_comes_again(void **state)
+{
+    (void)state;
+    struct ground g;
+    ground_init(&g, true);
+    meet(&g, 3, true);
+    struct swarm_peer_new in = {.conn = 5, .incoming = true, .addr = addr_ipv4((const uint8_t[4]){10, 0, 1, 3}, 7777), .theirs.peer_id = {'x', 3}};
+    g.all[4].heard = malloc(HEARD_MAX);
+    g.now += 3 * NSEC_S;
+    assert_int_equal(swarm_peer_add(g.swarm, g.now, &in, &g.all[4].peer), ERR_EXISTS);     // both ways tried at once: the first stays
+    g.now += NSEC_S;
+    in.incoming = false;
+    assert_int_equal(swarm_peer_add(g.swarm, g.now, &in, &g.all[4].peer), ERR_EXISTS);     // we were not told anything by dialling
+    in.incoming = true;
+    assert_int_equal(swarm_peer_add(g.swarm, g.now, &in, &g.all[4].peer), ERR_OK);
+    drain(&g);
+    assert_null(g.all[3].peer);
+    assert_non_null(g.all[4].peer);
+    ground_done(&g);
+}
+
 // Answers all that stranger i was asked, but for piece `held`; how many that were.
 static uint32_t answer(struct ground *g, uint32_t i, uint32_t held)
 {
@@ -540,6 +562,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_deaf_are_not_answered_for_ever),
         cmocka_unit_test(the_slow_are_answered),
+        cmocka_unit_test(who_lost_its_connection_comes_again),
         cmocka_unit_test(announced_lengths_take_no_memory),
         cmocka_unit_test(a_flickering_seed_is_counted_once),
         cmocka_unit_test(small_answers_all_come),
