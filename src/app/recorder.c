@@ -375,6 +375,14 @@ BETWEEN(void, node_network_changed, struct node *n, nsec now)
     rec.depth--;
 }
 
+BETWEEN(void, node_datagrams, struct node *n, nsec now, bool pass)
+{
+    input(n, &(struct record){.kind = RECORD_DATAGRAMS, .now = now, .num = {pass}});
+    rec.depth++;
+    __real_node_datagrams(n, now, pass);
+    rec.depth--;
+}
+
 BETWEEN(void, node_read_failed, struct node *n, nsec now, uint32_t store, uint32_t file, enum err e)
 {
     input(n, &(struct record){.kind = RECORD_READ_FAILED, .now = now, .num = {store, file, (uint64_t)e}});

@@ -48,6 +48,7 @@ enum record_kind {
     RECORD_WEB_RX,                      // id; the bytes
     RECORD_NETWORK,
     RECORD_STRANGE,                     // something that recordings do not carry; its name
+    RECORD_DATAGRAMS,                   // 1: they pass
     RECORD_KINDS,
 };
 

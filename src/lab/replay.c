@@ -307,6 +307,7 @@ static void play(struct player *p, const struct record *r)
         if (lands(p, r, &p->web_room))
             node_stream_rx(p->node, r->now, a, r->slice[0].n);
         break;
+    case RECORD_DATAGRAMS: node_datagrams(p->node, r->now, r->num[0] != 0); break;
     case RECORD_NETWORK: node_network_changed(p->node, r->now); break;
     case RECORD_SENT: node_sent(p->node, r->now, a, r->num[1]); break;
     case RECORD_CLOSED: node_closed(p->node, r->now, a, (enum err)r->num[1]); break;

@@ -261,6 +261,9 @@ MUST_USE enum err node_peer_add(struct node *n, nsec now, uint32_t torrent, cons
 // torrent; ERR_AGAIN: its metadata is not here yet, node_magnet_begin is told.
 void node_limits(struct node *n, nsec now, uint64_t up_bps, uint64_t down_bps);
 MUST_USE enum err node_torrent_limits(struct node *n, nsec now, uint32_t torrent, uint64_t up_bps, uint64_t down_bps);
+// Whether datagrams of NODE_PORT_PEER pass at present; they do until this is said. What went over uTP
+// ends when they do not, and peers are reached by TCP at once: if they pass again, then from elsewhere.
+void node_datagrams(struct node *n, nsec now, bool pass);
 // The machine's way to the internet is another one: known peers and trackers are tried at once.
 void node_network_changed(struct node *n, nsec now);
 // Announces stop, saves state, closes all; NODE_EVENT_STOPPED when done, within NODE_STOP_MAX.

@@ -172,6 +172,7 @@ struct node {
     struct stream_read *reads;          // STREAM_READS_MAX; NULL: none was ever needed
     struct addr *swapped;               // a ring of STREAM_SWAPPED_MAX; NULL: nobody was ever put into it
     uint32_t swapped_i;
+    bool no_datagrams;                  // node_datagrams
     struct votes votes[2];              // on our address: IPv4, IPv6
     struct addr external[2];            // what came of it; family ADDR_NONE: not known
     bool external_due[2];               // to be told to the front ends

@@ -56,7 +56,7 @@ static void prefer(struct node *n, const struct addr *a, bool utp)
 
 static bool try_utp(struct node *n, struct conn *c)
 {
-    if (n->utp == NULL || c->utp_tried)
+    if (n->utp == NULL || n->no_datagrams || c->utp_tried)
         return false;
     c->utp_tried = true;
     n->utp_touched = true;
@@ -80,6 +80,17 @@ void stream_punch(struct node *n, struct conn *c)
         return;
     }
     utp_again(n->utp, n->now, c->utp);
+    n->utp_touched = true;
+}
+
+void node_datagrams(struct node *n, nsec now, bool pass)
+{
+    ASSERT(now >= n->now);
+    n->now = now;
+    n->no_datagrams = !pass;
+    if (pass || n->utp == NULL)
+        return;
+    utp_cut(n->utp, now);
     n->utp_touched = true;
 }
 

@@ -258,6 +258,16 @@ void utp_close(struct utp *u, nsec now, uint32_t conn, bool flush)
     c->more = false;
 }
 
+void utp_cut(struct utp *u, nsec now)
+{
+    ASSERT(now >= u->now);
+    u->now = now;
+    u->resets_n = 0;
+    for (uint32_t i = 0; i < u->conns_high; i++)
+        if (u->conns[i] != NULL && u->conns[i]->closing == ERR_OK)
+            utp_end(u, u->conns[i], ERR_UNREACHABLE);
+}
+
 // ---- time
 
 static nsec deadline(const struct conn *c)

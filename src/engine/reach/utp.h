@@ -77,6 +77,10 @@ void utp_accept(struct utp *u, nsec now, uint32_t conn, uint32_t user);
 // The owner forgets it. flush: what was written still goes out, then the end is said; otherwise it is cut if something is left.
 void utp_close(struct utp *u, nsec now, uint32_t conn, bool flush);
 
+// The way that all of them took is no more, and another one will not lead to the same place: they end, UTP_OUT_CLOSED with
+// ERR_UNREACHABLE, and the other sides are told nothing.
+void utp_cut(struct utp *u, nsec now);
+
 // The next bytes in order, borrowed until utp_take, utp_keep or another input; empty: none.
 struct slice utp_peek(const struct utp *u, uint32_t conn);
 void utp_take(struct utp *u, nsec now, uint32_t conn, size_t len);

@@ -359,6 +359,30 @@ static void resets(void **state)
 }
 
 // R13: a window of 1 MiB would cap this at 10 MiB/s.
+// The way is gone: our side ends all, at once and silently, and can begin anew.
+static void a_way_that_is_gone(void **state)
+{
+    UNUSED_STATE(state);
+    struct wire w;
+    wire_new(&w, 9);
+    w.end[0].to_send = 1 << 20;
+    wire_connect(&w);
+    wire_run_on(&w, w.now + NSEC_S / 2);
+    assert_true(w.end[0].connected);
+    assert_false(w.end[0].closed);
+    utp_cut(w.end[0].u, w.now);
+    utp_cut(w.end[0].u, w.now);
+    uint32_t n;
+    (void)last_out(w.end[0].u, w.now, &n);
+    assert_int_equal(n, 0);
+    struct utp_stats s;
+    utp_stats(w.end[0].u, &s);
+    assert_int_equal(s.conns, 0);
+    assert_int_equal(s.tx_memory + s.rx_memory, 0);
+    utp_check(w.end[0].u);
+    wire_free(&w);
+}
+
 static void a_fat_long_path(void **state)
 {
     UNUSED_STATE(state);
@@ -485,7 +509,8 @@ int main(void)
         cmocka_unit_test(both_connect_at_once),
         cmocka_unit_test(both_ways_on_a_good_wire), cmocka_unit_test(bad_wires), cmocka_unit_test(ends_are_heard),
         cmocka_unit_test(a_slow_reader_holds_the_sender), cmocka_unit_test(narrow_paths), cmocka_unit_test(silence_ends),
-        cmocka_unit_test(a_flood_of_syns), cmocka_unit_test(hogs_leave_room_for_others), cmocka_unit_test(resets), cmocka_unit_test(a_fat_long_path),
+        cmocka_unit_test(a_flood_of_syns), cmocka_unit_test(hogs_leave_room_for_others), cmocka_unit_test(resets),
+        cmocka_unit_test(a_way_that_is_gone), cmocka_unit_test(a_fat_long_path),
         cmocka_unit_test(a_lossy_long_path), cmocka_unit_test(the_queue_of_a_slow_line), cmocka_unit_test(it_gives_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
