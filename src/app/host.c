@@ -383,11 +383,13 @@ enum err host_new(struct host **out, const struct host_config *cfg, char why[HOS
             h->cfg.node.dht.ipv6 |= h->udps[i].port == NODE_PORT_PEER && h->udps[i].family == ADDR_IPV6;
         }
         h->cfg.node.map_ports = net_can_map(h);
-        h->cfg.node.no_utp |= h->proxy.on;      // a proxy for streams: no datagrams
-        h->cfg.node.dht.on &= !h->proxy.on;
+        h->cfg.node.dht.ipv4 |= h->proxy.on;
+        h->cfg.node.dht.read_only |= h->proxy.on;       // whether strangers can ask us is the proxy's secret
         h->due = NSEC_NEVER;
         e = node_new(&h->node, &h->cfg.node, &h->env, loop_now(h->loop));
     }
+    if (e == ERR_OK && h->proxy.on)
+        e = relay_new(h);
     h->cfg.listen = h->cfg.device = h->cfg.proxy = NULL;
     if (e != ERR_OK) {
         host_free(h);

@@ -10,8 +10,8 @@ enum { HOST_WHY_MAX = 256 };
 struct host_config {
     const char *listen;                 // numeric address to bind and to connect from; NULL: all, IPv4 and IPv6
     const char *device;                 // network device of every socket (SO_BINDTODEVICE); NULL: any
-    const char *proxy;                  // socks5://[user:password@]host:port: of every stream that we open and every fetch; NULL: none.
-                                        // Then no peer port is opened, and no datagrams are sent from NODE_PORT_PEER
+    const char *proxy;                  // socks5://[user:password@]host:port: of every stream that we open, every fetch and every datagram of
+                                        // NODE_PORT_PEER; NULL: none. With one no peer port is opened here
     uint16_t port;                      // TCP and UDP of NODE_PORT_PEER; 0: any free one
     uint16_t port_last;                 // in use: the next one is tried, up to this; 0: only `port`
     uint16_t tracker_http_port;         // TCP of NODE_PORT_TRACKER; 0: none

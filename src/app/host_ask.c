@@ -128,10 +128,16 @@ static struct ask *ask_new(struct host *h, enum ask_kind kind, struct slice a, s
 
 void ask_resolve(struct host *h, uint32_t id, struct slice name)
 {
-    // A proxy resolves names where it is; the datagrams that this one is for cannot pass it.
-    struct ask *q = h->proxy.on ? NULL : ask_new(h, ASK_RESOLVE, name, (struct slice){0});
+    const nsec now = loop_now(h->loop);
+    if (h->proxy.on) {                  // which resolves names where it is
+        struct addr a;
+        const enum err e = relay_name(h, name, &a);
+        node_resolved(h->node, now, id, e, &a, e == ERR_OK ? 1 : 0);
+        return;
+    }
+    struct ask *q = ask_new(h, ASK_RESOLVE, name, (struct slice){0});
     if (q == NULL) {
-        node_resolved(h->node, loop_now(h->loop), id, h->proxy.on ? ERR_UNREACHABLE : ERR_NOMEM, NULL, 0);
+        node_resolved(h->node, now, id, ERR_NOMEM, NULL, 0);
         return;
     }
     q->id = id;

@@ -71,8 +71,10 @@ static void send_to_group(const struct socket_udp *s, const struct node_out *o)
 
 void net_datagram(struct host *h, const struct node_out *o)
 {
-    if (h->proxy.on && o->port == NODE_PORT_PEER)
-        return;                         // a proxy for streams: datagrams do not go around it
+    if (h->proxy.on && o->port == NODE_PORT_PEER) {
+        relay_send(h, o);               // never around it
+        return;
+    }
     for (uint32_t i = 0; i < h->udps_n; i++) {
         if (h->udps[i].port == o->port && h->udps[i].family == o->addr.family) {
             if (o->port == NODE_PORT_LSD) {
@@ -89,6 +91,7 @@ void net_flush_udp(struct host *h)
 {
     for (uint32_t i = 0; i < h->udps_n; i++)
         udp_flush(h->udps[i].udp);
+    relay_flush(h);
 }
 
 static enum err add_listener(struct host *h, enum node_port port, const struct addr *at, uint16_t *out_port)
@@ -303,6 +306,7 @@ void net_watch_device(struct host *h)
         log_line(&h->log, LOG_WARNING, "the network device %s is gone: nothing is sent until it is back", h->device);
         h->device_index = 0;
         cut_back(h, 0, 0);
+        relay_stop(h);
         conn_fail_all(h, ERR_UNREACHABLE);
         host_turn_node(h);
         return;
@@ -315,6 +319,7 @@ void net_watch_device(struct host *h)
         return;
     }
     log_line(&h->log, LOG_WARNING, "the network device %s is back", h->device);
+    relay_restart(h);
     conn_fail_all(h, ERR_UNREACHABLE);
     node_network_changed(h->node, loop_now(h->loop));
     host_turn_node(h);
@@ -326,4 +331,8 @@ void net_listen_again(struct host *h)
         watch_set(h->listeners[i].watch, WATCH_READ);
 }
 
-void net_close(struct host *h) { cut_back(h, 0, 0); }
+void net_close(struct host *h)
+{
+    cut_back(h, 0, 0);
+    relay_free(h);
+}

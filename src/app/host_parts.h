@@ -56,7 +56,7 @@ struct out {
 
 enum conn_state { CONN_CONNECTING, CONN_PROXY, CONN_OPEN, CONN_FLUSHING, CONN_GONE };
 
-// Where all streams go first.
+// Where all streams go first, and all datagrams of NODE_PORT_PEER.
 struct proxy {
     bool on;
     struct addr addr;
@@ -132,6 +132,7 @@ struct host {
     char device[16];
     unsigned device_index;              // that the sockets are bound to
     struct proxy proxy;
+    struct relay *relay;                // NULL: no proxy
     uint16_t port, tracker_http, tracker_udp;
     struct listener listeners[4];
     struct socket_udp udps[7];
@@ -163,6 +164,16 @@ void net_watch_device(struct host *h);
 void net_close(struct host *h);
 void net_flush_udp(struct host *h);
 void net_datagram(struct host *h, const struct node_out *o);
+
+// host_relay.c: datagrams through the proxy
+MUST_USE enum err relay_new(struct host *h);    // with the node there; relay_free also after a failure
+void relay_free(struct host *h);
+void relay_stop(struct host *h);        // until relay_restart: the way to the proxy is gone
+void relay_restart(struct host *h);
+void relay_send(struct host *h, const struct node_out *o);      // drops what cannot go through the proxy
+void relay_flush(struct host *h);
+// An address to send to whom the proxy shall find by name. ERR_UNREACHABLE: it relays nothing now; ERR_SYNTAX, ERR_FULL, ERR_NOMEM.
+MUST_USE enum err relay_name(struct host *h, struct slice name, struct addr *out);
 
 // host_conn.c
 void conn_open(struct host *h, const struct addr *to, uint32_t id);

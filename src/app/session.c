@@ -80,7 +80,9 @@ static enum err on_save(void *ctx, struct slice key, struct slice blob)
 static void on_log(void *ctx, enum log_level level, const char *text)
 {
     struct session *s = ctx;
-    if (level >= LOG_INFO || s->a->talk.verbose > 1)
+    if (level >= LOG_WARNING)
+        talk_warn(&s->a->talk, "%s", text);
+    else if (level >= LOG_INFO || s->a->talk.verbose > 1)
         talk_debug(&s->a->talk, "%s", text);
 }
 

@@ -1,7 +1,7 @@
 // SOCKS5, the client's side: see socks5.h.
 #include "codec/socks5.h"
 
-enum { VERSION = 5, NO_METHOD = 0, BY_PASSWORD = 2, CONNECT = 1, IS_IPV4 = 1, IS_NAME = 3, IS_IPV6 = 4, PASSWORD_VERSION = 1 };
+enum { VERSION = 5, NO_METHOD = 0, BY_PASSWORD = 2, CONNECT = 1, UDP_ASSOCIATE = 3, IS_IPV4 = 1, IS_NAME = 3, IS_IPV6 = 4, PASSWORD_VERSION = 1 };
 
 static void fail(struct socks5 *s, enum err e)
 {
@@ -29,14 +29,27 @@ void socks5_begin(struct socks5 *s, const struct addr *to, struct slice user, st
     expect(s, SOCKS5_GREETING, 2);
 }
 
-static void write_connect(struct socks5 *s, struct wr *w)
+void socks5_begin_udp(struct socks5 *s, struct slice user, struct slice password, struct wr *w)
 {
+    socks5_begin(s, &(struct addr){0}, user, password, w);
+}
+
+static void write_address(struct wr *w, const struct addr *a)
+{
+    wr_u8(w, a->family == ADDR_IPV4 ? IS_IPV4 : IS_IPV6);
+    wr_bytes(w, addr_ip(a));
+    wr_be16(w, a->port);
+}
+
+static void write_request(struct socks5 *s, struct wr *w)
+{
+    static const uint8_t unknown[4];
+    const struct addr any = addr_ipv4(unknown, 0);
+    const bool udp = s->to.family == ADDR_NONE;
     wr_u8(w, VERSION);
-    wr_u8(w, CONNECT);
+    wr_u8(w, udp ? UDP_ASSOCIATE : CONNECT);
     wr_u8(w, 0);
-    wr_u8(w, s->to.family == ADDR_IPV4 ? IS_IPV4 : IS_IPV6);
-    wr_bytes(w, addr_ip(&s->to));
-    wr_be16(w, s->to.port);
+    write_address(w, udp ? &any : &s->to);
     expect(s, SOCKS5_HEAD, 5);          // with the first byte of the address, which may be a length
 }
 
@@ -78,6 +91,26 @@ static void head(struct socks5 *s, const uint8_t *b)
     } else {
         fail(s, ERR_PROTOCOL);
     }
+    s->bound_kind = b[3];
+    s->bound_first = b[4];
+}
+
+// What follows the first byte of the address. A name is not looked up: it can only be that of the proxy.
+static void bound(struct socks5 *s, const uint8_t *b)
+{
+    uint8_t ip[16] = {s->bound_first};
+    const size_t n = s->bound_kind == IS_IPV4 ? 4 : 16;
+    struct rd r = rd_make(slice_of(b, s->want));
+    if (s->bound_kind == IS_NAME) {
+        (void)rd_bytes(&r, s->bound_first);
+        ip[0] = 0;
+    } else {
+        memcpy(ip + 1, rd_bytes(&r, n - 1).p, n - 1);
+    }
+    const uint16_t port = rd_be16(&r);
+    ASSERT(r.ok);
+    s->bound = n == 4 ? addr_ipv4(ip, port) : addr_ipv6(ip, port);
+    expect(s, SOCKS5_DONE, 0);
 }
 
 void socks5_answer(struct socks5 *s, const uint8_t *b, struct wr *w)
@@ -87,7 +120,7 @@ void socks5_answer(struct socks5 *s, const uint8_t *b, struct wr *w)
         if (b[0] != VERSION)
             fail(s, ERR_PROTOCOL);
         else if (b[1] == NO_METHOD)
-            write_connect(s, w);
+            write_request(s, w);
         else if (b[1] == BY_PASSWORD && s->user.n != 0)
             write_password(s, w);
         else
@@ -95,13 +128,50 @@ void socks5_answer(struct socks5 *s, const uint8_t *b, struct wr *w)
         break;
     case SOCKS5_PASSWORD:
         if (b[1] == 0)
-            write_connect(s, w);
+            write_request(s, w);
         else
             fail(s, ERR_ACCESS);
         break;
     case SOCKS5_HEAD: head(s, b); break;
-    case SOCKS5_BOUND: expect(s, SOCKS5_DONE, 0); break;    // where the proxy leaves from is of no use here
+    case SOCKS5_BOUND: bound(s, b); break;
     case SOCKS5_DONE:
     case SOCKS5_FAILED: ASSERT(false); break;
     }
+}
+
+void socks5_udp_write(struct wr *w, const struct socks5_udp *to)
+{
+    ASSERT(to->name.n <= SOCKS5_TEXT_MAX);
+    wr_be16(w, 0);
+    wr_u8(w, 0);                        // not a fragment
+    if (to->addr.family != ADDR_NONE) {
+        write_address(w, &to->addr);
+        return;
+    }
+    wr_u8(w, IS_NAME);
+    wr_u8(w, u8_of(to->name.n));
+    wr_bytes(w, to->name);
+    wr_be16(w, to->addr.port);
+}
+
+enum err socks5_udp_read(struct rd *r, struct socks5_udp *out)
+{
+    struct socks5_udp h = {0};
+    (void)rd_be16(r);
+    const uint8_t fragment = rd_u8(r), kind = rd_u8(r);
+    const size_t n = kind == IS_IPV4 ? 4 : kind == IS_IPV6 ? 16 : kind == IS_NAME ? rd_u8(r) : 0;
+    const struct slice bytes = rd_bytes(r, n);
+    const uint16_t port = rd_be16(r);
+    if (!r->ok || n == 0)
+        return ERR_SYNTAX;
+    if (fragment != 0)
+        return ERR_UNSUPPORTED;
+    if (kind == IS_IPV4)
+        h.addr = addr_ipv4(bytes.p, port);
+    else if (kind == IS_IPV6)
+        h.addr = addr_ipv6(bytes.p, port);
+    else
+        h = (struct socks5_udp){.name = bytes, .addr.port = port};
+    *out = h;
+    return ERR_OK;
 }

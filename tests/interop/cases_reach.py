@@ -215,6 +215,7 @@ def proxied(lab):
     proxy = lab.start("proxy", net.named(middle, "microsocks", "-i", "10.94.0.1", "-p", "1080", "-u", "me", "-P", "a b"))
     lab.until("the proxy listens", lambda: "0438" in middle.do("cat /proc/net/tcp"))
     get = net.get("--proxy", "socks5://me:a%20b@10.94.0.1:1080", "--down", "4M")
+    lab.until("it says that there is no UDP", lambda: "relays no UDP" in get.errors(), 10)
     lab.until("it fetches", lambda: net.here() > 8 << 20, 40)
     proxy.kill()
     time.sleep(3)
@@ -223,7 +224,56 @@ def proxied(lab):
     need(net.here() == before, "it fetches without its proxy")
     lab.start("proxy", net.named(middle, "microsocks", "-i", "10.94.0.1", "-p", "1080", "-u", "me", "-P", "a b"))
     need(get.wait(100) == 0, "kith get: " + get.errors()[-300:])
+    need(get.errors().count("relays no UDP") == 1, "it is to be said once: " + get.errors()[-600:])
     need(not payload.differences(net.target, os.path.join(net.out, os.path.basename(net.target))), "the copy differs")
+    need(sent(net.home, "eth0") == 0, "%d packets left around the proxy" % sent(net.home, "eth0"))
+
+
+def relayed(lab, use_dht):
+    """--proxy, and it relays UDP: peers by uTP alone, found by a UDP tracker or the DHT that are known by name. Nothing goes around it,
+    not even when it dies; when it is back, all goes on."""
+    net = Internet(lab, "px")
+    middle = Space(lab, "middle", ())
+    sysctl(middle, "ipv6/conf/all/disable_ipv6", 1)
+    link(net.home, "px0", "10.94.0.2", middle, "px1", "10.94.0.1")
+    link(middle, "up0", "10.95.0.2", net.far, "up1", "10.95.0.1")
+    middle.do("ip route add default via 10.95.0.1")
+    kith, plain = lab.options.kith, payload.torrent_of(lab.root, "single", "v1")
+    if use_dht:
+        # The seed has an address of the internet: what a DHT node there says about private networks is not believed.
+        net.far.do("ip addr add 203.0.113.1/32 dev lo")
+        lab.start("dht", net.far.cmd(kith, "dht", "--listen", "10.93.0.1", "--port", "6881", "--dht-router", "203.0.113.1:20002", "--state", lab.path("s3")))
+        lab.start("dht-seed", net.far.cmd(kith, "share", net.target, "--torrent", plain, "--listen", "203.0.113.1", "--port", "20002", "--no-lsd",
+                                          "--no-port-map", "--dht-router", "10.93.0.1:6881", "--state", lab.path("s4")))
+        net.torrent, finds = plain, ("--no-lsd", "--dht-router", "tracker.test:6881")
+    else:
+        lab.start("udp-tracker", net.far.cmd(kith, "tracker", "--listen", "10.93.0.1", "--http", "6970", "--udp", "7070"))
+        seeds = payload.with_trackers(plain, lab.path("u.torrent"), [["udp://10.93.0.1:7070/announce"]])
+        lab.start("udp-seed", net.far.cmd(kith, "share", net.target, "--torrent", seeds, "--listen", "10.93.0.1", "--port", "20002",
+                                          "--no-port-map", *quiet(), "--state", lab.path("s3")))
+        net.torrent = payload.with_trackers(plain, lab.path("t.torrent"), [["udp://tracker.test:7070/announce"]])
+        finds = quiet()
+    command = net.named(middle, sys.executable, os.path.join(HERE, "socks_proxy.py"), "10.94.0.1", "1080")
+    proxy = lab.start("proxy", command)
+    lab.until("the proxy listens", lambda: "ready" in proxy.output())
+    get = lab.start("get", net.named(net.home, kith, "get", net.torrent, "-o", net.out, "--state", lab.path("s2"), "--no-tcp", "--down", "4M",
+                                     "--proxy", "socks5://10.94.0.1:1080", *finds))
+    lab.until("it fetches", lambda: net.here() > 8 << 20, 40)
+    need("udp tracker.test:%d" % (6881 if use_dht else 7070) in proxy.output(), "the proxy was told no name: " + proxy.output()[-300:])
+    need("connect" not in proxy.output(), "TCP was used: " + proxy.output()[-300:])
+    proxy.kill()
+    time.sleep(3)
+    before = net.here()
+    time.sleep(3)
+    need(net.here() == before, "it fetches without its proxy")
+    lab.start("proxy-2", command)
+    began = time.monotonic()
+    lab.until("it fetches again", lambda: net.here() > before + (1 << 20), 60)
+    lab.notes.append("fetches again %.1f s after the proxy came back" % (time.monotonic() - began))
+    need(get.wait(60) == 0, "kith get: " + get.errors()[-300:])
+    need("relays no UDP" not in get.errors(), get.errors()[-300:])
+    need(not payload.differences(net.target, os.path.join(net.out, os.path.basename(net.target))), "the copy differs")
+    need("asked from 10.94" not in net.dns.output() and "10.92" not in net.dns.output(), "names: " + net.dns.output()[-200:])
     need(sent(net.home, "eth0") == 0, "%d packets left around the proxy" % sent(net.home, "eth0"))
 
 
@@ -271,5 +321,6 @@ def cases():
                               ("leech-off", (), OFF), ("seed-off", OFF, ())):
         out.append(("mse/kith-to-kith/" + name, one("kith", "kith", None, shape="multi", extra=leech, seed_extra=seed), 60))
     out += [("router/natpmp", natpmp, 90), ("router/pcp", pcp, 60), ("router/upnp", upnp, 60), ("router/no-port-map", unmapped, 60),
-            ("bound/interface", bound, 120), ("bound/proxy", proxied, 180), ("bound/blocklist", blocklist, 120)]
+            ("bound/interface", bound, 120), ("bound/proxy", proxied, 180),
+            ("bound/proxy-udp", lambda lab: relayed(lab, False), 180), ("bound/proxy-dht", lambda lab: relayed(lab, True), 180), ("bound/blocklist", blocklist, 120)]
     return out
