@@ -69,11 +69,12 @@ static nsec wire_time(uint64_t bytes, uint64_t bps)
     return bps == 0 ? 0 : bytes * NSEC_S / bps;
 }
 
-static uint32_t quantum_max(const struct link *l)
+static uint32_t quantum_max(const struct world *w, const struct link *l)
 {
+    const uint32_t most = w->cfg.quantum_bytes;
     if (l->up_bps == 0)
-        return NET_QUANTUM_MAX;
-    return (uint32_t)u64_max(NET_QUANTUM_MIN, u64_min(NET_QUANTUM_MAX, l->up_bps * NET_QUANTUM_MS / 1000));
+        return most;
+    return (uint32_t)u64_max(NET_QUANTUM_MIN, u64_min(most, l->up_bps * NET_QUANTUM_MS / 1000));
 }
 
 uint32_t pipe_quantum(struct world *w, struct pipe *p)
@@ -83,7 +84,7 @@ uint32_t pipe_quantum(struct world *w, struct pipe *p)
     const uint64_t window = u64_min(p->cwnd, w->cfg.window_bytes);
     const uint64_t room = u64_max(u64_sub_sat(window, p->inflight), NET_MSS);
     // At most half a window at once, so that the first half's acknowledgements come while the second is on the line.
-    uint64_t left = u64_min(quantum_max(&pipe_from(p)->host->link), u64_min(room, u64_max(window / 2, NET_MSS))), len = 0;
+    uint64_t left = u64_min(quantum_max(w, &pipe_from(p)->host->link), u64_min(room, u64_max(window / 2, NET_MSS))), len = 0;
     left = u64_min(left, unsent);
     while (left > 0) {
         ASSERT(p->cursor != NULL);
@@ -383,7 +384,8 @@ void net_on_arrive(struct world *w, struct pipe *p, uint32_t len)
     nsec queue;
     const nsec took = wire_time(len, pipe_from(p)->host->link.up_bps);
     const nsec t = through_downlink(w, &h->link, len, took, &queue);
-    if (queue > NET_DOWN_QUEUE && w->now >= p->recover_until) {
+    const nsec lumps = NET_DOWN_LUMPS * wire_time(w->cfg.quantum_bytes, h->link.down_bps);
+    if (queue > NET_DOWN_QUEUE + lumps && w->now >= p->recover_until) {
         // As a mark by the queue (RFC 3168): nothing is lost, the sender slows down.
         p->cwnd = u64_max(p->cwnd * 7 / 10, 2 * NET_MSS);
         p->ssthresh = p->cwnd;

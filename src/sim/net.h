@@ -17,6 +17,9 @@ enum {
     NET_QUANTUM_MIN = 1500,
     NET_QUANTUM_MAX = 16384,
     NET_QUANTUM_MS = 400,               // of the sender's line, if that is between these
+    NET_QUANTUM_BIG = 12288,            // from here on the first half is acknowledged while the second is on the downlink
+    NET_DOWN_LUMPS = 2,                 // quanta that a downlink's queue holds besides NET_DOWN_QUEUE: as packets they would have
+                                        // come between those of others
     NET_SMALL = 1024,                   // messages up to this go between quanta, and do not split a part's rest off
     NET_CWND_START = 10 * NET_MSS,      // RFC 6928
     NET_CWND_MIN = 1 * NET_MSS,

@@ -452,13 +452,24 @@ size_t pipe_copy(struct world *w, const struct pipe *p, uint8_t *out, size_t max
     return n;
 }
 
+// The receiver has taken len bytes. Packets are acknowledged one by one, those of the first half while the second is on its downlink.
+static void acknowledge(struct world *w, struct pipe *p, uint32_t len)
+{
+    const nsec back = conn_latency(w, p->conn, 1 - (p->id & 1));
+    const uint64_t down_bps = pipe_to(p)->host->link.down_bps;
+    const uint32_t first = len >= NET_QUANTUM_BIG && down_bps != 0 ? len / 2 : 0;
+    if (first != 0)
+        credit_push(w, p, w->now + u64_sub_sat(back, (len - first) * NSEC_S / down_bps), first);
+    credit_push(w, p, w->now + back, len - first);
+}
+
 void pipe_take(struct world *w, struct pipe *p, uint64_t len)
 {
     ASSERT(len <= p->arrived - p->taken);
     p->taken += len;
     const uint64_t early = u64_min(p->early, len);
     p->early -= early;
-    credit_push(w, p, w->now + conn_latency(w, p->conn, 1 - (p->id & 1)), u32_of(len - early));
+    acknowledge(w, p, u32_of(len - early));
     while (len > 0) {
         struct part *part = p->head;
         ASSERT(part != NULL);

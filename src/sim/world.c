@@ -21,6 +21,8 @@ enum err world_new(struct world **out, const struct world_config *cfg, const str
     w->env = env;
     if (w->cfg.window_bytes == 0)
         w->cfg.window_bytes = MIB;
+    if (w->cfg.quantum_bytes == 0)
+        w->cfg.quantum_bytes = NET_QUANTUM_MAX;
     queue_init(&w->queue, env->mem);
     heap_init(&w->timers, env->mem, WORLD_HOSTS_MAX);
     slots_init(&w->conns, env->mem);

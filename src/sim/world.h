@@ -31,6 +31,7 @@ struct world_config {
     uint32_t loss_ppm;                  // of each packet
     uint32_t duplicate_ppm, reorder_ppm;        // of datagrams
     uint64_t window_bytes;              // receive window of streams; 0: 1 MiB
+    uint32_t quantum_bytes;             // of a stream that leave a line at once, at most; 0: NET_QUANTUM_MAX
     bool rare;                          // what is rare in engines happens often (base/rare.h), until all faults end
     bool check;                         // node_check after every step
     uint32_t ring_n;                    // records kept; 0: 4096
