@@ -32,7 +32,8 @@ bool votes_add(struct votes *v, uint32_t source, const struct addr *says)
     uint32_t same = 0;
     for (uint32_t i = 0; i < v->n; i++)
         same += addr_same_ip(&v->all[i].says, says);
-    if (same < VOTES_AGREE || 2 * same <= v->n || addr_same_ip(&v->agreed, says))
+    const bool most = v->agreed.family == ADDR_NONE ? 2 * same > v->n : 3 * same > 2 * v->n;
+    if (same < VOTES_AGREE || !most || addr_same_ip(&v->agreed, says))
         return false;
     v->agreed = mine->says;
     return true;

@@ -3,8 +3,9 @@
 #include "base/addr.h"
 
 enum {
-    VOTES_MAX = 16,                     // networks that are listened to: the ones heard last
-    VOTES_AGREE = 3,                    // so many of them must say the same, and be more than half
+    VOTES_MAX = 24,                     // networks that are listened to: the ones heard last
+    VOTES_AGREE = 3,                    // so many of them must say the same, and be more than half; to take back what was agreed on,
+                                        // more than two thirds: those heard last are a sample, in which a quarter is a half now and then
 };
 
 struct vote {
@@ -27,5 +28,5 @@ enum { VOTES_TRACKERS = 1, VOTES_ROUTER = 2 };
 // something else than the internet does.
 uint32_t votes_source(const struct addr *from);
 // `source` (not 0) says that we are at `says`; takes back what it said before. Local and impossible addresses are ignored. True:
-// v->agreed is another one now; it stays until others agree on something else.
+// v->agreed is another one now; it stays until two thirds agree on something else.
 MUST_USE bool votes_add(struct votes *v, uint32_t source, const struct addr *says);

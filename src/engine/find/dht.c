@@ -162,9 +162,23 @@ static void probe_stale(struct dht *d, struct dht_side *s)
     }
 }
 
+// Our id follows our address, not more often than every RENAME_NS: what comes before that is made up for later.
+static void follow(struct dht *d, struct dht_side *s)
+{
+    if (s->external.family == ADDR_NONE || node_id_fits(s->table.own, &s->external) || (s->renamed != 0 && d->now - s->renamed < RENAME_NS))
+        return;
+    uint8_t own[NODE_ID_LEN];
+    node_id_make(&s->external, &d->rng, own);
+    table_rename(&s->table, d->now, own);
+    s->renamed = u64_max(d->now, 1);
+    s->self_due = true;
+    d->upkeep_at = d->now;
+}
+
 static void upkeep_side(struct dht *d, struct dht_side *s)
 {
     struct addr lost;
+    follow(d, s);
     ask_contacts(d, s);
     if (s->lost_at <= d->now && d->probes < PROBES_MAX / 2 && table_take_lost(&s->table, &lost)) {
         s->lost_at = d->now + LOST_NS;
@@ -294,14 +308,7 @@ void dht_external(struct dht *d, nsec now, const struct addr *a)
     struct dht_event *e = event_add(d, DHT_EXTERNAL, 0);
     if (e != NULL)
         e->out.addr = s->external;
-    if (node_id_fits(s->table.own, a) || (s->renamed != 0 && now - s->renamed < RENAME_NS))
-        return;
-    uint8_t own[NODE_ID_LEN];
-    node_id_make(a, &d->rng, own);
-    table_rename(&s->table, now, own);
-    s->renamed = u64_max(now, 1);
-    s->self_due = true;
-    d->upkeep_at = now;
+    follow(d, s);
 }
 
 void dht_network_changed(struct dht *d, nsec now)
