@@ -6,7 +6,12 @@
 #include "codec/krpc.h"
 #include "engine/find/dht_table.h"
 
-enum { DHTLAB_WAKE, DHTLAB_PACKET, CITIES = 40, PORT = 6881, PLANET_US = 420000, CITY_SPREAD = 300, SQUARE = 10000 };
+enum { DHTLAB_WAKE, DHTLAB_PACKET, DHTLAB_BEAT };
+
+enum {
+    CITIES = 40, PORT = 6881, PLANET_US = 420000, CITY_SPREAD = 300, SQUARE = 10000,
+    WIDE = 32,                          // first bytes of addresses, where each host has a /16 of its own
+};
 
 static void *heap_resize(void *ctx, void *p, size_t old_n, size_t new_n)
 {
@@ -28,6 +33,8 @@ static void *counted(void *ctx, void *p, size_t old_n, size_t new_n)
     h->mem_peak = u64_max(h->mem_peak, h->mem);
     return heap_resize(NULL, p, old_n, new_n);
 }
+
+static bool is_node(const struct dhtlab_host *h) { return h->kind == DHTLAB_NODE || h->kind == DHTLAB_MISTAKEN; }
 
 static const struct log quiet = {.level = LOG_ERROR};
 
@@ -63,28 +70,37 @@ void dhtlab_free(struct dhtlab *l)
 }
 
 // The host number is in the address: the first 100 million are easy to find again. 20.0.0.0 and up are public.
-static struct addr addr_of(uint32_t i, uint32_t net)
+static struct addr addr_of(const struct dhtlab *l, uint32_t i, uint32_t net)
 {
-    const uint32_t v = net != 0 ? 198u << 24 | net << 16 | i % 65536 : (20u << 24) + i * 257u;
+    uint32_t v = (20u << 24) + i * 257u;
+    if (net != 0)
+        v = 198u << 24 | net << 16 | i % 65536;
+    else if (l->cfg.wide)
+        v = (20 + i % WIDE) << 24 | i / WIDE << 16 | (0x0101 + l->hosts[i].moves % 256);
     const uint8_t ip[4] = {(uint8_t)(v >> 24), (uint8_t)(v >> 16), (uint8_t)(v >> 8), (uint8_t)v};
     return addr_ipv4(ip, (uint16_t)(PORT + i / 65536));
 }
 
-static uint32_t host_of(const struct dhtlab *l, const struct addr *a)
+uint32_t dhtlab_at(const struct dhtlab *l, const struct addr *a)
 {
     const uint32_t v = (uint32_t)a->ip[0] << 24 | (uint32_t)a->ip[1] << 16 | (uint32_t)a->ip[2] << 8 | a->ip[3];
-    const uint32_t i = a->ip[0] == 198 ? (v & 0xffff) + (uint32_t)(a->port - PORT) * 65536 : (v - (20u << 24)) / 257;
+    uint32_t i = (v - (20u << 24)) / 257;
+    if (a->ip[0] == 198)
+        i = (v & 0xffff) + (uint32_t)(a->port - PORT) * 65536;
+    else if (l->cfg.wide)
+        i = a->ip[0] - 20u + a->ip[1] * WIDE;
     return i < l->n && addr_eq(&l->hosts[i].addr, a) ? i : UINT32_MAX;
 }
 
 uint32_t dhtlab_host(struct dhtlab *l, enum dhtlab_kind kind, uint32_t net)
 {
     ASSERT(l->n < l->cfg.max);
+    ASSERT(!l->cfg.wide || l->cfg.max <= WIDE * 256);
     const uint32_t i = l->n++;
     struct dhtlab_host *h = &l->hosts[i];
     struct rng r = rng_make(l->cfg.seed, 1000 + i);
     h->kind = kind;
-    h->addr = addr_of(i, net);
+    h->addr = addr_of(l, i, net);
     h->city = (uint32_t)(rng_below(&r, CITIES) * rng_below(&r, CITIES) / CITIES);
     struct rng city = rng_make(l->cfg.seed, 500 + h->city);
     h->x = (int32_t)rng_below(&city, SQUARE) + (int32_t)rng_below(&r, CITY_SPREAD);
@@ -117,10 +133,10 @@ nsec dhtlab_rtt(const struct dhtlab *l, uint32_t a, uint32_t b)
     return (p->height_us + q->height_us + PLANET_US * distance / SQUARE * detour / 100) * NSEC_US;
 }
 
-static void queue_packet(struct dhtlab *l, uint32_t from, const struct addr *to, struct slice bytes)
+void dhtlab_send(struct dhtlab *l, uint32_t from, const struct addr *to, struct slice bytes)
 {
     struct dhtlab_host *h = &l->hosts[from];
-    const uint32_t at = host_of(l, to);
+    const uint32_t at = dhtlab_at(l, to);
     l->sent++;
     h->tx++;
     if (l->now - h->nat_at > 60 * NSEC_S) {
@@ -146,6 +162,8 @@ static void queue_packet(struct dhtlab *l, uint32_t from, const struct addr *to,
     struct dhtlab_packet *p = malloc(sizeof *p + bytes.n);
     *p = (struct dhtlab_packet){.from = h->addr, .to = at, .n = (uint32_t)bytes.n};
     memcpy(p->bytes, bytes.p, bytes.n);
+    if (h->kind == DHTLAB_MISTAKEN && bytes.n > 13 && memcmp(bytes.p, "d2:ip6:", 7) == 0)
+        memcpy(p->bytes + 7, l->false_ip.ip, 4);
     l->packets[slot] = p;
     const nsec jitter = rng_below(&l->rng, 4) * rng_below(&l->rng, 4) * NSEC_MS;
     queue_push(&l->queue, l->now + dhtlab_rtt(l, from, at) / 2 + jitter, DHTLAB_PACKET, slot, 0);
@@ -165,6 +183,10 @@ static void told(struct dhtlab *l, uint32_t i, enum dht_kind kind, const struct 
     if (o == NULL)
         return;
     if (kind == DHT_PEERS) {
+        for (uint32_t k = 0; k < out->peers_n; k++) {
+            const uint32_t at = dhtlab_at(l, &out->peers[k]);
+            o->honest += at != UINT32_MAX && l->hosts[at].kind == DHTLAB_NODE;
+        }
         for (uint32_t k = 0; k < out->peers_n && o->peers_n < DHTLAB_SEEN_MAX; k++)
             o->peers[o->peers_n++] = out->peers[k];
     } else if (kind == DHT_ITEM) {
@@ -188,7 +210,7 @@ static void drain(struct dhtlab *l, uint32_t i)
         struct dht_out out;
         const enum dht_kind kind = dht_poll(h->dht, l->now, &tx, &out);
         if (kind == DHT_SEND)
-            queue_packet(l, i, &out.addr, out.bytes);
+            dhtlab_send(l, i, &out.addr, out.bytes);
         else if (kind == DHT_LONELY && l->n > 0) {
             for (uint32_t k = 0; k < 4; k++)
                 dht_add(h->dht, l->now, &l->hosts[k].addr);         // the first four are the routers
@@ -212,7 +234,7 @@ void dhtlab_start(struct dhtlab *l, uint32_t i)
     h->started = l->now;
     h->due = 0;
     h->side = 0;
-    if (h->kind != DHTLAB_NODE)
+    if (!is_node(h))
         return;
     const struct dht_config cfg = {.ipv4 = true, .read_only = h->nat};
     h->env = (struct env){.mem = &h->face, .log = &quiet, .seed = mix64(l->cfg.seed ^ mix64(i)) + l->now};
@@ -229,6 +251,20 @@ void dhtlab_stop(struct dhtlab *l, uint32_t i)
 {
     dht_free(l->hosts[i].dht);
     l->hosts[i].dht = NULL;
+}
+
+void dhtlab_move(struct dhtlab *l, uint32_t i)
+{
+    ASSERT(l->cfg.wide);
+    l->hosts[i].moves++;
+    l->hosts[i].addr = addr_of(l, i, 0);
+}
+
+void dhtlab_attack(struct dhtlab *l)
+{
+    for (uint32_t i = 0; i < l->n; i++)
+        if (l->hosts[i].kind == DHTLAB_FLOOD)
+            queue_push(&l->queue, l->now + rng_below(&l->rng, DHTFLOOD_BEAT), DHTLAB_BEAT, i, 0);
 }
 
 // ---- liars
@@ -262,7 +298,7 @@ static void lie(struct dhtlab *l, uint32_t i, const struct addr *from, struct sl
     b = (struct buf){space, 0, sizeof space};
     w = wr_make(&b);
     krpc_write(&w, &r);
-    queue_packet(l, i, from, buf_slice(&b));
+    dhtlab_send(l, i, from, buf_slice(&b));
 }
 
 // ---- running
@@ -271,11 +307,13 @@ static void deliver(struct dhtlab *l, uint32_t slot)
 {
     struct dhtlab_packet *p = l->packets[slot];
     struct dhtlab_host *h = &l->hosts[p->to];
-    const uint32_t from = host_of(l, &p->from);
+    const uint32_t from = dhtlab_at(l, &p->from);
     l->packets[slot] = NULL;
     l->packets_free[l->packets_free_n++] = slot;
     h->rx++;
-    if (h->kind != DHTLAB_NODE)
+    if (h->kind == DHTLAB_FLOOD)
+        dhtflood_heard(l, p->to, &p->from, slice_of(p->bytes, p->n));
+    else if (!is_node(h))
         lie(l, p->to, &p->from, slice_of(p->bytes, p->n));
     else if (h->dht != NULL && (!h->nat || (h->nat_out >> mix64(from) % 64 & 1) != 0)) {
         dht_datagram(h->dht, l->now, &p->from, slice_of(p->bytes, p->n));
@@ -292,6 +330,9 @@ void dhtlab_run(struct dhtlab *l, nsec until)
         struct dhtlab_host *h = &l->hosts[e.a];
         if (e.kind == DHTLAB_PACKET) {
             deliver(l, e.a);
+        } else if (e.kind == DHTLAB_BEAT) {
+            dhtflood_beat(l, e.a);
+            queue_push(&l->queue, l->now + DHTFLOOD_BEAT, DHTLAB_BEAT, e.a, 0);
         } else if (h->dht != NULL && h->due == e.t) {
             dht_tick(h->dht, l->now);
             drain(l, e.a);

@@ -117,6 +117,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     struct rd r = rd_make(slice_of(data, n));
     const uint8_t how = rd_u8(&r);
     const struct dht_config cfg = {.ipv4 = true, .ipv6 = how & 1, .read_only = how & 2, .hashes_max = how & 4 ? 3 : 0, .hash_peers_max = 5,
+        .peers_max = how & 4 ? 7 : 0,
         .items_max = how & 8 ? 2 : 0};
     s = (struct script){.now = NSEC_S};
     if (dht_new(&s.d, &cfg, &env, s.now) != ERR_OK)

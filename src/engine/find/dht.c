@@ -55,6 +55,8 @@ enum err dht_new(struct dht **out, const struct dht_config *cfg, const struct en
         d->store.hash_peers_max = cfg->hash_peers_max;
     if (cfg->items_max != 0)
         d->store.items_max = cfg->items_max;
+    if (cfg->peers_max != 0)
+        d->store.peers_max = cfg->peers_max;
     *out = d;
     return ERR_OK;
 }

@@ -22,14 +22,16 @@ enum {
 
     DHT_HASHES_MAX = 2000,              // what is kept for others: info-hashes,
     DHT_HASH_PEERS_MAX = 500,           // peers of one,
-    DHT_OWNER_HASHES_MAX = 50,          // hashes or items that one address (IPv6: /64) may have begun,
+    DHT_PEERS_MAX = 50000,              // peers of all,
+    DHT_OWNER_HASHES_MAX = 50,          // hashes or items that one address (IPv6: /64) may stand for,
     DHT_ITEMS_MAX = 1000,               // items of ITEM_VALUE_MAX bytes
+    DHT_STRANGERS_BYTES_MAX = 6 << 20,  // of memory for all of that with its tables, and for what waits to be sent
 };
 
 struct dht_config {
     bool ipv4, ipv6;                    // families to take part in
     bool read_only;                     // answers nobody and is in nobody's table (BEP 43): for who is not reachable, or short-lived
-    uint32_t hashes_max, hash_peers_max, items_max;     // 0: the defaults above
+    uint32_t hashes_max, hash_peers_max, items_max, peers_max;      // 0: the defaults above
 };
 
 enum dht_ask_kind {

@@ -16,6 +16,8 @@ void guard_done(struct guard *g)
     *g = (struct guard){0};
 }
 
+static uint64_t key_of(const struct guard *g, const struct addr *a) { return siphash(g->key, slice_of(a->ip, a->family == ADDR_IPV4 ? 4 : 8)); }
+
 // The slot of an address: its own, else a free one, else the one that is paid first: then two share it.
 static struct guard_slot *slot_of(struct guard *g, nsec now, const struct addr *a)
 {
@@ -24,7 +26,7 @@ static struct guard_slot *slot_of(struct guard *g, nsec now, const struct addr *
         if (g->slots == NULL)
             return NULL;
     }
-    const uint64_t key = siphash(g->key, slice_of(a->ip, a->family == ADDR_IPV4 ? 4 : 8));
+    const uint64_t key = key_of(g, a);
     struct guard_slot *found = NULL;
     for (uint32_t i = 0; i < GUARD_WAYS; i++) {
         struct guard_slot *s = &g->slots[(key + i) % GUARD_SLOTS];
@@ -44,10 +46,16 @@ bool guard_allows(struct guard *g, nsec now, const struct addr *to, bool proved)
 {
     if (addr_is_local(to))
         return true;
-    if (!proved && g->all_paid_at > now + burst_ns(GUARD_ALL_BURST, GUARD_ALL_BPS))
+    const nsec debt = u64_sub_sat(g->all_paid_at, now);
+    if (!proved && debt > burst_ns(GUARD_ALL_BURST, GUARD_ALL_BPS))
         return false;
     const struct guard_slot *s = slot_of(g, now, to);
-    return s == NULL || s->paid_at <= now + burst_ns(GUARD_STRANGER_BURST, GUARD_STRANGER_BPS);
+    if (s == NULL)
+        return true;
+    const bool begins = s->paid_at <= now || s->key != key_of(g, to);
+    if (!proved && !begins && debt > burst_ns(GUARD_ALL_CALM, GUARD_ALL_BPS))
+        return false;
+    return s->paid_at <= now + burst_ns(GUARD_STRANGER_BURST, GUARD_STRANGER_BPS);
 }
 
 void guard_charge(struct guard *g, nsec now, const struct addr *to, bool proved, size_t bytes)

@@ -4,7 +4,9 @@
 // not proved itself (answered a question of ours, or brought a token that only it can have) gets
 //   - answers of at most GUARD_STRANGER_REPLY bytes but for items, which do not fit into less,
 //   - GUARD_STRANGER_BPS after a burst of GUARD_STRANGER_BURST,
-//   - and all of them together GUARD_ALL_BPS: a victim hears no more than 2 KiB/s of us, whoever asks in its name.
+//   - and all of them together GUARD_ALL_BPS: a victim hears no more than 2 KiB/s of us, whoever asks in its name. When half of that
+//     burst is used, who has had an answer that is not paid yet waits: a few hundred addresses that ask without end do not shut out
+//     those that ask once.
 // A proved address has 16 times as much. Local addresses are exempt: nobody forges them from outside.
 #pragma once
 #include "base/addr.h"
@@ -17,6 +19,7 @@ enum {
     GUARD_PROVED_TIMES = 16,
     GUARD_ALL_BPS = 256 * 1024,
     GUARD_ALL_BURST = 512 * 1024,
+    GUARD_ALL_CALM = 256 * 1024,
     GUARD_STRANGER_REPLY = 512,
     GUARD_PROVED_REPLY = 1024,          // fits every path unfragmented
 };

@@ -12,6 +12,8 @@ struct serving {
     const struct addr *from;
     const struct krpc *q;
     bool proved;
+    bool has_token;                     // of a question to store something
+    uint8_t target[NODE_ID_LEN];        // of that
     struct krpc r;
     uint8_t token[TOKEN_LEN];
     uint8_t nodes[TABLE_K * KRPC_NODE_V4_LEN], nodes6[TABLE_K * KRPC_NODE_V6_LEN];
@@ -94,11 +96,10 @@ static void announce_peer(struct serving *s)
     struct addr peer = *s->from;
     if (!s->q->implied_port)
         peer.port = s->q->port;
-    if (!dht_store_token_ok(&d->store, d->now, s->from, s->q->target, s->q->token)) {
+    if (!s->has_token) {
         refuse(s, KRPC_PROTOCOL, "bad token");
         return;
     }
-    s->proved = true;
     if (peer.port == 0)
         refuse(s, KRPC_PROTOCOL, "no port");
     else if (dht_store_announce(&d->store, d->now, s->q->target, &peer, s->q->seed) != ERR_OK)
@@ -150,7 +151,6 @@ static void put_item(struct serving *s)
     struct dht *d = s->d;
     const struct krpc *q = s->q;
     struct dht_item item = {.value = q->value, .salt = q->salt, .seq = q->seq};
-    uint8_t target[NODE_ID_LEN];
     const bool is_mutable = q->has_key;
     if (q->value.n == 0 || (is_mutable && (!q->has_seq || !q->has_sig))) {
         refuse(s, KRPC_PROTOCOL, "incomplete");
@@ -166,22 +166,17 @@ static void put_item(struct serving *s)
     }
     memcpy(item.key, q->key, SIGN_PUBLIC_LEN);
     memcpy(item.sig, q->sig, SIGN_LEN);
-    if (is_mutable)
-        dht_item_mutable(item.key, item.salt, target);
-    else
-        dht_item_immutable(item.value, target);
-    if (!dht_store_token_ok(&d->store, d->now, s->from, target, q->token)) {
+    if (!s->has_token) {
         refuse(s, KRPC_PROTOCOL, "bad token");
         return;
     }
-    s->proved = true;
     if (is_mutable && !dht_item_verify(&item)) {
         refuse(s, KRPC_BAD_SIGNATURE, "bad signature");
         return;
     }
-    if (is_mutable && !newer(s, dht_store_item(&d->store, target)))
+    if (is_mutable && !newer(s, dht_store_item(&d->store, s->target)))
         return;
-    const struct dht_put put = {&item, is_mutable, target, s->from};
+    const struct dht_put put = {&item, is_mutable, s->target, s->from};
     if (dht_store_put(&d->store, d->now, &put) != ERR_OK)
         refuse(s, KRPC_SERVER, "full");
     else
@@ -202,13 +197,31 @@ static void sample(struct serving *s)
     s->r.samples = buf_slice(&b);
 }
 
+// Whether it asks to store something, and has asked for it from this address before: then nobody has forged it.
+static bool brings_token(struct serving *s)
+{
+    const struct krpc *q = s->q;
+    if (q->method == KRPC_ANNOUNCE_PEER)
+        memcpy(s->target, q->target, NODE_ID_LEN);
+    else if (q->method != KRPC_PUT || q->value.n > ITEM_VALUE_MAX || q->salt.n > ITEM_SALT_MAX)
+        return false;
+    else if (q->has_key)
+        dht_item_mutable(q->key, q->salt, s->target);
+    else
+        dht_item_immutable(q->value, s->target);
+    return dht_store_token_ok(&s->d->store, s->d->now, s->from, s->target, q->token);
+}
+
 void serve_query(struct dht *d, const struct addr *from, const struct krpc *q)
 {
     const struct dht_side *side = side_of(d, from->family);
     const struct dht_node *known = table_node(&side->table, q->id, from);
-    struct serving s = {.d = d, .from = from, .q = q, .proved = addr_is_local(from) || (known != NULL && d->now - known->seen < STALE_NS)};
+    struct serving s = {.d = d, .from = from, .q = q};
+    s.proved = addr_is_local(from) || (known != NULL && d->now - known->seen < STALE_NS);
     if (d->cfg.read_only)
         return;                         // BEP 43
+    s.has_token = brings_token(&s);
+    s.proved |= s.has_token;
     if (!guard_allows(&d->guard, d->now, from, s.proved)) {
         d->stats.limited++;
         return;

@@ -5,10 +5,13 @@
 #include "codec/krpc.h"
 #include "engine/find/dht.h"
 
+enum { PEERS_STEP = 8 };                // lists grow and shrink by so many: there are thousands of them
+
 void dht_store_init(struct dht_store *s, const struct mem *mem, const uint64_t secret[2])
 {
     *s = (struct dht_store){.mem = mem, .secret = {secret[0], secret[1]}, .hashes_max = DHT_HASHES_MAX,
-        .hash_peers_max = DHT_HASH_PEERS_MAX, .items_max = DHT_ITEMS_MAX};
+        .hash_peers_max = DHT_HASH_PEERS_MAX, .items_max = DHT_ITEMS_MAX, .peers_max = DHT_PEERS_MAX};
+    s->swarm_claims.mem = s->item_claims.mem = mem;
     map_init(&s->swarms, mem, UINT32_MAX, mix64(secret[0] + 1));
     map_init(&s->items, mem, UINT32_MAX, mix64(secret[0] + 2));
 }
@@ -16,6 +19,7 @@ void dht_store_init(struct dht_store *s, const struct mem *mem, const uint64_t s
 static void swarm_drop(struct dht_store *s, struct dht_swarm *w)
 {
     map_remove(&s->swarms, &w->node);
+    claims_leave(&s->swarm_claims, &w->claim);
     for (uint32_t i = 0; i < 2; i++) {
         s->peers_n -= w->peers[i].n;
         mem_free(s->mem, w->peers[i].items, w->peers[i].cap * sizeof *w->peers[i].items);
@@ -26,6 +30,7 @@ static void swarm_drop(struct dht_store *s, struct dht_swarm *w)
 static void item_drop(struct dht_store *s, struct dht_stored *i)
 {
     map_remove(&s->items, &i->node);
+    claims_leave(&s->item_claims, &i->claim);
     mem_free(s->mem, i, sizeof *i + i->bytes_n);
 }
 
@@ -37,6 +42,8 @@ void dht_store_done(struct dht_store *s)
         item_drop(s, CONTAINER(n, struct dht_stored, node));
     map_done(&s->swarms);
     map_done(&s->items);
+    claims_done(&s->swarm_claims);
+    claims_done(&s->item_claims);
 }
 
 // ---- tokens
@@ -76,55 +83,35 @@ bool dht_store_token_ok(const struct dht_store *s, nsec now, const struct addr *
 
 // ---- limits
 
-static uint64_t owner_of(const struct dht_store *s, const struct addr *a)
+static uint32_t owner_of(const struct dht_store *s, const struct addr *a)
 {
-    return siphash(s->secret, slice_of(a->ip, a->family == ADDR_IPV4 ? 4 : 8));
+    return (uint32_t)siphash(s->secret, slice_of(a->ip, a->family == ADDR_IPV4 ? 4 : 8));
 }
 
-// How far a target is from us: the nearer of our two ids counts.
-static int farther(const struct dht_store *s, const uint8_t *a, const uint8_t *b)
+static struct claim claim_make(const struct dht_store *s, const uint8_t target[NODE_ID_LEN], const struct addr *from)
 {
-    const uint8_t *own = s->own[0] != NULL ? s->own[0] : s->own[1];
-    return own == NULL ? 0 : node_id_nearer(own, b, a);
+    struct claim c = {.owner = owner_of(s, from), .network = share_network(s->secret, from)};
+    memcpy(c.target, target, NODE_ID_LEN);
+    return c;
 }
 
-// Makes room for `target` of `owner` in a full map. False: it has no claim, all others are nearer or the owner has its share.
-// `get` reads target and owner of an element.
-struct claim {
-    const uint8_t *target;
-    uint64_t owner;
-};
-
-static struct claim claim_of(const struct dht_store *s, const struct map *m, struct map_node *n)
-{
-    if (m == &s->swarms) {
-        const struct dht_swarm *w = CONTAINER(n, struct dht_swarm, node);
-        return (struct claim){w->hash, w->owner};
-    }
-    const struct dht_stored *i = CONTAINER(n, struct dht_stored, node);
-    return (struct claim){i->target, i->owner};
-}
-
+// Makes room for a claim. False: nobody has more to give than it, or the owner has its share.
 static bool make_place(struct dht_store *s, struct map *m, uint32_t max, const struct claim *mine, bool exempt)
 {
-    struct map_node *farthest = NULL;
-    uint32_t owned = 0;
-    for (struct map_node *n = map_first(m); n != NULL; n = map_next(m, n)) {
-        const struct claim c = claim_of(s, m, n);
-        owned += c.owner == mine->owner;
-        if (farthest == NULL || farther(s, c.target, claim_of(s, m, farthest).target) < 0)
-            farthest = n;
-    }
-    if (owned >= DHT_OWNER_HASHES_MAX && !exempt)
+    static const uint8_t nowhere[NODE_ID_LEN];
+    const struct claims *all = m == &s->swarms ? &s->swarm_claims : &s->item_claims;
+    const uint8_t *own = s->own[0] != NULL ? s->own[0] : s->own[1];
+    if (claims_owned(all, mine->owner) >= DHT_OWNER_HASHES_MAX && !exempt)
         return false;
     if (m->n < max)
         return true;
-    if (farthest == NULL || farther(s, claim_of(s, m, farthest).target, mine->target) >= 0)
+    struct claim *worst = claims_worst(all, mine, own == NULL ? nowhere : own);
+    if (worst == NULL)
         return false;
     if (m == &s->swarms)
-        swarm_drop(s, CONTAINER(farthest, struct dht_swarm, node));
+        swarm_drop(s, CONTAINER(worst, struct dht_swarm, claim));
     else
-        item_drop(s, CONTAINER(farthest, struct dht_stored, node));
+        item_drop(s, CONTAINER(worst, struct dht_stored, claim));
     return true;
 }
 
@@ -138,49 +125,108 @@ const struct dht_swarm *dht_store_swarm(const struct dht_store *s, const uint8_t
 
 static struct dht_swarm *swarm_make(struct dht_store *s, const uint8_t hash[NODE_ID_LEN], const struct addr *peer)
 {
-    const struct claim mine = {hash, owner_of(s, peer)};
+    const struct claim mine = claim_make(s, hash, peer);
     if (!make_place(s, &s->swarms, s->hashes_max, &mine, addr_is_local(peer)))
         return NULL;
     struct dht_swarm *w = mem_zalloc(s->mem, sizeof *w);
     if (w == NULL)
         return NULL;
-    memcpy(w->hash, hash, NODE_ID_LEN);
-    w->owner = mine.owner;
-    if (map_put(&s->swarms, &w->node, slice_of(w->hash, NODE_ID_LEN)) != ERR_OK) {
+    w->claim = mine;
+    if (claims_enter(&s->swarm_claims, &w->claim) != ERR_OK) {
+        mem_free(s->mem, w, sizeof *w);
+        return NULL;
+    }
+    if (map_put(&s->swarms, &w->node, slice_of(w->claim.target, NODE_ID_LEN)) != ERR_OK) {
+        claims_leave(&s->swarm_claims, &w->claim);
         mem_free(s->mem, w, sizeof *w);
         return NULL;
     }
     return w;
 }
 
+// The list has room for n peers and little more; false: no memory.
+static bool peers_fit(struct dht_store *s, struct dht_peers *list, uint32_t n)
+{
+    const uint32_t cap = (n + PEERS_STEP - 1) / PEERS_STEP * PEERS_STEP;
+    if (cap == list->cap || (cap < list->cap && list->cap - cap <= PEERS_STEP))
+        return true;
+    struct dht_peer *items = s->mem->resize(s->mem->ctx, list->items, list->cap * sizeof *items, cap * sizeof *items);
+    if (items == NULL && cap != 0)
+        return cap <= list->cap;
+    list->items = items;
+    list->cap = cap;
+    return true;
+}
+
+static void peer_drop(struct dht_store *s, struct dht_peers *list, uint32_t i)
+{
+    list->items[i] = list->items[--list->n];
+    s->peers_n--;
+    (void)peers_fit(s, list, list->n);
+}
+
+// Who makes way for a peer of `network`: the oldest of those whose network has most of the list.
+static uint32_t peer_that_goes(const struct dht_peers *list, uint32_t network)
+{
+    struct share share = {0};
+    uint32_t most = 0, found = 0;
+    ASSERT(list->n > 0);
+    for (uint32_t i = 0; i < list->n; i++)
+        (void)share_add(&share, list->items[i].network);
+    (void)share_add(&share, network);
+    for (uint32_t i = 0; i < list->n; i++) {
+        const uint32_t has = share_count(&share, list->items[i].network);
+        if (has < most || (has == most && list->items[i].seen >= list->items[found].seen))
+            continue;
+        found = i;
+        most = has;
+    }
+    return found;
+}
+
+static struct dht_peers *longest_list(struct dht_store *s)
+{
+    struct dht_peers *found = NULL;
+    for (struct map_node *n = map_first(&s->swarms); n != NULL; n = map_next(&s->swarms, n))
+        for (uint32_t f = 0; f < 2; f++) {
+            struct dht_peers *list = &CONTAINER(n, struct dht_swarm, node)->peers[f];
+            if (found == NULL || list->n > found->n)
+                found = list;
+        }
+    return found;
+}
+
 static bool at_ip(const struct dht_peer *p, const struct addr *a) { return memcmp(p->ip, a->ip, sizeof p->ip) == 0; }
 
-// The place for a peer: its own; at an address with many ports, or in a full list, the oldest.
-static struct dht_peer *place_for(struct dht_store *s, struct dht_peers *list, const struct addr *peer)
+// The place for a peer: its own; at an address with many ports the oldest; when its list is full, or all lists together, somebody
+// makes way, there or in the longest list.
+static struct dht_peer *place_for(struct dht_store *s, struct dht_peers *list, const struct addr *peer, uint32_t network)
 {
-    struct dht_peer *oldest = NULL, *oldest_here = NULL;
+    struct dht_peer *oldest_here = NULL;
     uint32_t here = 0;
     for (uint32_t i = 0; i < list->n; i++) {
         struct dht_peer *p = &list->items[i];
-        if (at_ip(p, peer) && p->port == peer->port)
+        if (!at_ip(p, peer))
+            continue;
+        if (p->port == peer->port)
             return p;
-        if (at_ip(p, peer)) {
-            here++;
-            if (oldest_here == NULL || p->seen < oldest_here->seen)
-                oldest_here = p;
-        }
-        if (oldest == NULL || p->seen < oldest->seen)
-            oldest = p;
+        here++;
+        if (oldest_here == NULL || p->seen < oldest_here->seen)
+            oldest_here = p;
     }
     if (here >= HASH_IP_PORTS_MAX && !addr_is_local(peer))
         return oldest_here;
     if (list->n >= s->hash_peers_max)
-        return oldest;
-    void *items = list->items;
-    const enum err e = mem_grow(s->mem, &items, &list->cap, list->n + 1, UINT32_MAX, sizeof *list->items);
-    list->items = items;
-    if (e != ERR_OK)
-        return oldest;
+        return &list->items[peer_that_goes(list, network)];
+    if (s->peers_n >= s->peers_max) {
+        struct dht_peers *longest = longest_list(s);
+        const uint32_t i = peer_that_goes(longest, network);
+        if (longest == list)
+            return &list->items[i];
+        peer_drop(s, longest, i);
+    }
+    if (!peers_fit(s, list, list->n + 1))
+        return list->n == 0 ? NULL : &list->items[peer_that_goes(list, network)];
     s->peers_n++;
     return &list->items[list->n++];
 }
@@ -191,31 +237,55 @@ enum err dht_store_announce(struct dht_store *s, nsec now, const uint8_t hash[NO
     struct dht_swarm *w = n != NULL ? CONTAINER(n, struct dht_swarm, node) : swarm_make(s, hash, peer);
     if (w == NULL)
         return ERR_FULL;
-    struct dht_peer *p = place_for(s, &w->peers[peer->family == ADDR_IPV6], peer);
+    const uint32_t network = share_network(s->secret, peer);
+    claims_share(&s->swarm_claims, &w->claim, owner_of(s, peer), network);
+    struct dht_peer *p = place_for(s, &w->peers[peer->family == ADDR_IPV6], peer, network);
     if (p == NULL)
         return ERR_NOMEM;
-    *p = (struct dht_peer){.port = peer->port, .seed = seed, .seen = now};
+    *p = (struct dht_peer){.port = peer->port, .seed = seed, .network = network, .seen = now};
     memcpy(p->ip, peer->ip, sizeof p->ip);
     return ERR_OK;
+}
+
+// Puts `key` among the `max` smallest.
+static void keep_small(uint64_t *keys, uint32_t *n, uint32_t max, uint64_t key)
+{
+    if (*n == max && key >= keys[max - 1])
+        return;
+    uint32_t at = *n == max ? max - 1 : (*n)++;
+    for (; at > 0 && keys[at - 1] > key; at--)
+        keys[at] = keys[at - 1];
+    keys[at] = key;
 }
 
 void dht_store_values(const struct dht_swarm *swarm, enum addr_family family, bool noseed, uint32_t max, struct rng *rng, struct wr *w)
 {
     const struct dht_peers *list = &swarm->peers[family == ADDR_IPV6];
-    if (list->n == 0)
+    // Key: how many of its network come before it, then networks in random order, then its place in the list.
+    uint64_t keys[DHT_VALUES_MAX];
+    struct share share = {0};
+    uint32_t n = 0;
+    ASSERT(max <= DHT_VALUES_MAX);
+    ASSERT(list->n <= UINT16_MAX);
+    if (list->n == 0 || max == 0)
         return;
-    // A run from a random place: each peer is as likely as any other.
     const uint32_t from = (uint32_t)rng_below(rng, list->n);
-    const size_t ip_len = family == ADDR_IPV6 ? 16 : 4;
-    for (uint32_t i = 0; i < list->n && max > 0; i++) {
-        const struct dht_peer *p = &list->items[(from + i) % list->n];
+    const uint64_t salt = rng_u64(rng);
+    for (uint32_t i = 0; i < list->n; i++) {
+        const uint32_t at = (from + i) % list->n;
+        const struct dht_peer *p = &list->items[at];
         if (noseed && p->seed)
             continue;
+        const uint64_t before = share_add(&share, p->network);
+        keep_small(keys, &n, max, before << 48 | (mix64(salt ^ p->network) & UINT32_MAX) << 16 | at);
+    }
+    const size_t ip_len = family == ADDR_IPV6 ? 16 : 4;
+    for (uint32_t i = 0; i < n; i++) {
+        const struct dht_peer *p = &list->items[keys[i] & UINT16_MAX];
         wr_dec(w, ip_len + 2);
         wr_str(w, ":");
         wr_bytes(w, slice_of(p->ip, ip_len));
         wr_be16(w, p->port);
-        max--;
     }
 }
 
@@ -238,7 +308,7 @@ void dht_store_samples(const struct dht_store *s, uint32_t n, struct rng *rng, s
     for (struct map_node *m = map_first(&s->swarms); m != NULL && n > 0; m = map_next(&s->swarms, m), left--) {
         if (!rng_chance(rng, u32_min(n, left), left))
             continue;
-        wr_bytes(w, slice_of(CONTAINER(m, struct dht_swarm, node)->hash, NODE_ID_LEN));
+        wr_bytes(w, slice_of(CONTAINER(m, struct dht_swarm, node)->claim.target, NODE_ID_LEN));
         n--;
     }
 }
@@ -260,21 +330,21 @@ enum err dht_store_put(struct dht_store *s, nsec now, const struct dht_put *put)
     struct dht_stored *old = n == NULL ? NULL : CONTAINER(n, struct dht_stored, node);
     if (old != NULL && slice_eq(old->item.value, item->value) && old->item.seq == item->seq) {
         old->seen = now;
+        claims_share(&s->item_claims, &old->claim, owner_of(s, put->from), share_network(s->secret, put->from));
         return ERR_OK;
     }
-    const struct claim mine = {put->target, owner_of(s, put->from)};
+    const struct claim mine = claim_make(s, put->target, put->from);
     if (old == NULL && !make_place(s, &s->items, s->items_max, &mine, addr_is_local(put->from)))
         return ERR_FULL;
     const uint32_t bytes_n = u32_of(item->value.n + item->salt.n);
     struct dht_stored *fresh = mem_zalloc(s->mem, sizeof *fresh + bytes_n);
     if (fresh == NULL)
         return ERR_NOMEM;
-    fresh->owner = old != NULL ? old->owner : mine.owner;
+    fresh->claim = old != NULL ? old->claim : mine;
     fresh->seen = now;
     fresh->is_mutable = put->is_mutable;
     fresh->item = *item;
     fresh->bytes_n = bytes_n;
-    memcpy(fresh->target, put->target, NODE_ID_LEN);
     memcpy(fresh->bytes, item->value.p, item->value.n);
     if (item->salt.n != 0)
         memcpy(fresh->bytes + item->value.n, item->salt.p, item->salt.n);
@@ -282,7 +352,12 @@ enum err dht_store_put(struct dht_store *s, nsec now, const struct dht_put *put)
     fresh->item.salt = slice_of(fresh->bytes + item->value.n, item->salt.n);
     if (old != NULL)
         item_drop(s, old);
-    const enum err e = map_put(&s->items, &fresh->node, slice_of(fresh->target, NODE_ID_LEN));
+    enum err e = claims_enter(&s->item_claims, &fresh->claim);
+    if (e == ERR_OK) {
+        e = map_put(&s->items, &fresh->node, slice_of(fresh->claim.target, NODE_ID_LEN));
+        if (e != ERR_OK)
+            claims_leave(&s->item_claims, &fresh->claim);
+    }
     if (e != ERR_OK)
         mem_free(s->mem, fresh, sizeof *fresh + bytes_n);
     return e;
@@ -291,10 +366,8 @@ enum err dht_store_put(struct dht_store *s, nsec now, const struct dht_put *put)
 static void sweep_peers(struct dht_store *s, struct dht_peers *list, nsec now)
 {
     for (uint32_t i = list->n; i-- > 0;) {
-        if (now - list->items[i].seen < PEER_EXPIRE_S * NSEC_S)
-            continue;
-        list->items[i] = list->items[--list->n];
-        s->peers_n--;
+        if (now - list->items[i].seen >= PEER_EXPIRE_S * NSEC_S)
+            peer_drop(s, list, i);
     }
 }
 
@@ -326,6 +399,11 @@ void dht_store_check(const struct dht_store *s)
         peers += w->peers[0].n + w->peers[1].n;
     }
     ASSERT(peers == s->peers_n);
+    ASSERT(peers <= s->peers_max);
+    claims_check(&s->swarm_claims);
+    claims_check(&s->item_claims);
+    ASSERT(s->swarm_claims.n == s->swarms.n);
+    ASSERT(s->item_claims.n == s->items.n);
     ASSERT(s->swarms.n <= s->hashes_max);
     ASSERT(s->items.n <= s->items_max);
 }

@@ -1,12 +1,14 @@
 // What a DHT node keeps for others: peers of info-hashes (BEP 5, 33) and items (BEP 44), and the tokens that say who may
-// store. Everything is bounded. When a limit is reached the hash or item farthest from our own id makes way: what belongs
-// here stays, whatever is poured in from elsewhere.
+// store. Everything is bounded. When a limit is reached, the network that has most of it makes way (dht_share.h): of its hashes or items
+// the one farthest from our own id, of its peers the oldest. So what one hand pours in from many addresses pushes out its own, and
+// where nobody has more than others what belongs here stays.
 #pragma once
 #include "base/addr.h"
 #include "base/map.h"
 #include "base/rng.h"
 #include "codec/bloom.h"
 #include "codec/dht_item.h"
+#include "engine/find/dht_share.h"
 
 enum {
     TOKEN_LEN = 8,
@@ -15,12 +17,14 @@ enum {
     ITEM_EXPIRE_S = 2 * 3600,           // BEP 44
     DHT_SWEEP_S = 60,
     HASH_IP_PORTS_MAX = 4,              // peers of one hash at one address
+    DHT_VALUES_MAX = 128,               // peers in one answer
 };
 
 struct dht_peer {
     uint8_t ip[16];
     uint16_t port;
     bool seed;
+    uint32_t network;
     nsec seen;
 };
 
@@ -31,15 +35,13 @@ struct dht_peers {
 
 struct dht_swarm {
     struct map_node node;
-    uint8_t hash[NODE_ID_LEN];
-    uint64_t owner;                     // who began it
+    struct claim claim;
     struct dht_peers peers[2];          // IPv4, IPv6
 };
 
 struct dht_stored {
     struct map_node node;
-    uint8_t target[NODE_ID_LEN];
-    uint64_t owner;
+    struct claim claim;
     nsec seen;
     bool is_mutable;
     struct dht_item item;               // slices into bytes
@@ -50,9 +52,10 @@ struct dht_stored {
 struct dht_store {
     const struct mem *mem;
     const uint8_t *own[2];              // our ids
-    uint32_t hashes_max, hash_peers_max, items_max;
+    uint32_t hashes_max, hash_peers_max, items_max, peers_max;
     uint64_t secret[2];
     struct map swarms, items;
+    struct claims swarm_claims, item_claims;
     uint32_t peers_n;
 };
 
@@ -65,7 +68,7 @@ bool dht_store_token_ok(const struct dht_store *s, nsec now, const struct addr *
 MUST_USE enum err dht_store_announce(struct dht_store *s, nsec now, const uint8_t hash[NODE_ID_LEN], const struct addr *peer, bool seed);
 // NULL: nobody.
 const struct dht_swarm *dht_store_swarm(const struct dht_store *s, const uint8_t hash[NODE_ID_LEN]);
-// Writes up to `max` random peers of a family as the items of a bencoded list.
+// Writes up to `max` (DHT_VALUES_MAX) random peers of a family as the items of a bencoded list: of each network one before any has two.
 void dht_store_values(const struct dht_swarm *swarm, enum addr_family family, bool noseed, uint32_t max, struct rng *rng, struct wr *w);
 void dht_store_blooms(const struct dht_swarm *swarm, uint8_t seeds[BLOOM_LEN], uint8_t peers[BLOOM_LEN]);
 // Up to n random hashes, 20 bytes each.

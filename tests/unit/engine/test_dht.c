@@ -348,6 +348,22 @@ static void the_id_follows_the_votes(void **state)
     dht_free(d);
 }
 
+// Without this a first, false answer is kept for good: what is learnt within five minutes of a new id is made up for later.
+static void the_id_follows_later(void **state)
+{
+    UNUSED_STATE(state);
+    struct dht *d = node(false);
+    const struct addr wrong = ip(66, 6, 6, 6), mine = ip(50, 60, 70, 80);
+    dht_external(d, NSEC_S, &wrong);
+    dht_external(d, 2 * NSEC_S, &mine);
+    assert_true(node_id_fits(dht_id(d, ADDR_IPV4), &wrong));
+    dht_tick(d, 300 * NSEC_S);
+    assert_true(node_id_fits(dht_id(d, ADDR_IPV4), &wrong));
+    dht_tick(d, 306 * NSEC_S);
+    assert_true(node_id_fits(dht_id(d, ADDR_IPV4), &mine));
+    dht_free(d);
+}
+
 // Without this a flood of hashes pushes out what belongs here: the farthest makes way, and one owner has a share.
 static void a_flood_pushes_out_only_what_is_far(void **state)
 {
@@ -382,6 +398,140 @@ static void a_flood_pushes_out_only_what_is_far(void **state)
     assert_int_equal(dht_store_swarm(&s, h)->peers[0].n, DHT_HASH_PEERS_MAX);
     dht_store_check(&s);
     dht_store_done(&s);
+}
+
+static void store_open(struct dht_store *s, const uint8_t own[NODE_ID_LEN], const struct mem *mem)
+{
+    const uint64_t secret[2] = {1, 2};
+    dht_store_init(s, mem, secret);
+    s->own[0] = own;
+}
+
+// Without this one owner of many addresses pushes out what everybody else wants to be kept, however near to us his hashes are.
+static void the_greedy_network_makes_way(void **state)
+{
+    UNUSED_STATE(state);
+    static const uint8_t own[NODE_ID_LEN] = {0};
+    struct dht_store s;
+    store_open(&s, own, &test_mem);
+    s.hashes_max = 100;
+    s.items_max = 100;
+    struct addr from;
+    for (uint32_t i = 0; i < 30; i++) {                 // thirty people, each with one far hash
+        const uint8_t h[NODE_ID_LEN] = {0xff, (uint8_t)i};
+        from = ip(20, (uint8_t)i, 1, 1);
+        assert_int_equal(dht_store_announce(&s, NSEC_S, h, &from, false), ERR_OK);
+    }
+    for (uint32_t i = 0; i < 3000; i++) {               // 250 addresses of two networks, with hashes and items right beside us
+        const uint8_t h[NODE_ID_LEN] = {0, 0, (uint8_t)i, (uint8_t)(i >> 8)};
+        const struct dht_item item = {.value = SLICE_LIT("1:x")};
+        from = ip(60, 1, (uint8_t)(i % 2), (uint8_t)(i % 250));
+        (void)!dht_store_announce(&s, NSEC_S, h, &from, false);
+        (void)!dht_store_put(&s, NSEC_S, &(struct dht_put){&item, false, h, &from});
+        if (i % 100 == 0)
+            dht_store_check(&s);
+    }
+    for (uint32_t i = 0; i < 30; i++)
+        assert_non_null(dht_store_swarm(&s, (const uint8_t[NODE_ID_LEN]){0xff, (uint8_t)i}));
+    assert_int_equal(s.swarms.n, 100);
+    assert_int_equal(s.items.n, 100);
+    // A hash that the flood began passes to the first honest host that wants it, and stays.
+    const uint8_t theirs[NODE_ID_LEN] = {0, 0, 0, 0, 1}, item_target[NODE_ID_LEN] = {0xee};
+    from = ip(60, 1, 1, 251);
+    assert_int_equal(dht_store_announce(&s, NSEC_S, theirs, &from, false), ERR_OK);
+    from = ip(21, 1, 1, 1);
+    assert_int_equal(dht_store_announce(&s, NSEC_S, theirs, &from, false), ERR_OK);
+    const struct dht_item item = {.value = SLICE_LIT("1:y")};
+    assert_int_equal(dht_store_put(&s, NSEC_S, &(struct dht_put){&item, false, item_target, &from}), ERR_OK);
+    for (uint32_t i = 3000; i < 6000; i++) {
+        const uint8_t h[NODE_ID_LEN] = {0, 0, (uint8_t)i, (uint8_t)(i >> 8)};
+        const struct dht_item flood = {.value = SLICE_LIT("1:x")};
+        from = ip(60, 1, (uint8_t)(i % 2), (uint8_t)(i % 250));
+        (void)!dht_store_announce(&s, NSEC_S, h, &from, false);
+        (void)!dht_store_put(&s, NSEC_S, &(struct dht_put){&flood, false, h, &from});
+    }
+    assert_non_null(dht_store_swarm(&s, theirs));
+    assert_non_null(dht_store_item(&s, item_target));
+    dht_store_check(&s);
+    dht_store_done(&s);
+}
+
+// Without this a thousand peers of one network hide the few others of a hash: they are dropped, or hardly ever told.
+static void a_crowd_hides_no_peer(void **state)
+{
+    UNUSED_STATE(state);
+    static const uint8_t own[NODE_ID_LEN] = {0};
+    struct dht_store s;
+    store_open(&s, own, &test_mem);
+    struct addr from;
+    for (uint32_t i = 0; i < 5; i++) {
+        from = ip(20, (uint8_t)i, 1, 1);
+        assert_int_equal(dht_store_announce(&s, NSEC_S, hash, &from, false), ERR_OK);
+    }
+    for (uint32_t i = 0; i < 2000; i++) {
+        from = ip(60, 1, (uint8_t)(i % 4), (uint8_t)(i / 4));
+        (void)!dht_store_announce(&s, 2 * NSEC_S + i, hash, &from, false);
+    }
+    const struct dht_swarm *w = dht_store_swarm(&s, hash);
+    assert_int_equal(w->peers[0].n, DHT_HASH_PEERS_MAX);
+    struct rng rng = rng_make(1, 1);
+    for (uint32_t round = 0; round < 20; round++) {     // nine networks: each is told before any a second time
+        uint8_t space[200];
+        struct buf b = {space, 0, sizeof space};
+        struct wr wr = wr_make(&b);
+        struct bencode in;
+        struct addr peer;
+        uint32_t others = 0, all = 0;
+        wr_str(&wr, "l");
+        dht_store_values(w, ADDR_IPV4, false, 9, &rng, &wr);
+        wr_str(&wr, "e");
+        krpc_values(&in, buf_slice(&b));
+        for (; krpc_value(&in, &peer); all++)
+            others += peer.ip[0] == 20;
+        assert_int_equal(all, 9);
+        assert_int_equal(others, 5);
+    }
+    dht_store_check(&s);
+    dht_store_done(&s);
+}
+
+static uint64_t counted_bytes;
+
+static void *count(void *ctx, void *p, size_t old_n, size_t new_n)
+{
+    counted_bytes += new_n - old_n;
+    return test_mem.resize(ctx, p, old_n, new_n);
+}
+
+// Without this two thousand hashes of five hundred peers each take 64 MB: the memory has a limit of its own, and each hash its part of it.
+static void memory_for_strangers_has_a_limit(void **state)
+{
+    UNUSED_STATE(state);
+    static const struct mem counting = {.resize = count};
+    static const uint8_t own[NODE_ID_LEN] = {0};
+    static uint8_t value[ITEM_VALUE_MAX] = "996:";
+    struct dht_store s;
+    store_open(&s, own, &counting);
+    uint64_t peak = 0;
+    for (uint32_t i = 0; i < 110000; i++) {
+        const uint8_t h[NODE_ID_LEN] = {(uint8_t)(i % 2003), (uint8_t)(i % 2003 >> 8)};
+        struct addr from = ip(60, (uint8_t)(i / 2003), (uint8_t)(i % 251), 1);
+        if (i % 2 == 0)
+            from = addr_ipv6((const uint8_t[16]){0x20, 1, (uint8_t)(i / 2003), (uint8_t)(i % 251)}, 1);
+        (void)!dht_store_announce(&s, NSEC_S + i, h, &from, false);
+        const struct dht_item item = {.value = slice_of(value, sizeof value), .seq = i};
+        if (i < 3 * DHT_ITEMS_MAX)
+            (void)!dht_store_put(&s, NSEC_S, &(struct dht_put){&item, true, h, &from});
+        peak = u64_max(peak, counted_bytes);
+    }
+    assert_int_equal(s.peers_n, DHT_PEERS_MAX);
+    assert_int_equal(s.items.n, DHT_ITEMS_MAX);
+    assert_in_range(peak, 2 * MIB, DHT_STRANGERS_BYTES_MAX - DHT_QUEUE_MAX * (GUARD_PROVED_REPLY + 256));
+    dht_store_check(&s);
+    dht_store_sweep(&s, (PEER_EXPIRE_S + 2) * NSEC_S);
+    assert_int_equal(s.peers_n + s.swarms.n, 0);
+    dht_store_done(&s);
+    assert_int_equal(counted_bytes, 0);
 }
 
 // Without this a restart begins from nothing.
@@ -486,7 +636,8 @@ int main(void)
         cmocka_unit_test(peers_are_kept_for_others), cmocka_unit_test(items_are_kept_and_guarded),
         cmocka_unit_test(strangers_get_little), cmocka_unit_test(the_table_takes_only_who_answers),
         cmocka_unit_test(buckets_have_limits), cmocka_unit_test(the_id_follows_the_votes),
-        cmocka_unit_test(a_flood_pushes_out_only_what_is_far), cmocka_unit_test(what_is_saved_is_asked_again),
+        cmocka_unit_test(the_id_follows_later), cmocka_unit_test(a_flood_pushes_out_only_what_is_far),
+        cmocka_unit_test(the_greedy_network_makes_way), cmocka_unit_test(a_crowd_hides_no_peer), cmocka_unit_test(memory_for_strangers_has_a_limit), cmocka_unit_test(what_is_saved_is_asked_again),
         cmocka_unit_test(lonely_nodes_say_so), cmocka_unit_test(quiet_is_not_deaf),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
