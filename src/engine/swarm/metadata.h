@@ -21,7 +21,8 @@ enum {
     METADATA_PARTS_BYTES = 64 << 20,    // parts in memory, of all sizes and copies
     METADATA_BANNED_MAX = 64,
     METADATA_TX_MIN = 2048,             // bytes of tx that metadata_poll wants
-    METADATA_ASK_S = 15,                // then a part is asked of another
+    METADATA_SLOW_S = 3,                // then a part is asked of another, too
+    METADATA_ASK_S = 15,                // then it will not come
     METADATA_PAUSE_S = 10,              // who refused or did not answer is left alone for so long
 };
 

@@ -92,11 +92,17 @@ static struct metadata_copy *least(struct metadata *m, const struct metadata_cop
     return worst;
 }
 
-static void unask(struct metadata *m, struct metadata_peer *p, uint32_t i)
+static void set_slow(struct metadata *m, const struct metadata_peer *p, struct metadata_ask *a)
 {
     struct metadata_copy *c = find(m, p->size);
-    if (c != NULL && !c->apart && c->asks[p->asks[i].part] != 0)
-        c->asks[p->asks[i].part]--;
+    if (c != NULL && !c->apart && !a->slow && c->asks[a->part] != 0)
+        c->asks[a->part]--;
+    a->slow = true;
+}
+
+static void unask(struct metadata *m, struct metadata_peer *p, uint32_t i)
+{
+    set_slow(m, p, &p->asks[i]);
     p->asks[i] = p->asks[--p->asks_n];
 }
 
@@ -199,13 +205,15 @@ bool copies_next(struct metadata *m, struct metadata_peer *p, uint32_t *out)
         return false;
     if (!c->apart)
         c->asks[*out]++;
-    p->asks[p->asks_n++] = (struct metadata_ask){*out, m->now};
+    p->asks[p->asks_n++] = (struct metadata_ask){.part = *out, .at = m->now};
     return true;
 }
 
 void copies_late(struct metadata *m, struct metadata_peer *p)
 {
     for (uint32_t i = 0; i < p->asks_n;) {
+        if (m->now - p->asks[i].at >= METADATA_SLOW_S * NSEC_S)
+            set_slow(m, p, &p->asks[i]);
         if (m->now - p->asks[i].at < METADATA_ASK_S * NSEC_S) {
             i++;
             continue;

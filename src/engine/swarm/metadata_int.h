@@ -6,6 +6,7 @@
 
 struct metadata_ask {
     uint32_t part;
+    bool slow;                          // does not keep others from being asked any more
     nsec at;
 };
 
@@ -36,7 +37,7 @@ struct metadata_copy {
     uint32_t parts_n, here_n, came_n;   // came_n: of all, again and again
     uint8_t **parts;
     uint32_t *source;                   // serial of who sent it
-    uint8_t *asks;                      // outstanding
+    uint8_t *asks;                      // outstanding, but for the slow ones
     bool apart;                         // it was wrong once: now each peer has to deliver a whole of its own
 };
 

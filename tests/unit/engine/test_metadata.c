@@ -321,6 +321,23 @@ static void refusals_and_silence(void **state)
     close_ground(&g);
 }
 
+// Without this four that are silent, and come again whenever they are let go, hold an honest one up for minutes: it is asked after three
+// seconds, whoever else was.
+static void who_is_slow_is_not_waited_for(void **state)
+{
+    UNUSED_STATE(state);
+    struct ground g;
+    open_ground(&g);
+    for (uint32_t i = 0; i < 2 * PARTS / METADATA_ASKS_MAX; i++)
+        join(&g, (struct script){.size = LEN, .mute = true});
+    const uint32_t honest = join(&g, (struct script){.size = LEN});
+    assert_int_equal(g.all[honest].asked_n, 0);
+    later(&g, METADATA_SLOW_S);
+    run(&g);
+    expect_done(&g);
+    close_ground(&g);
+}
+
 // A size that changes, data of another length, data for another total: the peer goes.
 static void contradictions_end_the_connection(void **state)
 {
@@ -439,6 +456,7 @@ int main(void)
         cmocka_unit_test(many_false_sizes_only_delay),
         cmocka_unit_test(false_sizes_that_trickle_make_room),
         cmocka_unit_test(refusals_and_silence),
+        cmocka_unit_test(who_is_slow_is_not_waited_for),
         cmocka_unit_test(contradictions_end_the_connection),
         cmocka_unit_test(the_swarm_hears_everything_else),
         cmocka_unit_test(what_is_kept_is_bounded),
