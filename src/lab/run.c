@@ -94,7 +94,8 @@ static void add_wants(const struct scenario *s, struct stage *st, const struct s
         const bool has = (g->has >> i & 1) != 0;
         if (!has && (g->want >> i & 1) == 0)
             continue;
-        struct want *want = world_want(st->world, host, i, has ? WANT_SEED : g->check != 0 ? WANT_CHECK : WANT_LEECH);
+        const enum want_kind wants = g->magnet != 0 ? WANT_MAGNET : g->check != 0 ? WANT_CHECK : WANT_LEECH;
+        struct want *want = world_want(st->world, host, i, has ? WANT_SEED : wants);
         want->sequential = g->order == 1;
         want->random_order = g->order == 2;
     }

@@ -12,7 +12,8 @@ static const char *const trackers[] = {"no", "yes", "udp", NULL};
 static const char *const payloads[] = {"ref", "bytes", NULL};
 static const char *const models[] = {"flat", "planetlab", "planet", NULL};       // enum world_latency
 static const char *const forms[] = {"v1", "v2", "hybrid", NULL};
-static const char *const hostiles[] = {"none", "poison", "stall", "flood", "garbage", "oversize", "liar", "freerider", NULL};
+static const char *const hostiles[] = {"none", "poison", "stall", "flood", "garbage", "oversize", "liar", "freerider",
+    "metahuge", "metawrong", "metasizes", "metasilent", "metareject", "metaflood", NULL};      // enum hostile_kind
 static const char *const orders[] = {"rarest", "sequential", "random", NULL};
 static const char *const chokes[] = {"kith", "original", "blind", NULL};
 static const char *const sessions[] = {"whole", "debian", "redhat", "flatout", NULL};        // enum chance_swarm
@@ -71,6 +72,7 @@ const struct field scenario_node_fields[] = {
     N("latency", FIELD_TIME, latency, NULL, 10 * NSEC_S),
     N("has", FIELD_CONTENTS, has, NULL, 0),
     N("want", FIELD_CONTENTS, want, NULL, 0),
+    N("magnet", FIELD_WORD, magnet, yes_no, 0),
     N("check", FIELD_WORD, check, yes_no, 0),
     N("order", FIELD_WORD, order, orders, 0),
     N("optimistic", FIELD_WORD, optimistic, no_yes, 0),

@@ -55,6 +55,7 @@ struct scenario_group {
     uint64_t nat, utp, dht;             // nat: enum scenario_nat; dht: the first node of all with it is the router that the others know
     uint64_t up, down, latency;
     uint64_t has, want;                 // bits of contents
+    uint64_t magnet;                    // what it wants it knows by a link only
     uint64_t check, order, optimistic, gifts, choke, slots, dials, peers;
     uint64_t knows;                     // FIELD_NODES: connects to that one by itself
     uint64_t from, arrive, arrive_time; // arrive: enum arrive_kind

@@ -312,6 +312,8 @@ static enum err check_group(struct reader *r, const struct scenario_group *g)
         return bad(r, "the tracker is behind no box: everybody must reach it");
     if (g->tracker != 0 && g->count > 1)
         return bad(r, "one tracker only");
+    if (g->magnet != 0 && g->check != 0)
+        return bad(r, "by a link alone there is nothing to check");
     if (g->hostile != 0 && ((g->has | g->want) & ((g->has | g->want) - 1)) != 0)
         return bad(r, "a hostile node works on one content");
     if (g->hostile != 0 && (g->has | g->want) == 0)

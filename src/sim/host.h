@@ -29,6 +29,12 @@ enum hostile_kind {
     HOSTILE_OVERSIZE,                   // lengths of 2 GiB
     HOSTILE_LIAR,                       // claims pieces it has not, rejects what is asked
     HOSTILE_FREE_RIDER,                 // takes, never gives
+    HOSTILE_META_HUGE,                  // of magnet links: says that the info dictionary has 30 MiB, and sends them,
+    HOSTILE_META_WRONG,                 // sends random bytes of the right length,
+    HOSTILE_META_SIZES,                 // the same, but each host says another length,
+    HOSTILE_META_SILENT,                // has it and never answers,
+    HOSTILE_META_REJECT,                // refuses every part,
+    HOSTILE_META_FLOOD,                 // sends the first part again and again, unasked
 };
 
 struct hostile_config {

@@ -40,6 +40,7 @@ static void shake(struct world *w, struct host *h, struct hostile_conn *hc)
     struct buf b = {space, 0, sizeof space};
     struct wr wr = wr_make(&b);
     struct handshake hs = {.has_v2 = hostile_meta(w, h)->has_v2 && !hostile_meta(w, h)->has_v1};
+    hs.has_extended = h->cfg.hostile.kind >= HOSTILE_META_HUGE;
     memcpy(hs.info_hash, w->torrents[h->cfg.hostile.torrent].info_hash, INFO_HASH_LEN);
     memcpy(hs.peer_id, h->cfg.node.peer_id, PEER_ID_LEN);
     handshake_write(&wr, &hs);
@@ -244,6 +245,16 @@ static void read_bits(struct world *w, struct pipe *p, struct hostile_conn *hc)
     }
 }
 
+static void read_said(struct world *w, struct host *h, struct pipe *p, struct hostile_conn *hc)
+{
+    const size_t n = pipe_copy(w, p, hc->said + hc->said_n, hc->said_left);
+    pipe_take(w, p, n);
+    hc->said_n += (uint32_t)n;
+    hc->said_left -= (uint32_t)n;
+    if (hc->said_left == 0)
+        hostile_meta_heard(w, h, hc, slice_of(hc->said, hc->said_n));
+}
+
 // One message, or a part of one. False: more must come first.
 static bool read_message(struct world *w, struct host *h, struct pipe *p, struct hostile_conn *hc)
 {
@@ -269,6 +280,12 @@ static bool read_message(struct world *w, struct host *h, struct pipe *p, struct
         hc->bits_left = (uint32_t)hc->skip;
         hc->skip = 0;
         read_bits(w, p, hc);
+    }
+    if (id == MSG_EXTENDED && hc->skip <= sizeof hc->said) {
+        hc->said_n = 0;
+        hc->said_left = (uint32_t)hc->skip;
+        hc->skip = 0;
+        return true;
     }
     r = rd_make(slice_of(hc->head + 5, n - 1));
     struct peer_msg m = {.id = id};
@@ -304,6 +321,10 @@ void hostile_rx(struct world *w, struct pipe *p)
         }
         if (hc->bits_left > 0) {
             read_bits(w, p, hc);
+            continue;
+        }
+        if (hc->said_left > 0) {
+            read_said(w, h, p, hc);
             continue;
         }
         if (hc->skip > 0) {

@@ -10,6 +10,7 @@ enum {
     HOSTILE_FLOOD_BYTES = 1 << 20,      // no more than so much unsent
     HOSTILE_CONNS_MAX = 100,
     HOSTILE_HEAD_MAX = 13,              // id and three numbers
+    HOSTILE_SAID_MAX = 512,             // bytes of an extended message that are read
 };
 
 #define HOSTILE_BEAT (200 * NSEC_MS)
@@ -29,6 +30,9 @@ struct hostile_conn {
     uint32_t bits_at, bits_left;        // of a bitfield being read
     uint32_t piece, block, outstanding; // FREE_RIDER: what is asked here; piece UINT32_MAX: none
     uint32_t asked;                     // requests they made
+    uint8_t said[HOSTILE_SAID_MAX];     // an extended message being read
+    uint32_t said_n, said_left;
+    uint8_t meta_id;                    // of ut_metadata at the peer; 0: not said yet
 };
 
 struct hostile {
@@ -64,3 +68,8 @@ void hostile_greet(struct world *w, struct host *h, struct hostile_conn *hc);   
 void hostile_heard(struct world *w, struct host *h, struct hostile_conn *hc, const struct peer_msg *m);
 void hostile_beat(struct world *w, struct host *h, struct hostile_conn *hc);
 void hostile_lost(struct host *h, struct hostile_conn *hc);                         // the stream is gone
+
+// hostile_meta.c: those that spoil metadata.
+void hostile_meta_greet(struct world *w, struct host *h, struct hostile_conn *hc);
+void hostile_meta_heard(struct world *w, struct host *h, struct hostile_conn *hc, struct slice body);      // of an extended message
+void hostile_meta_flood(struct world *w, struct host *h, struct hostile_conn *hc);

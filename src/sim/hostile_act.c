@@ -73,6 +73,12 @@ void hostile_greet(struct world *w, struct host *h, struct hostile_conn *hc)
     case HOSTILE_FREE_RIDER: say_id(w, hc, MSG_INTERESTED); break;
     case HOSTILE_GARBAGE: say_garbage(w, h, hc); break;
     case HOSTILE_OVERSIZE: say_oversize(w, hc); break;
+    case HOSTILE_META_HUGE:
+    case HOSTILE_META_WRONG:
+    case HOSTILE_META_SIZES:
+    case HOSTILE_META_SILENT:
+    case HOSTILE_META_REJECT:
+    case HOSTILE_META_FLOOD: hostile_meta_greet(w, h, hc); break;
     }
 }
 
@@ -211,11 +217,17 @@ void hostile_beat(struct world *w, struct host *h, struct hostile_conn *hc)
     switch (h->cfg.hostile.kind) {
     case HOSTILE_FLOOD: flood(w, h, hc); break;
     case HOSTILE_FREE_RIDER: ask(w, h, hc); break;
+    case HOSTILE_META_FLOOD: hostile_meta_flood(w, h, hc); break;
     case HOSTILE_NONE:
     case HOSTILE_POISON:
     case HOSTILE_STALL:
     case HOSTILE_GARBAGE:
     case HOSTILE_OVERSIZE:
-    case HOSTILE_LIAR: break;
+    case HOSTILE_LIAR:
+    case HOSTILE_META_HUGE:
+    case HOSTILE_META_WRONG:
+    case HOSTILE_META_SIZES:
+    case HOSTILE_META_SILENT:
+    case HOSTILE_META_REJECT: break;
     }
 }
