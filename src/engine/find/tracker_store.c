@@ -6,7 +6,8 @@ enum {
     POOL_CAP_MIN = 2,
     POOL_CAP_DOUBLES = 16,              // above it a pool grows by an eighth only
     INDEX_CAP_MIN = 24,
-    INDEX_NARROW_MAX = UINT16_MAX,      // slots up to which a place takes two bytes: there are fewer places than slots
+    INDEX_TINY_MAX = UINT8_MAX,         // slots up to which a place takes one byte: there are fewer places than slots
+    INDEX_NARROW_MAX = UINT16_MAX,      // and two
 };
 
 static size_t ip_len(bool ipv6) { return ipv6 ? 16 : 4; }
@@ -14,13 +15,15 @@ static size_t stride(bool ipv6) { return ip_len(ipv6) + 2 + 2; }
 static uint8_t *record(const struct peer_pool *p, bool ipv6, uint32_t place) { return p->peers + place * stride(ipv6); }
 static uint32_t pool_n(const struct peer_pool *p) { return p->end[CLASSES_N - 1]; }
 
-static size_t index_width(uint32_t cap) { return cap <= INDEX_NARROW_MAX ? 2 : 4; }
+static size_t index_width(uint32_t cap) { return cap <= INDEX_TINY_MAX ? 1 : cap <= INDEX_NARROW_MAX ? 2 : 4; }
 
 static uint32_t index_get(const struct peer_pool *p, uint32_t slot)
 {
     uint16_t narrow;
     uint32_t wide;
-    if (index_width(p->index_cap) == sizeof narrow) {
+    if (p->index_cap <= INDEX_TINY_MAX)
+        return p->index[slot];
+    if (p->index_cap <= INDEX_NARROW_MAX) {
         memcpy(&narrow, p->index + slot * sizeof narrow, sizeof narrow);
         return narrow;
     }
@@ -31,7 +34,9 @@ static uint32_t index_get(const struct peer_pool *p, uint32_t slot)
 static void index_set(struct peer_pool *p, uint32_t slot, uint32_t value)
 {
     const uint16_t narrow = (uint16_t)value;
-    if (index_width(p->index_cap) == sizeof narrow)
+    if (p->index_cap <= INDEX_TINY_MAX)
+        p->index[slot] = (uint8_t)value;
+    else if (p->index_cap <= INDEX_NARROW_MAX)
         memcpy(p->index + slot * sizeof narrow, &narrow, sizeof narrow);
     else
         memcpy(p->index + slot * sizeof value, &value, sizeof value);

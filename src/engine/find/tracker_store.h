@@ -1,4 +1,4 @@
-// What the tracker remembers: swarms and their peers, 8 bytes for an IPv4 peer and 20 for IPv6, plus an index of 2 to 4 bytes
+// What the tracker remembers: swarms and their peers, 8 bytes for an IPv4 peer and 20 for IPv6, plus an index of 1 to 4 bytes
 // a slot, which is kept between a half and four fifths full.
 //
 // The peers of a swarm and family lie in one array, ordered by class: leeches, then partial seeds, then seeds. So any
