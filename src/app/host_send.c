@@ -232,9 +232,11 @@ static bool send_some(struct conn *c)
     if (n == 0)
         return false;
     const struct msghdr m = {.msg_iov = iov, .msg_iovlen = n};
+    // The last bytes before a close wait for it, so that the end goes out in the same packet.
+    const int last = c->state == CONN_FLUSHING && total == o->left ? MSG_MORE : 0;
     ssize_t sent = 0;
     do
-        sent = sendmsg(c->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+        sent = sendmsg(c->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT | last);
     while (sent < 0 && errno == EINTR);
     h->stats.tx_calls++;
     if (sent < 0 && errno != EAGAIN) {

@@ -9,10 +9,11 @@ static bool is_blank(uint8_t c) { return c <= ' ' || c == 0x7f; }
 // Index of the first byte that is in `set`, s.n if none is.
 static size_t find_any(struct slice s, const char *set)
 {
-    size_t i = 0;
-    while (i < s.n && (s.p[i] == 0 || strchr(set, s.p[i]) == NULL))
-        i++;
-    return i;
+    for (size_t i = 0; i < s.n; i++)
+        for (const char *c = set; *c != 0; c++)
+            if (s.p[i] == (uint8_t)*c)
+                return i;
+    return s.n;
 }
 
 // Length of "scheme" if s starts with "scheme://", else 0. RFC 3986 §3.1.
