@@ -41,11 +41,19 @@ static bool has_bite(const struct bucket *b, nsec held, nsec now)
     return b->bps == 0 || room_of(b, held, now) >= bite_of(b);
 }
 
+static nsec late(nsec wanted_at, nsec now)
+{
+    return wanted_at >= now ? now : u64_max(wanted_at, u64_sub_sat(now, LIMIT_LATE_MS * NSEC_MS));
+}
+
 // What a tap may have by its own limit is not lost while it waits for its turn.
 static nsec held(const struct tap *t, nsec now)
 {
-    return list_empty(&t->turn) ? now : t->joined_at;
+    const nsec at = late(t->wanted_at, now);
+    return list_empty(&t->turn) ? at : u64_min(t->joined_at, at);
 }
+
+static nsec held_by_all(const struct limit *l, nsec now) { return late(l->wanted_at, now); }
 
 static struct tap *first(const struct limit *l)
 {
@@ -54,7 +62,7 @@ static struct tap *first(const struct limit *l)
 
 void limit_init(struct limit *l, nsec now, uint64_t bps)
 {
-    *l = (struct limit){0};
+    *l = (struct limit){.wanted_at = NSEC_NEVER};
     list_init(&l->waiting);
     limit_set(l, now, bps);
 }
@@ -78,7 +86,7 @@ uint32_t limit_call(struct limit *l)
 void tap_init(struct tap *t, struct limit *all, nsec now, uint64_t own_bps, uint32_t owner)
 {
     ASSERT(owner != 0);
-    *t = (struct tap){.all = all, .owner = owner};
+    *t = (struct tap){.all = all, .owner = owner, .wanted_at = NSEC_NEVER};
     list_init(&t->turn);
     tap_set(t, now, own_bps);
 }
@@ -88,11 +96,19 @@ void tap_set(struct tap *t, nsec now, uint64_t own_bps)
     t->own = (struct bucket){.bps = u64_min(own_bps, LIMIT_BPS_MAX), .free_at = now};
 }
 
-void tap_leave(struct tap *t)
+static void end_turn(struct tap *t)
 {
     list_remove(&t->turn);
     t->left = 0;
     t->called = false;
+}
+
+void tap_leave(struct tap *t)
+{
+    end_turn(t);
+    t->wanted_at = NSEC_NEVER;
+    if (list_empty(&t->all->waiting))
+        t->all->wanted_at = NSEC_NEVER;
 }
 
 static bool has_turn(const struct tap *t)
@@ -107,32 +123,38 @@ static void join(struct tap *t, nsec now)
         return;
     list_push_back(&t->all->waiting, &t->turn);
     t->joined_at = now;
+    t->all->wanted_at = u64_min(t->all->wanted_at, now);
 }
 
 uint32_t tap_take(struct tap *t, nsec now, uint32_t want)
 {
     ASSERT(want != 0);
+    if (!tap_limited(t))
+        return want;
+    t->wanted_at = u64_min(t->wanted_at, now);
     if (!has_bite(&t->own, held(t, now), now)) {
-        tap_leave(t);                   // nobody waits for it meanwhile
+        end_turn(t);                    // nobody waits for it meanwhile
         return 0;
     }
     const nsec own_held = held(t, now);
     uint64_t n = t->own.bps == 0 ? want : u64_min(want, room_of(&t->own, own_held, now));
     struct bucket *all = &t->all->bucket;
+    nsec all_held = now;
     if (all->bps != 0) {
         const bool turn = has_turn(t);
         join(t, now);
+        all_held = held_by_all(t->all, now);
         t->called = turn;               // it is here, and knows
-        if (!turn || !has_bite(all, now, now))
+        if (!turn || !has_bite(all, all_held, now))
             return 0;
         if (t->left == 0)
             t->left = u64_max(bite_of(all), LIMIT_TURN_MIN);
-        n = u64_min(u64_min(n, t->left), room_of(all, now, now));
+        n = u64_min(u64_min(n, t->left), room_of(all, all_held, now));
         t->left -= n;
         if (t->left == 0)
-            tap_leave(t);               // the next one; who wants more comes again
+            end_turn(t);                // the next one; who wants more comes again
     }
-    charge(all, now, n);
+    charge(all, all_held, n);
     charge(&t->own, own_held, n);
     return u32_of(n);
 }
@@ -147,14 +169,16 @@ bool tap_ready(const struct tap *t, nsec now)
 {
     if (!has_bite(&t->own, held(t, now), now))
         return false;
-    return t->all->bucket.bps == 0 || (has_turn(t) && has_bite(&t->all->bucket, now, now));
+    return t->all->bucket.bps == 0 || (has_turn(t) && has_bite(&t->all->bucket, held_by_all(t->all, now), now));
 }
 
 nsec tap_wait(struct tap *t, nsec now)
 {
+    t->wanted_at = u64_min(t->wanted_at, now);
     if (!has_bite(&t->own, held(t, now), now)) {
-        tap_leave(t);
-        return bite_at(&t->own, now);
+        const nsec at = bite_at(&t->own, held(t, now));
+        end_turn(t);
+        return at;
     }
     if (t->all->bucket.bps == 0)
         return now;
@@ -162,12 +186,13 @@ nsec tap_wait(struct tap *t, nsec now)
     t->called = has_turn(t);
     if (!t->called)
         return NSEC_NEVER;
-    return has_bite(&t->all->bucket, now, now) ? now : bite_at(&t->all->bucket, now);
+    const nsec all_held = held_by_all(t->all, now);
+    return has_bite(&t->all->bucket, all_held, now) ? now : bite_at(&t->all->bucket, all_held);
 }
 
 void tap_charge(struct tap *t, nsec now, uint64_t n)
 {
-    charge(&t->all->bucket, now, n);
+    charge(&t->all->bucket, held_by_all(t->all, now), n);
     charge(&t->own, held(t, now), n);
 }
 

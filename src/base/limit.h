@@ -6,10 +6,11 @@
 
 enum {
     LIMIT_BITE_MS = 8,                  // what goes at once, as time of the limit: under 1 % of a second
-    LIMIT_BITE_MIN = 512,               // bytes: smaller bites cost more than they smooth
+    LIMIT_BITE_MIN = 256,               // bytes: smaller bites cost more than they smooth
     LIMIT_BITE_MAX = 1 << 20,
     LIMIT_TURN_MIN = 16 * 1024,         // bytes of a turn, several bites: so that a block is not cut by others' turns
     LIMIT_BURST_BITES = 2,              // what an idle limit saves up
+    LIMIT_LATE_MS = 100,                // and one that is wanted: whoever comes late, on a crowded machine, gets what it missed
 };
 
 #define LIMIT_BPS_MAX ((uint64_t)1 << 39)
@@ -22,6 +23,7 @@ struct bucket {
 struct limit {
     struct bucket bucket;
     struct list waiting;                // of tap.turn; the first one has the turn
+    nsec wanted_at;                     // since when somebody waits, NSEC_NEVER: nobody does
     uint64_t used_bps;                  // the owner's note: what goes through it; not used here
 };
 
@@ -29,7 +31,8 @@ struct tap {
     struct limit *all;
     struct bucket own;
     struct list turn;
-    nsec joined_at;                     // when it began to wait
+    nsec joined_at;                     // when it began to wait for its turn
+    nsec wanted_at;                     // since when it waits for either limit, NSEC_NEVER: it does not
     uint64_t left;                      // of the turn it has begun
     uint32_t owner;                     // whose it is: for limit_call
     bool called;
