@@ -217,7 +217,7 @@ def windows_of(lab, seconds):
 def limits_up(lab):
     """On the machine: every second within 5 % (the simulator's test has the exact ones), while others measure beside us."""
     target, torrent = payload.path_of(lab.root, "big"), payload.torrent_of(lab.root, "big", "v1")
-    for bps in (256 * 1024, 4 * MIB):
+    for bps in (20 * 1024, 64 * 1024, 128 * 1024, 256 * 1024, 4 * MIB):
         proc = kith(lab, "share-%d" % bps, lab.ip(2), ["share", target, "--torrent", torrent], ["--up", "%dK" % (bps // 1024)])
         lab.until("it is seeded", lambda: events(proc, "seeding"))
         counts = windows_of(lab, 8)
@@ -275,5 +275,5 @@ def cases():
            [("many/share-%s-%s" % k, share_two(k), 120) for k in (("lt", "ar"), ("tr", "lt"))] + [
                ("many/one-fails", one_fails, 60), ("many/disk-fails", disk_fails, 120), ("many/twice", twice, 30),
                ("many/interrupted", interrupted, 60), ("many/queue", queue, 60), ("many/ratio", ratio, 90),
-               ("many/limits-up", limits_up, 60), ("many/limits-down", limits_down, 90), ("many/super-seed", super_seed, 120),
+               ("many/limits-up", limits_up, 120), ("many/limits-down", limits_down, 90), ("many/super-seed", super_seed, 120),
            ]

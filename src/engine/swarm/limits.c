@@ -4,8 +4,10 @@
 
 #include "engine/swarm/webseed.h"
 
-// Below it blocks go whole, whatever the second: requests and answers would wait for long behind half a block.
-#define SPLIT_BPS (128 * KIB)
+// Nothing else can be said to a peer in the middle of a block. So below these rates blocks go whole, whatever the second, because
+// our requests to that peer would wait behind half a block for more than the second's worth that is always asked for; or anything would.
+#define SPLIT_BPS (32 * KIB)
+#define SPLIT_ALONE_BPS (16 * KIB)      // nothing is wanted from that peer
 
 // It could be sent to, if the limit let it.
 static bool waits_up(const struct swarm_peer *p)
@@ -85,10 +87,10 @@ static struct swarm_peer *next_up(struct swarm *s)
     return next;
 }
 
-uint32_t limits_send(struct swarm *s, uint32_t left)
+uint32_t limits_send(struct swarm *s, const struct swarm_peer *p, uint32_t left)
 {
     uint32_t n = tap_take(&s->up, s->now, left);
-    if (n == 0 || !tap_limited(&s->up) || tap_bps(&s->up) >= SPLIT_BPS)
+    if (n == 0 || !tap_limited(&s->up) || tap_bps(&s->up) >= (p->am_interested ? SPLIT_BPS : SPLIT_ALONE_BPS))
         return n;
     tap_charge(&s->up, s->now, left - n);
     return left;

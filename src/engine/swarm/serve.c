@@ -217,7 +217,7 @@ uint32_t serve_compose(struct swarm *s, struct swarm_peer *p, struct wr *w, uint
             continue;
         }
         const uint32_t left = q.len - (p->sending == 0 ? 0 : p->sending - PIECE_HEADER_LEN);
-        const uint32_t most = limits_send(s, left);
+        const uint32_t most = limits_send(s, p, left);
         if (most == 0)
             break;
         n = compose_block(s, p, w, n, most, bytes);

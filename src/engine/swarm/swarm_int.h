@@ -692,7 +692,7 @@ static inline bool super_hides(const struct swarm *s, const struct swarm_peer *p
 // limits.c: what the rate limits allow, in turn.
 bool limits_wake(struct swarm *s);                                      // somebody's turn has come: it is ready now
 nsec limits_deadline(struct swarm *s);                                  // of whoever waits; nobody: it leaves the queue
-uint32_t limits_send(struct swarm *s, uint32_t left);                   // how much of a block's rest may go, charged
+uint32_t limits_send(struct swarm *s, const struct swarm_peer *p, uint32_t left);                   // how much of a block's rest may go, charged
 void limits_served(struct swarm *s, struct swarm_peer *p);              // it had its bite
 bool limits_rx_open(struct swarm *s, struct swarm_peer *p);             // it may be read from
 bool limits_rx_waits(const struct swarm *s);                            // somebody waits to be read from
