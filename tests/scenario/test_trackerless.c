@@ -71,6 +71,34 @@ static void a_restart_needs_no_router(void **state)
     lab_close(&l);
 }
 
+// Without announcing again a torrent is lost after three quarters of an hour, and whenever the nodes that were told go: here every node of
+// the DHT but the first goes for good within a day, one after the other, and others come. Who has the link then still finds the seed.
+static void a_day_later_it_is_still_found(void **state)
+{
+    UNUSED_STATE(state);
+    enum { N = 12, HOURS = 24 };
+    const struct world_config w = {.seed = 34, .latency = 20 * NSEC_MS, .latency_spread = 60 * NSEC_MS, .check = true};
+    const struct stage_torrent torrent = {.v1 = true, .v2 = true, .piece_len = 32768, .lens = mb1, .files_n = 1};
+    struct lab l;
+    lab_open(&l, __func__, &w);
+    struct host_config c = peer(KBPS(400), KBPS(1000));
+    assert_int_equal(world_host(l.world, &c), 0);
+    const uint32_t t = lab_torrent(&l, &torrent);
+    (void)world_want(l.world, world_host(l.world, &c), t, WANT_SEED);
+    for (uint32_t i = 0; i < 2 * N; i++) {
+        const nsec life = HOURS * 3600 * NSEC_S / N;
+        c.arrive = i < N ? 0 : (i - N) * life;
+        const uint32_t host = world_host(l.world, &c);
+        const struct action leave = {.kind = ACTION_CRASH, .host = host, .a = CRASH_KEPT, .b = true};
+        if (i < N)
+            world_plan(l.world, c.arrive + (i + 1) * life - NSEC_S, &leave);
+    }
+    c.arrive = HOURS * 3600 * NSEC_S;
+    (void)world_want(l.world, world_host(l.world, &c), t, WANT_MAGNET);
+    lab_complete(&l, c.arrive + 60 * NSEC_S);
+    lab_close(&l);
+}
+
 // Nothing but the local network: who is behind one box finds each other, one of them by a link alone; who is behind another box does
 // not; and a private torrent is not told.
 static void neighbours_find_each_other(void **state)
@@ -101,7 +129,8 @@ static void neighbours_find_each_other(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_link_and_the_dht_are_enough), cmocka_unit_test(a_restart_needs_no_router), cmocka_unit_test(neighbours_find_each_other),
+        cmocka_unit_test(a_link_and_the_dht_are_enough), cmocka_unit_test(a_restart_needs_no_router),
+        cmocka_unit_test(a_day_later_it_is_still_found), cmocka_unit_test(neighbours_find_each_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
