@@ -1,4 +1,4 @@
-// `kith dht`: a DHT node in the foreground, or one question to the DHT: peers, scrape, announce, get, put.
+// `kith dht`: a DHT node in the foreground, or one question to the DHT: peers, scrape, announce, get, put, publish.
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -12,8 +12,10 @@
 #include "app/fileio.h"
 #include "app/host.h"
 #include "app/interrupt.h"
+#include "app/link.h"
 #include "app/state.h"
 #include "codec/bencode.h"
+#include "codec/krpc.h"
 #include "codec/magnet.h"
 #include "engine/find/dht.h"
 
@@ -22,9 +24,11 @@ enum {
     STATS_S = 10,
     PEERS_SHOWN_MAX = 4096,
     ASK_TIMEOUT_S = 60,
+    LINK_TEXT_MAX = 256,                // of a key and a salt
+    KEEP_RETRY_S = 60,                  // --keep: after a time without success
 };
 
-enum dht_verb { VERB_RUN, VERB_PEERS, VERB_SCRAPE, VERB_ANNOUNCE, VERB_GET, VERB_PUT };
+enum dht_verb { VERB_RUN, VERB_PEERS, VERB_SCRAPE, VERB_ANNOUNCE, VERB_GET, VERB_PUT, VERB_PUBLISH };
 
 struct asking {
     struct app *a;
@@ -37,6 +41,8 @@ struct asking {
     bool over, signing;                 // signing: the stored seq is being looked up, before a put
     int status;
     nsec next_stats, give_up;
+    nsec again;                         // --keep: when it is told once more; 0: an answer is waited for
+    bool kept;                          // --keep: it was told at least once
     uint8_t secret[SIGN_SECRET_LEN];
     uint8_t value[ITEM_VALUE_MAX + 8];
     uint8_t best[ITEM_VALUE_MAX];       // the newest item found
@@ -53,6 +59,37 @@ static void end(struct asking *s, int status)
     s->over = true;
     s->status = status;
     host_stop(s->host);
+}
+
+// ---- --keep
+
+static bool is_put(const struct asking *s) { return s->verb == VERB_PUT || s->verb == VERB_PUBLISH; }
+
+static nsec patience(const struct asking *s) { return s->a->options.timeout != 0 ? s->a->options.timeout : ASK_TIMEOUT_S * NSEC_S; }
+
+// Items are forgotten after two hours, peers after half an hour or so.
+static void tell_again(struct asking *s, nsec now)
+{
+    struct dht_ask ask = s->ask;
+    ask.kind = s->verb == VERB_ANNOUNCE ? DHT_ANNOUNCE : DHT_PUT;
+    if (ask.is_mutable)
+        dht_item_sign(&ask.item, s->secret);
+    s->again = 0;
+    s->give_up = now + patience(s);
+    const enum err e = node_dht_ask(host_node(s->host), now, &ask, &s->op);
+    if (e != ERR_OK)
+        s->again = now + KEEP_RETRY_S * NSEC_S;
+}
+
+// True: it goes on.
+static bool keep(struct asking *s, bool told)
+{
+    const nsec every = s->a->options.keep;
+    if (every == 0 || (!told && !s->kept))
+        return false;
+    s->kept = true;
+    s->again = host_now(s->host) + (told ? every : u64_min(every, KEEP_RETRY_S * NSEC_S));
+    return true;
 }
 
 // ---- the figures of a running node
@@ -101,7 +138,9 @@ static void on_tick(void *ctx)
 {
     struct asking *s = ctx;
     const nsec now = host_now(s->host);
-    if (s->verb != VERB_RUN && now >= s->give_up && !s->over)
+    if (s->again != 0 && now >= s->again && !s->over)
+        tell_again(s, now);
+    if (s->verb != VERB_RUN && s->again == 0 && now >= s->give_up && !s->over)
         end(s, talk_fail(&s->a->talk, FAIL_NO_ANSWER, "check the network, or name a node by --dht-router HOST:PORT", "the DHT does not answer"));
     if (s->verb != VERB_RUN || now < s->next_stats)
         return;
@@ -161,6 +200,23 @@ static void put_now(struct asking *s)
         end(s, talk_fail(&s->a->talk, FAIL_INTERNAL, NULL, "cannot ask: %s", err_text(e)));
 }
 
+// The link of what was published, BEP 46.
+static void say_link(struct asking *s)
+{
+    char text[LINK_TEXT_MAX] = "";
+    struct buf b = {(uint8_t *)text, 0, sizeof text - 1};
+    struct wr w = wr_make(&b);
+    wr_str(&w, "magnet:?xs=urn:btpk:");
+    wr_hex(&w, slice_of(s->ask.item.key, SIGN_PUBLIC_LEN));
+    if (s->ask.item.salt.n != 0) {
+        wr_str(&w, "&s=");
+        wr_hex(&w, s->ask.item.salt);
+    }
+    ASSERT(w.ok);
+    if (!s->a->talk.json)
+        talk_data(&s->a->talk, "%s", text);
+}
+
 static void say_put(struct asking *s, const struct dht_out *o)
 {
     uint8_t target[NODE_ID_LEN];
@@ -179,9 +235,15 @@ static void say_put(struct asking *s, const struct dht_out *o)
     if (s->ask.is_mutable)
         json_object_set_new(e, "seq", json_integer(s->ask.item.seq));
     talk_emit(&s->a->talk, e);
-    if (!s->a->talk.json)
+    if (!s->a->talk.json && s->verb == VERB_PUT)
         talk_data(&s->a->talk, "%s", hex);
-    talk_note(&s->a->talk, "stored at %u nodes for two hours; `kith dht get %s` finds it", o->stored, hex);
+    if (s->verb == VERB_PUBLISH)
+        say_link(s);
+    const char *const how_long = s->a->options.keep != 0 ? "for as long as this runs" : "for two hours";
+    if (s->verb == VERB_PUBLISH)
+        talk_note(&s->a->talk, "stored at %u nodes %s; `kith get` follows the link", o->stored, how_long);
+    else
+        talk_note(&s->a->talk, "stored at %u nodes %s; `kith dht get %s` finds it", o->stored, how_long, hex);
 }
 
 static void say_scrape(struct asking *s, const struct dht_out *o)
@@ -194,6 +256,8 @@ static void say_scrape(struct asking *s, const struct dht_out *o)
         talk_data(&s->a->talk, "seeds %u leeches %u", o->seeds, o->leeches);
 }
 
+static bool is_overtaken(const struct dht_out *o) { return o->code == KRPC_CAS_MISMATCH || o->code == KRPC_SEQ_TOO_OLD; }
+
 static int failure(struct asking *s, const struct dht_out *o)
 {
     char text[TALK_NAME_MAX];
@@ -201,7 +265,7 @@ static int failure(struct asking *s, const struct dht_out *o)
     if (o->err == ERR_UNREACHABLE)
         return talk_fail(t, FAIL_NO_ANSWER, "check the network, or name a node by --dht-router HOST:PORT", "no node of the DHT answers");
     if (o->err == ERR_REFUSED)
-        return talk_fail(t, FAIL_NETWORK, o->code == 302 || o->code == 301 ? "a newer item is there: leave --item-seq away" : NULL,
+        return talk_fail(t, FAIL_NETWORK, is_overtaken(o) ? "a newer item is there: leave --item-seq away" : NULL,
             "no node stored it%s%s", o->text.n != 0 ? ": " : "", talk_clean(o->text, text));
     if (s->verb == VERB_GET)
         return talk_fail(t, FAIL_NOT_FOUND, "items are forgotten two hours after they were stored", "no such item");
@@ -215,7 +279,8 @@ static void on_done(struct asking *s, const struct dht_out *o)
         return;
     }
     if (o->err != ERR_OK) {
-        end(s, failure(s, o));
+        if (is_overtaken(o) || !keep(s, false))
+            end(s, failure(s, o));
         return;
     }
     switch (s->verb) {
@@ -225,10 +290,11 @@ static void on_done(struct asking *s, const struct dht_out *o)
     case VERB_SCRAPE: say_scrape(s, o); break;
     case VERB_ANNOUNCE: talk_note(&s->a->talk, "told %u nodes", o->stored); break;
     case VERB_GET: show_value(s); break;
-    case VERB_PUT: say_put(s, o); break;
+    case VERB_PUT: case VERB_PUBLISH: say_put(s, o); break;
     case VERB_RUN: break;
     }
-    end(s, 0);
+    if (!keep(s, true))
+        end(s, 0);
 }
 
 static void on_event(void *ctx, const struct node_event *e)
@@ -272,7 +338,8 @@ static bool parse_hash(const char *text, uint8_t out[NODE_ID_LEN])
         return true;
     struct magnet *m = calloc(1, sizeof *m);
     struct buf scratch = {.p = malloc(n + 1), .cap = n + 1};
-    const bool good = m != NULL && scratch.p != NULL && magnet_parse(m, slice_str(text), &scratch) == ERR_OK;
+    bool good = m != NULL && scratch.p != NULL && magnet_parse(m, slice_str(text), &scratch) == ERR_OK;
+    good = good && (m->has_v1 || m->has_v2);
     if (good)
         memcpy(out, m->has_v1 ? m->hash_v1 : m->hash_v2, NODE_ID_LEN);
     free(scratch.p);
@@ -341,6 +408,51 @@ static int read_key(struct asking *s)
     return 0;
 }
 
+static int read_seq(struct asking *s)
+{
+    const struct options *o = &s->a->options;
+    if (o->item_seq != NULL && (o->key == NULL || dec_parse(slice_str(o->item_seq), INT64_MAX, (uint64_t *)&s->ask.item.seq) != ERR_OK))
+        return talk_fail(&s->a->talk, FAIL_USAGE, NULL, o->key == NULL ? "--item-seq goes with --key" : "--item-seq: not a number");
+    return 0;
+}
+
+// The torrent that a key is to mean from now on: by its file, its link or its v1 hash.
+static int read_torrent(struct asking *s)
+{
+    const char *const text = s->a->options.args.items[1];
+    uint8_t hash[SHA1_LEN];
+    struct metainfo m = {0};
+    struct buf b = {s->value, 0, sizeof s->value};
+    struct wr w = wr_make(&b);
+    if (s->a->options.key == NULL)
+        return talk_fail(&s->a->talk, FAIL_USAGE, "add --key FILE", "with which key?");
+    bool good = strlen(text) == 2 * SHA1_LEN && parse_hash(text, hash);
+    if (!good && link_is(text)) {
+        struct link l;
+        const int status = link_read(s->a, text, &l);
+        if (status != 0)
+            return status;
+        good = l.magnet.has_v1;
+        memcpy(hash, l.magnet.hash_v1, sizeof hash);
+        link_done(&l);
+    } else if (!good) {
+        const int status = torrent_load(s->a, text, &m);
+        if (status != 0)
+            return status;
+        good = m.has_v1;
+        memcpy(hash, m.hash_v1, sizeof hash);
+        metainfo_free(&m);
+    }
+    if (!good)
+        return talk_fail(&s->a->talk, FAIL_USAGE, "make a v1 or hybrid one", "%s: only torrents with a v1 hash can be published (BEP 46)", text);
+    dht_item_torrent_write(&w, hash);
+    ASSERT(w.ok);
+    s->ask.kind = DHT_PUT;
+    s->ask.item.value = buf_slice(&b);
+    const int status = read_seq(s);
+    return status != 0 ? status : read_key(s);
+}
+
 static int read_value(struct asking *s)
 {
     const struct options *o = &s->a->options;
@@ -354,8 +466,9 @@ static int read_value(struct asking *s)
         return talk_fail(&s->a->talk, FAIL_USAGE, "an item holds 996 bytes", "the value is too long");
     s->ask.kind = DHT_PUT;
     s->ask.item.value = buf_slice(&b);
-    if (o->item_seq != NULL && (o->key == NULL || dec_parse(slice_str(o->item_seq), INT64_MAX, (uint64_t *)&s->ask.item.seq) != ERR_OK))
-        return talk_fail(&s->a->talk, FAIL_USAGE, NULL, o->key == NULL ? "--item-seq goes with --key" : "--item-seq: not a number");
+    const int status = read_seq(s);
+    if (status != 0)
+        return status;
     if (o->key == NULL)
         return o->salt == NULL ? 0 : talk_fail(&s->a->talk, FAIL_USAGE, NULL, "--salt goes with --key");
     return read_key(s);
@@ -364,24 +477,28 @@ static int read_value(struct asking *s)
 static int read_question(struct asking *s)
 {
     static const char *const verbs[] = {[VERB_RUN] = "", [VERB_PEERS] = "peers", [VERB_SCRAPE] = "scrape", [VERB_ANNOUNCE] = "announce",
-        [VERB_GET] = "get", [VERB_PUT] = "put"};
+        [VERB_GET] = "get", [VERB_PUT] = "put", [VERB_PUBLISH] = "publish"};
     const struct texts *args = &s->a->options.args;
     if (args->n == 0)
         return 0;
-    for (uint32_t i = VERB_PEERS; i <= VERB_PUT; i++)
+    for (uint32_t i = VERB_PEERS; i <= VERB_PUBLISH; i++)
         if (strcmp(args->items[0], verbs[i]) == 0)
             s->verb = (enum dht_verb)i;
     if (s->verb == VERB_RUN || args->n != 2)
-        return talk_fail(&s->a->talk, FAIL_USAGE, "kith dht, or kith dht peers HASH | scrape HASH | announce HASH | get NAME | put VALUE",
+        return talk_fail(&s->a->talk, FAIL_USAGE,
+            "kith dht, or kith dht peers HASH | scrape HASH | announce HASH | get NAME | put VALUE | publish TORRENT",
             s->verb == VERB_RUN ? "%s: no such question" : "%s wants one word after it", args->items[0]);
     const char *const salt = s->a->options.salt;
     if (salt != NULL && strlen(salt) > ITEM_SALT_MAX)
         return talk_fail(&s->a->talk, FAIL_USAGE, "64 bytes at most", "the salt is too long");
     s->ask.item.salt = salt != NULL ? slice_str(salt) : (struct slice){0};
+    if (s->a->options.keep != 0 && !is_put(s) && s->verb != VERB_ANNOUNCE)
+        return talk_fail(&s->a->talk, FAIL_USAGE, NULL, "--keep goes with announce, put and publish");
     switch (s->verb) {
     case VERB_PEERS: case VERB_SCRAPE: case VERB_ANNOUNCE: return read_hash(s);
     case VERB_GET: return read_name(s);
     case VERB_PUT: return read_value(s);
+    case VERB_PUBLISH: return read_torrent(s);
     case VERB_RUN: break;
     }
     return 0;
@@ -399,7 +516,8 @@ static int open_all(struct asking *s)
     if (why[0] != 0)
         talk_warn(&s->a->talk, "%s", why);
     struct host_config cfg = {
-        .listen = o->listen, .port = (uint16_t)(!run ? 0 : o->port != 0 ? o->port : DHT_PORT),
+        .listen = o->listen, .device = o->interface,
+        .port = (uint16_t)(!run ? 0 : o->port != 0 ? o->port : DHT_PORT),
         .port_last = (uint16_t)(run && o->port == 0 ? DHT_PORT + 20 : 0), .log_level = s->a->talk.verbose > 1 ? LOG_DEBUG : LOG_INFO,
         .event = on_event, .tick = on_tick, .save = on_save, .log = on_log, .ctx = s,
     };
@@ -417,9 +535,9 @@ static int open_all(struct asking *s)
 
 static int begin(struct asking *s)
 {
-    const nsec now = host_now(s->host), limit = s->a->options.timeout != 0 ? s->a->options.timeout : ASK_TIMEOUT_S * NSEC_S;
+    const nsec now = host_now(s->host);
     s->next_stats = now + STATS_S * NSEC_S;
-    s->give_up = now + limit;
+    s->give_up = now + patience(s);
     if (s->verb == VERB_RUN) {
         json_t *e = talk_event("added");
         json_object_set_new(e, "task", json_string("dht"));
@@ -429,10 +547,10 @@ static int begin(struct asking *s)
         return 0;
     }
     struct dht_ask ask = s->ask;
-    s->signing = s->verb == VERB_PUT && ask.is_mutable && s->a->options.item_seq == NULL;
+    s->signing = is_put(s) && ask.is_mutable && s->a->options.item_seq == NULL;
     if (s->signing)
         ask.kind = DHT_GET;
-    else if (s->verb == VERB_PUT && ask.is_mutable)
+    else if (is_put(s) && ask.is_mutable)
         dht_item_sign(&ask.item, s->secret);
     const enum err e = node_dht_ask(host_node(s->host), now, &ask, &s->op);
     return e == ERR_OK ? 0 : talk_fail(&s->a->talk, FAIL_INTERNAL, NULL, "cannot ask: %s", err_text(e));

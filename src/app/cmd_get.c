@@ -7,6 +7,7 @@
 
 #include "app/cmd.h"
 #include "app/fileio.h"
+#include "app/follow.h"
 #include "app/get.h"
 #include "app/link.h"
 #include "app/probe.h"
@@ -231,7 +232,9 @@ static int load(struct get *g, const char *what, bool *out_known)
     *out_known = true;
     if (!link_is(what))
         return torrent_load(g->a, what, &g->file);
-    const int status = link_read(g->a, what, &g->link);
+    int status = link_read(g->a, what, &g->link);
+    if (status == 0)
+        status = follow_link(g->a, &g->link);
     if (status != 0 || link_saved(g->a, &g->link, &g->file) == ERR_OK)
         return status;
     *out_known = false;

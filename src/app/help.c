@@ -65,7 +65,7 @@ static const char *const examples[COMMANDS_N][EXAMPLES_N][2] = {
         {"kith dht peers 08ada5a7a6183aae1e09d831df6748d566095a10", "who has this torrent? One address a line"},
         {"kith dht put 'hello' --key my.key", "store a text that only this key can change; prints the public key"},
         {"kith dht get 77ff84905a91936367c01360803104f92432fcd904a43511876df5cdf3e7e548", "read it, anywhere"},
-        {"kith dht announce HASH --port 6881 --dht-router 192.0.2.1:6881", "say that a peer is here, in a DHT of your own"},
+        {"kith dht publish new.torrent --key my.key --keep 1h", "what the key means now; prints the link that `kith get` follows (BEP 46)"},
     },
     [CMD_HELP] = {
         {"kith help get", "explain `kith get`"},
@@ -86,7 +86,8 @@ static const char *const examples[COMMANDS_N][EXAMPLES_N][2] = {
 // What the line of a command does not say.
 static const char *const notes[COMMANDS_N] = {
     [CMD_GET] = "A URL of a torrent file is followed: what it describes is fetched. For the torrent file alone, use another program\n"
-                "(`curl -O URL`). Any other URL is a file; several URLs are copies of one file.",
+                "(`curl -O URL`). Any other URL is a file; several URLs are copies of one file.\n"
+                "A link of a key (magnet:?xs=urn:btpk:...) is asked of the DHT each time: it means the torrent published last.",
 };
 
 static const struct {

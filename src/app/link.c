@@ -24,7 +24,7 @@ int link_read(struct app *a, const char *text, struct link *out)
     }
     free(l.text);
     return talk_fail(&a->talk, FAIL_USAGE, "quote it: 'magnet:?xt=urn:btih:…'; & means something to the shell",
-        "not a magnet link with a hash (btih or btmh): %s", err_text(e));
+        "not a magnet link with a hash (btih or btmh) or a key (btpk): %s", err_text(e));
 }
 
 void link_done(struct link *l)
@@ -153,6 +153,10 @@ static void show_json(struct app *a, const struct magnet *m)
         json_object_set_new(e, "hash_v1", talk_json_hex(slice_of(m->hash_v1, SHA1_LEN)));
     if (m->has_v2)
         json_object_set_new(e, "hash_v2", talk_json_hex(slice_of(m->hash_v2, SHA256_LEN)));
+    if (m->has_key)
+        json_object_set_new(e, "key", talk_json_hex(slice_of(m->key, SIGN_PUBLIC_LEN)));
+    if (m->salt.n != 0)
+        json_object_set_new(e, "salt", talk_json_hex(m->salt));
     json_object_set_new(e, "trackers", json_texts(m->trackers, m->trackers_n));
     json_object_set_new(e, "web_seeds", json_texts(m->web_seeds, m->web_seeds_n));
     for (uint32_t i = 0; i < m->peers_n; i++)
@@ -176,6 +180,10 @@ static void show_text(struct app *a, const struct magnet *m)
         talk_field_hash(&a->talk, "hash v1", slice_of(m->hash_v1, SHA1_LEN));
     if (m->has_v2)
         talk_field_hash(&a->talk, "hash v2", slice_of(m->hash_v2, SHA256_LEN));
+    if (m->has_key)
+        talk_field_hash(&a->talk, "key", slice_of(m->key, SIGN_PUBLIC_LEN));
+    if (m->salt.n != 0)
+        talk_field_hash(&a->talk, "salt", m->salt);
     for (uint32_t i = 0; i < m->trackers_n; i++)
         talk_field(&a->talk, i == 0 ? "trackers" : "", m->trackers[i]);
     for (uint32_t i = 0; i < m->web_seeds_n; i++)
@@ -186,7 +194,9 @@ static void show_text(struct app *a, const struct magnet *m)
         selected += bits_get(m->files_wanted, i);
     if (m->has_files)
         talk_data(&a->talk, "%-10s %u file%s selected", "files", selected, selected == 1 ? "" : "s");
-    talk_data(&a->talk, "%-10s its size and files are known to its peers: `kith get` asks them", "");
+    talk_data(&a->talk, "%-10s %s: `kith get` asks %s", "",
+        m->has_v1 || m->has_v2 ? "its size and files are known to its peers" : "which torrent it means now is in the DHT",
+        m->has_v1 || m->has_v2 ? "them" : "it");
 }
 
 int link_show(struct app *a, const char *text)

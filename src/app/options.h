@@ -13,7 +13,7 @@
     X(CMD_VERIFY, "verify", "FILE.torrent DIR", "compare files with their torrent") \
     X(CMD_TRACKER, "tracker", "", "run a tracker, HTTP and UDP") \
     X(CMD_LAB, "lab", "EXPERIMENT | COMMAND", "thousands of nodes in a simulated internet") \
-    X(CMD_DHT, "dht", "[VERB WORD]", "run a DHT node, or ask it: peers, scrape, announce, get, put") \
+    X(CMD_DHT, "dht", "[VERB WORD]", "run a DHT node, or ask it: peers, scrape, announce, get, put, publish") \
     X(CMD_HELP, "help", "[COMMAND]", "explain a command") \
     X(CMD_VERSION, "version", "", "print the version")
 
@@ -55,7 +55,7 @@ struct options {
     bool no_port_map;
     bool no_dht, no_lsd, no_utp, no_tcp, json, quiet, no_color, help, version;
     uint64_t piece_len, down_bps, up_bps, down_each_bps, up_each_bps, ratio_pm;
-    nsec timeout, interval, seed_time, seed_idle;
+    nsec timeout, interval, keep, seed_time, seed_idle;
     uint32_t port, http_port, udp_port, slots, threads, max_downloads, max_seeds;
     uint32_t verbose;
     uint32_t progress;                  // enum progress_mode
@@ -111,6 +111,7 @@ struct options {
     X(TEXT, "key", 0, "FILE", key, IN_DHT, "put a mutable item, signed with this secret key; made if it is not there") \
     X(TEXT, "salt", 0, "TEXT", salt, IN_DHT, "tells several items of one key apart") \
     X(TEXT, "item-seq", 0, "N", item_seq, IN_DHT, "number of this version of the item; default: one more than what is there") \
+    X(TIME, "keep", 0, "DUR", keep, IN_DHT, "announce, put, publish: again each DUR until Ctrl-C; 15m for peers, 1h for items") \
     X(FLAG, "no-lsd", 0, NULL, no_lsd, IN_PEER, "find no peers in the local network (BEP 14)") \
     X(FLAG, "no-utp", 0, NULL, no_utp, IN_PEER, "reach peers by TCP only") \
     X(FLAG, "no-tcp", 0, NULL, no_tcp, IN_PEER, "reach peers by uTP only") \

@@ -176,10 +176,10 @@ void talk_field(struct talk *t, const char *label, struct slice text)
 
 void talk_field_hash(struct talk *t, const char *label, struct slice digest)
 {
-    uint8_t text[2 * SHA256_LEN];
+    uint8_t text[2 * 64];
     struct buf b = {text, 0, sizeof text};
     struct wr w = wr_make(&b);
-    wr_hex(&w, digest);
+    wr_hex(&w, slice_sub(digest, 0, sizeof text / 2));
     talk_field(t, label, buf_slice(&b));
 }
 

@@ -1,7 +1,7 @@
 // See dht_item.h.
 #include "codec/dht_item.h"
 
-#include "crypto/hash.h"
+#include "codec/bencode.h"
 
 void dht_item_immutable(struct slice value, uint8_t out[NODE_ID_LEN]) { sha1_of(value, out); }
 
@@ -46,4 +46,23 @@ bool dht_item_verify(const struct dht_item *item)
     dht_item_signed(&w, item);
     ASSERT(w.ok);
     return sign_verify(item->key, buf_slice(&b), item->sig);
+}
+
+bool dht_item_torrent(struct slice value, uint8_t out[SHA1_LEN])
+{
+    struct bencode_field f[] = {{"ih", {0}}};
+    struct slice hash;
+    if (!bencode_fields(value, f, ARRAY_LEN(f)) || !bencode_raw_str(f[0].raw, &hash) || hash.n != SHA1_LEN)
+        return false;
+    memcpy(out, hash.p, SHA1_LEN);
+    return true;
+}
+
+void dht_item_torrent_write(struct wr *w, const uint8_t hash[SHA1_LEN])
+{
+    struct bencode_out o;
+    bencode_out_init(&o, w);
+    bencode_put_dict(&o);
+    bencode_put_key_str(&o, "ih", slice_of(hash, SHA1_LEN));
+    bencode_put_end(&o);
 }

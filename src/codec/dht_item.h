@@ -1,7 +1,8 @@
-// Items kept in the DHT: immutable ones are named by the hash of what they hold, mutable ones by a key. BEP 44.
+// Items kept in the DHT: immutable ones are named by the hash of what they hold, mutable ones by a key. BEP 44, 46.
 #pragma once
 #include "base/bytes.h"
 #include "codec/node_id.h"
+#include "crypto/hash.h"
 #include "crypto/sign.h"
 
 enum {
@@ -28,3 +29,7 @@ void dht_item_signed(struct wr *w, const struct dht_item *item);
 void dht_item_sign(struct dht_item *item, const uint8_t secret[SIGN_SECRET_LEN]);
 // Whether value and salt are within limits and the signature is the key's.
 bool dht_item_verify(const struct dht_item *item);
+
+// The value of an item that names a torrent, d2:ih20:…e (BEP 46): its v1 info-hash. False: it is something else.
+bool dht_item_torrent(struct slice value, uint8_t out[SHA1_LEN]);
+void dht_item_torrent_write(struct wr *w, const uint8_t hash[SHA1_LEN]);

@@ -81,6 +81,36 @@ static enum err take_topic(struct magnet *m, struct slice value)
     return ERR_OK;
 }
 
+// BEP 46: a source that is a key. Other sources (the URL of a torrent file) are not ours.
+static enum err take_source(struct magnet *m, struct slice value)
+{
+    if (!skip_prefix(&value, "urn:btpk:"))
+        return ERR_OK;
+    uint8_t key[SIGN_PUBLIC_LEN];
+    const enum err e = hex_parse(value, key, sizeof key);
+    if (e == ERR_OK && !m->has_key) {
+        memcpy(m->key, key, sizeof key);
+        m->has_key = true;
+    }
+    return e;
+}
+
+// Hex, decoded in its place: half of it.
+static enum err take_salt(struct magnet *m, struct slice value, struct buf *scratch)
+{
+    uint8_t salt[ITEM_SALT_MAX];
+    if (value.n % 2 != 0 || value.n / 2 > sizeof salt || hex_parse(value, salt, value.n / 2) != ERR_OK)
+        return ERR_SYNTAX;
+    if (value.n == 0 || m->salt.n != 0)
+        return ERR_OK;
+    scratch->n -= value.n;
+    struct wr w = wr_make(scratch);
+    wr_bytes(&w, slice_of(salt, value.n / 2));
+    ASSERT(w.ok);
+    m->salt = slice_sub(buf_slice(scratch), scratch->n - value.n / 2, scratch->n);
+    return ERR_OK;
+}
+
 static void take_peer(struct magnet *m, struct slice value)
 {
     struct addr peer;
@@ -142,7 +172,8 @@ static enum err take(struct magnet *m, struct slice key, struct slice text, stru
     const bool is_topic = is_key(key, "xt"), is_name = is_key(key, "dn");
     const bool is_peer = is_key(key, "x.pe"), is_files = is_key(key, "so");
     const bool is_tracker = is_key(key, "tr"), is_web_seed = is_key(key, "ws");
-    if (!is_topic && !is_name && !is_peer && !is_files && !is_tracker && !is_web_seed)
+    const bool is_source = is_key(key, "xs"), is_salt = slice_eq_str(key, "s"), must = is_topic || is_source || is_salt;
+    if (!must && !is_name && !is_peer && !is_files && !is_tracker && !is_web_seed)
         return ERR_OK;
     const size_t before = scratch->n;
     struct slice value = {0};
@@ -150,20 +181,22 @@ static enum err take(struct magnet *m, struct slice key, struct slice text, stru
     if (e == ERR_TOO_LONG)
         return e;
     if (e != ERR_OK)
-        return is_topic ? e : ERR_OK;   // of the others one that is broken is only left out
+        return must ? e : ERR_OK;       // of the others one that is broken is only left out
     if (is_tracker)
         add(m->trackers, &m->trackers_n, MAGNET_TRACKERS_MAX, value);
     else if (is_web_seed)
         add(m->web_seeds, &m->web_seeds_n, MAGNET_WEB_SEEDS_MAX, value);
     else if (is_name && m->name.n == 0)
         m->name = value;
+    else if (is_salt)
+        return take_salt(m, value, scratch);
     else
         scratch->n = before;
     if (is_peer)
         take_peer(m, value);
     if (is_files)
         take_files(m, value);
-    return is_topic ? take_topic(m, value) : ERR_OK;
+    return is_topic ? take_topic(m, value) : is_source ? take_source(m, value) : ERR_OK;
 }
 
 enum err magnet_parse(struct magnet *out, struct slice text, struct buf *scratch)
@@ -184,7 +217,7 @@ enum err magnet_parse(struct magnet *out, struct slice text, struct buf *scratch
         if (e != ERR_OK)
             return e;
     }
-    if (!m.has_v1 && !m.has_v2)
+    if (!m.has_v1 && !m.has_v2 && !m.has_key)
         return ERR_SYNTAX;
     *out = m;
     return ERR_OK;
@@ -218,7 +251,7 @@ static void write_text(struct wr *w, const char *key, struct slice text)
 
 void magnet_write(struct wr *w, const struct magnet *m)
 {
-    ASSERT(m->has_v1 || m->has_v2);
+    ASSERT(m->has_v1 || m->has_v2 || m->has_key);
     wr_str(w, "magnet:?");
     if (m->has_v1) {
         wr_str(w, "xt=urn:btih:");
@@ -227,6 +260,14 @@ void magnet_write(struct wr *w, const struct magnet *m)
     if (m->has_v2) {
         wr_str(w, m->has_v1 ? "&xt=urn:btmh:1220" : "xt=urn:btmh:1220");
         wr_hex(w, slice_of(m->hash_v2, SHA256_LEN));
+    }
+    if (m->has_key) {
+        wr_str(w, m->has_v1 || m->has_v2 ? "&xs=urn:btpk:" : "xs=urn:btpk:");
+        wr_hex(w, slice_of(m->key, SIGN_PUBLIC_LEN));
+        if (m->salt.n > 0) {
+            wr_str(w, "&s=");
+            wr_hex(w, m->salt);
+        }
     }
     if (m->name.n > 0)
         write_text(w, "&dn=", m->name);

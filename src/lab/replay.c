@@ -227,7 +227,7 @@ static void magnet(struct player *p, const struct record *r)
 {
     struct magnet link;
     struct buf text = {p->links_n < TORRENTS_MAX ? malloc(r->slice[0].n + 1) : NULL, 0, r->slice[0].n};
-    if (text.p == NULL || magnet_parse(&link, r->slice[0], &text) != ERR_OK) {
+    if (text.p == NULL || magnet_parse(&link, r->slice[0], &text) != ERR_OK || (!link.has_v1 && !link.has_v2)) {
         differs(p, "a magnet link cannot be read");
         free(text.p);
         return;

@@ -22,6 +22,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (link.n <= MAGNET_BYTES_MAX) {
             require(magnet_parse(&back, buf_slice(&link), &again) == ERR_OK);
             require(back.has_v1 == m.has_v1 && back.has_v2 == m.has_v2 && back.has_files == m.has_files);
+            require(back.has_key == m.has_key && memcmp(back.key, m.key, sizeof m.key) == 0);
+            require(!m.has_key || slice_eq(back.salt, m.salt));
             require(memcmp(back.hash_v1, m.hash_v1, sizeof m.hash_v1) == 0);
             require(slice_eq(back.name, m.name));
             require(back.trackers_n == m.trackers_n && back.web_seeds_n == m.web_seeds_n && back.peers_n == m.peers_n);

@@ -143,6 +143,40 @@ def transfer(version):
     return run
 
 
+def followed(lab):
+    """BEP 46: the link names a key; it leads to the first torrent, and to the second one after that was published. --keep tells it again."""
+    nodes = network(lab)
+    links = []
+    for n, kind in enumerate(("single", "small")):
+        target, out = payload.path_of(lab.root, kind), lab.path("out")
+        torrent = payload.with_trackers(payload.torrent_of(lab.root, kind, "v1", 256 * 1024), lab.path("f%d.torrent" % n), [])
+        os.makedirs(out)
+        seeder = DhtKith(lab, "seed", torrent, target, lab.ip(30 + n), 20001)
+        seeder.start()
+        lab.until("kith share is ready", seeder.done)
+        keeper = lab.start("keep%d" % n, [lab.options.kith, "dht", "publish", torrent, "--key", lab.path("key"), "--salt", "news", "--keep", "1s",
+                                          "--listen", lab.ip(9), "--dht-router", "%s:%d" % (lab.ip(1), PORT), "--state", lab.path("ask9")])
+        lab.until("it was published twice", lambda: keeper.output().count("magnet:?xs=urn:btpk:") >= 2, 30)
+        links.append(keeper.output().split("\n")[0])
+        got = lab.run("get%d" % n, [lab.options.kith, "get", links[0], "-o", out, "--listen", lab.ip(40), "--no-lsd", "--no-port-map", "--state",
+                                    lab.path("get"), "--dht-router", "%s:%d" % (lab.ip(1), PORT), "--progress", "none"], 60)
+        need(got.code == 0, "kith get %s: %d %s" % (links[0], got.code, got.errors()[-300:]))
+        wrong = payload.differences(target, os.path.join(out, os.path.basename(target)))
+        need(not wrong, "; ".join(wrong[:5]))
+        keeper.stop()
+        shutil.rmtree(out)
+        seeder.finish()
+    need(links[0] == links[1], "another link: %s" % links)
+    for p in nodes:
+        p.stop()
+    got = lab.run("alone", [lab.options.kith, "get", links[0], "-o", lab.path("out"), "--listen", lab.ip(40), "--no-lsd", "--no-port-map", "--timeout", "3s",
+                            "--state", lab.path("get"), "--dht-router", "%s:%d" % (lab.ip(1), PORT), "--progress", "none"], 60)
+    need("what was seen last is version 2" in got.errors(), "the version of an earlier run is forgotten: %s" % got.errors()[-300:])
+    got = lab.run("fresh", [lab.options.kith, "get", links[0], "-o", lab.path("out"), "--listen", lab.ip(40), "--no-lsd", "--timeout", "3s",
+                            "--state", lab.path("fresh"), "--dht-router", "%s:%d" % (lab.ip(1), PORT), "--progress", "none"], 60)
+    need(got.code == 12 and "the DHT does not answer" in got.errors(), "exit %d: %s" % (got.code, got.errors()[-300:]))
+
+
 def port_messages(lab):
     """A peer that speaks of its DHT node is asked there; kith speaks of its own. Nobody does in a private torrent."""
     target = payload.path_of(lab.root, "single")
@@ -220,5 +254,5 @@ def cases():
     return [
         ("dht/kith-alone", alone, 90), ("dht/peers-lt-both-ways", peers_both_ways, 120), ("dht/items-lt-both-ways", items_both_ways, 180),
         ("dht/in-a-network-of-lt", through_libtorrent_only, 120), ("dht/transfer-v1", transfer("v1"), 90),
-        ("dht/transfer-hybrid", transfer("hybrid"), 90), ("dht/port-messages", port_messages, 60), ("dht/bittorrent-dht", bittorrent_dht, 90),
+        ("dht/transfer-hybrid", transfer("hybrid"), 90), ("dht/followed", followed, 120), ("dht/port-messages", port_messages, 60), ("dht/bittorrent-dht", bittorrent_dht, 90),
     ]

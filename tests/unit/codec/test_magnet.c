@@ -41,6 +41,9 @@ static void round_trip(const struct magnet *m)
     assert_int_equal(back.has_v2, m->has_v2);
     assert_memory_equal(back.hash_v1, m->hash_v1, sizeof m->hash_v1);
     assert_memory_equal(back.hash_v2, m->hash_v2, sizeof m->hash_v2);
+    assert_int_equal(back.has_key, m->has_key);
+    assert_memory_equal(back.key, m->key, sizeof m->key);
+    assert_true(!m->has_key || slice_eq(back.salt, m->salt));
     assert_true(slice_eq(back.name, m->name));
     assert_int_equal(back.trackers_n, m->trackers_n);
     for (uint32_t i = 0; i < m->trackers_n; i++)
@@ -177,10 +180,57 @@ static void limits(void **state)
         assert_int_equal(parse(&m, slice_str(bad[i])), ERR_SYNTAX);
 }
 
+// BEP 46's two keys lead to the items that it says; what is not quite a key or a salt is no link.
+static void keys_in_place_of_hashes(void **state)
+{
+    UNUSED_STATE(state);
+    json_t *const root = vector_json("bep44_46.json"), *const cases = json_object_get(root, "cases");
+    size_t i;
+    json_t *v;
+    uint32_t n = 0;
+    json_array_foreach(cases, i, v) {
+        if (strncmp(json_string_value(json_object_get(v, "name")), "bep46", 5) != 0)
+            continue;
+        struct magnet m;
+        char text[256];
+        uint8_t target[NODE_ID_LEN], expect[NODE_ID_LEN];
+        const char *const salt = json_string_value(json_object_get(v, "salt_hex"));
+        (void)snprintf(text, sizeof text, "magnet:?xs=urn:btpk:%s%s%s&dn=a+name", json_string_value(json_object_get(v, "public_key")),
+            salt != NULL ? "&s=" : "", salt != NULL ? salt : "");
+        assert_int_equal(parse(&m, slice_str(text)), ERR_OK);
+        assert_true(m.has_key && !m.has_v1 && !m.has_v2);
+        assert_slice(m.name, "a name");
+        assert_int_equal(hex_parse(slice_str(json_string_value(json_object_get(v, "target"))), expect, sizeof expect), ERR_OK);
+        dht_item_mutable(m.key, m.salt, target);
+        assert_memory_equal(target, expect, sizeof target);
+        round_trip(&m);
+        n++;
+    }
+    assert_int_equal(n, 2);
+    json_decref(root);
+    static const char *const bad[] = {
+        "magnet:?xs=urn:btpk:8543d3e6", "magnet:?xs=http://example.com/a.torrent", "magnet:?s=6e",
+        "magnet:?xs=urn:btpk:8543d3e6115f0f98c944077a4493dcd543e49c739fd998550a1f614ab36ed63e&s=6",
+        "magnet:?xs=urn:btpk:8543d3e6115f0f98c944077a4493dcd543e49c739fd998550a1f614ab36ed63e&s=xy",
+    };
+    struct magnet m;
+    for (size_t k = 0; k < ARRAY_LEN(bad); k++)
+        assert_int_equal(parse(&m, slice_str(bad[k])), ERR_SYNTAX);
+    uint8_t value[64], hash[SHA1_LEN] = {7}, back[SHA1_LEN];
+    struct buf b = {value, 0, sizeof value};
+    struct wr w = wr_make(&b);
+    dht_item_torrent_write(&w, hash);
+    assert_slice(slice_sub(buf_slice(&b), 0, 8), "d2:ih20:");
+    assert_true(dht_item_torrent(buf_slice(&b), back));
+    assert_memory_equal(back, hash, sizeof hash);
+    assert_false(dht_item_torrent(SLICE_LIT("d2:ih3:abce"), back));
+    assert_false(dht_item_torrent(SLICE_LIT("20:aaaaaaaaaaaaaaaaaaaa"), back));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(published),
+        cmocka_unit_test(published), cmocka_unit_test(keys_in_place_of_hashes),
         cmocka_unit_test(selections),
         cmocka_unit_test(limits),
     };
