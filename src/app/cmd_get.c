@@ -24,6 +24,7 @@ struct get {
     const char *source;                 // of the command line
     struct link link;                   // text NULL: it was a torrent file
     struct metainfo file;               // as read
+    struct metainfo layers;             // where its piece layers are if the file came without
     struct metainfo meta;               // the same with more trackers
     bool own_trackers, own_web_seeds;
     const char *root;
@@ -230,8 +231,12 @@ static int on_metadata(void *ctx, const struct metainfo *m, const uint8_t **out_
 static int load(struct get *g, const char *what, bool *out_known)
 {
     *out_known = true;
-    if (!link_is(what))
-        return torrent_load(g->a, what, &g->file);
+    if (!link_is(what)) {
+        const int loaded = torrent_load(g->a, what, &g->file);
+        if (loaded == 0)
+            link_layers(g->a, &g->file, &g->layers);
+        return loaded;
+    }
     int status = link_read(g->a, what, &g->link);
     if (status == 0)
         status = follow_link(g->a, &g->link);
@@ -318,6 +323,7 @@ static void get_done(struct get *g)
         free(g->meta.web_seeds);
     free(g->priorities);
     metainfo_free(&g->file);
+    metainfo_free(&g->layers);
     link_done(&g->link);
 }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "app/cmd.h"
+#include "app/link.h"
 #include "app/making.h"
 #include "app/session.h"
 #include "base/units.h"
@@ -39,6 +40,8 @@ static int share_given(struct app *a)
     int status = torrent_load(a, a->options.torrent, &m);
     if (status != 0)
         return status;
+    struct metainfo layers;
+    link_layers(a, &m, &layers);
     struct metainfo with = m;
     struct metainfo_url *const all = calloc((size_t)m.trackers_n + a->options.trackers.n + 1, sizeof *all);
     char *const root = torrent_find_root(&m, path);
@@ -61,6 +64,7 @@ static int share_given(struct app *a)
     free(all);
     free(root);
     metainfo_free(&m);
+    metainfo_free(&layers);
     return status;
 }
 

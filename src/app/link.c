@@ -73,33 +73,48 @@ static struct metainfo_layer *layers_of(const struct metainfo *m, uint32_t *out_
     return all;
 }
 
-enum err link_wrap(const struct link *l, struct slice info, const struct metainfo *layers, struct buf *out)
+static enum err wrap(const struct metainfo_wrapping *m, struct buf *out)
 {
-    struct metainfo stub;
-    struct metainfo_layer *all = NULL;
-    if (link_stub(l, &stub) != ERR_OK)
-        return ERR_NOMEM;
-    struct metainfo_wrapping m = {.info = info, .trackers = stub.trackers, .trackers_n = stub.trackers_n,
-        .web_seeds = l->magnet.web_seeds, .web_seeds_n = l->magnet.web_seeds_n};
-    if (layers != NULL)
-        m.layers = all = layers_of(layers, &m.layers_n);
-    const size_t cap = metainfo_wrap_len(&m);
+    const size_t cap = metainfo_wrap_len(m);
     struct buf b = {malloc(cap), 0, cap};
-    const bool ready = b.p != NULL && (layers == NULL || all != NULL);
-    if (ready) {
-        struct wr w = wr_make(&b);
-        metainfo_wrap(&w, &m);
-        ASSERT(w.ok);
-        *out = b;
-    } else {
-        free(b.p);
-    }
-    free(all);
-    metainfo_free(&stub);
-    return ready ? ERR_OK : ERR_NOMEM;
+    if (b.p == NULL)
+        return ERR_NOMEM;
+    struct wr w = wr_make(&b);
+    metainfo_wrap(&w, m);
+    ASSERT(w.ok);
+    *out = b;
+    return ERR_OK;
 }
 
-void link_key(const struct magnet *m, struct wr *w)
+enum err link_wrap(const struct link *l, struct slice info, struct buf *out)
+{
+    struct metainfo stub;
+    if (link_stub(l, &stub) != ERR_OK)
+        return ERR_NOMEM;
+    const struct metainfo_wrapping m = {.info = info, .trackers = stub.trackers, .trackers_n = stub.trackers_n,
+        .web_seeds = l->magnet.web_seeds, .web_seeds_n = l->magnet.web_seeds_n};
+    const enum err e = wrap(&m, out);
+    metainfo_free(&stub);
+    return e;
+}
+
+enum err link_wrap_layers(const struct metainfo *m, struct buf *out)
+{
+    struct metainfo_wrapping all = {.info = m->info, .trackers = m->trackers, .trackers_n = m->trackers_n};
+    struct slice *seeds = calloc((size_t)m->web_seeds_n + 1, sizeof *seeds);
+    struct metainfo_layer *layers = layers_of(m, &all.layers_n);
+    for (uint32_t i = 0; i < m->web_seeds_n && seeds != NULL; i++)
+        seeds[i] = m->web_seeds[i].url;
+    all.layers = layers;
+    all.web_seeds = seeds;
+    all.web_seeds_n = m->web_seeds_n;
+    const enum err e = seeds != NULL && layers != NULL ? wrap(&all, out) : ERR_NOMEM;
+    free(seeds);
+    free(layers);
+    return e;
+}
+
+void link_key(const struct metainfo *m, struct wr *w)
 {
     wr_str(w, "metadata/");
     wr_hex(w, m->has_v1 ? slice_of(m->hash_v1, SHA1_LEN) : slice_of(m->hash_v2, SHA256_LEN));
@@ -111,7 +126,7 @@ static bool is_for(const struct magnet *g, const struct metainfo *m)
            (!g->has_v2 || (m->has_v2 && memcmp(g->hash_v2, m->hash_v2, SHA256_LEN) == 0));
 }
 
-enum err link_saved(struct app *a, const struct link *l, struct metainfo *out)
+static enum err load_saved(struct app *a, const struct metainfo *of, struct metainfo *out)
 {
     struct state *state = NULL;
     struct buf file = {0};
@@ -119,19 +134,47 @@ enum err link_saved(struct app *a, const struct link *l, struct metainfo *out)
     char why[STATE_WHY_MAX];
     struct buf b = {key, 0, sizeof key};
     struct wr w = wr_make(&b);
-    link_key(&l->magnet, &w);
+    link_key(of, &w);
     if (state_open(&state, a->options.state, why) != ERR_OK)
         return ERR_NOT_FOUND;           // the session says it
     enum err e = state_load(state, buf_slice(&b), &file);
     state_close(state);
-    if (e == ERR_OK && metainfo_parse_own(out, &app_mem, buf_slice(&file), why) != ERR_OK)
-        e = ERR_NOT_FOUND;
-    else if (e == ERR_OK && !is_for(&l->magnet, out)) {
-        metainfo_free(out);
-        e = ERR_NOT_FOUND;
-    }
+    if (e == ERR_OK)
+        e = metainfo_parse_own(out, &app_mem, buf_slice(&file), why);
     free(file.p);
     return e == ERR_OK ? ERR_OK : ERR_NOT_FOUND;
+}
+
+enum err link_saved(struct app *a, const struct link *l, struct metainfo *out)
+{
+    struct metainfo of = {.has_v1 = l->magnet.has_v1, .has_v2 = l->magnet.has_v2};
+    memcpy(of.hash_v1, l->magnet.hash_v1, sizeof of.hash_v1);
+    memcpy(of.hash_v2, l->magnet.hash_v2, sizeof of.hash_v2);
+    const enum err e = load_saved(a, &of, out);
+    if (e != ERR_OK || is_for(&l->magnet, out))
+        return e;
+    metainfo_free(out);
+    return ERR_NOT_FOUND;
+}
+
+static bool wants_layer(const struct metainfo *m, const struct metainfo_file *f)
+{
+    return f->root != NULL && f->layer == NULL && f->len > m->piece_len;
+}
+
+void link_layers(struct app *a, struct metainfo *m, struct metainfo *out_saved)
+{
+    bool wants = false;
+    for (uint32_t i = 0; i < m->files_n; i++)
+        wants |= wants_layer(m, &m->files[i]);
+    *out_saved = (struct metainfo){0};
+    if (!wants || load_saved(a, m, out_saved) != ERR_OK)
+        return;
+    if (!slice_eq(out_saved->info, m->info) || out_saved->files_n != m->files_n)
+        return;
+    for (uint32_t i = 0; i < m->files_n; i++)
+        if (wants_layer(m, &m->files[i]))
+            m->files[i].layer = out_saved->files[i].layer;
 }
 
 // ---- kith show

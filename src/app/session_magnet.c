@@ -34,7 +34,7 @@ static void keep(struct task *t, struct buf *file)
     if (k != NULL) {
         struct buf b = {k->key, 0, sizeof k->key};
         struct wr w = wr_make(&b);
-        link_key(&t->cfg->link->magnet, &w);
+        link_key(t->meta, &w);
         k->state = t->s->state;
         k->key_n = b.n;
         k->file = *file;
@@ -94,7 +94,7 @@ void task_metadata(struct task *t, struct slice info)
     char why[160] = "";
     if (t->ended)
         return;
-    enum err e = link_wrap(t->cfg->link, info, NULL, &file);
+    enum err e = link_wrap(t->cfg->link, info, &file);
     if (e == ERR_OK)
         e = metainfo_parse_own(&t->fetched, &app_mem, buf_slice(&file), why);
     if (e != ERR_OK) {
@@ -119,19 +119,18 @@ void task_metadata(struct task *t, struct slice info)
 void task_layers(struct task *t)
 {
     struct buf file = {0};
-    if (t->cfg->link == NULL || t->meta != &t->fetched)
-        return;                         // a torrent file without layers: the user's, it stays as it is
-    struct metainfo m = t->fetched;
+    const bool from_link = t->cfg->link != NULL && t->meta == &t->fetched;
+    struct metainfo m = *t->meta;
     m.files = calloc((size_t)m.files_n + 1, sizeof *m.files);
     for (uint32_t i = 0; m.files != NULL && i < m.files_n; i++) {
-        m.files[i] = t->fetched.files[i];
+        m.files[i] = t->meta->files[i];
         m.files[i].layer = node_torrent_layer(host_node(t->s->host), t->torrent, i);
     }
-    const enum err e = m.files == NULL ? ERR_NOMEM : link_wrap(t->cfg->link, m.info, &m, &file);
+    const enum err e = m.files == NULL ? ERR_NOMEM : link_wrap_layers(&m, &file);
     free(m.files);
     if (e != ERR_OK)
         return;                         // they are fetched again next time
-    const int status = save_torrent(t, buf_slice(&file), true);
+    const int status = from_link ? save_torrent(t, buf_slice(&file), true) : 0;     // another torrent file is the user's, it stays as it is
     keep(t, &file);
     if (status != 0)
         task_end(t, status);

@@ -120,6 +120,28 @@ def shared_link_works(lab):
     where.finish()
 
 
+def layers_are_kept(lab):
+    """A v2 torrent file without piece layers, which peers give: the next command has them without asking, and knows what is on disk."""
+    target = payload.path_of(lab.root, "single")
+    torrent, bare = payload.torrent_of(lab.root, "single", "v2"), lab.path("bare.torrent")
+    tree = bencode.decode(open(torrent, "rb").read())
+    del tree[b"piece layers"]
+    with open(bare, "wb") as f:
+        f.write(bencode.encode(tree))
+    seeder = clients.Kith(lab, "seed", torrent, target, lab.ip(2), SEED_PORT)
+    seeder.start()
+    lab.until("kith share is ready", seeder.done)
+    os.makedirs(lab.path("out"))
+    get = [lab.options.kith, "get", bare, "-o", lab.path("out"), "--listen", lab.ip(3), "--no-port-map", "--timeout", "3s", *quiet()]
+    first = lab.run("first", [*get, "--state", lab.path("a"), "--peer", "%s:%d" % (lab.ip(2), SEED_PORT)], 60)
+    need(first.code == 0, "not fetched: %s" % first.errors()[-300:])
+    seeder.finish()
+    again = lab.run("again", [*get, "--state", lab.path("a"), "--check"], 60)
+    need(again.code == 0 and "were there already" in again.errors(), "exit %d: %s" % (again.code, again.errors()[-300:]))
+    other = lab.run("other", [*get, "--state", lab.path("b"), "--check"], 60)
+    need(other.code == 12, "without the layers it cannot know what is there: exit %d, %s" % (other.code, other.errors()[-300:]))
+
+
 def cases():
     out = []
     for kind in ("kith", "lt", "ar", "tr"):
@@ -138,5 +160,6 @@ def cases():
     out.append(("magnet/kith-to-kith/v2", by_link("kith", "kith", version="v2"), 90))
     out.append(("magnet/selected", selected_by_the_link, 60))
     out.append(("magnet/killed", killed_and_begun_again, 90))
+    out.append(("magnet/layers-are-kept", layers_are_kept, 90))
     out.append(("magnet/shared-link", shared_link_works, 60))
     return out
