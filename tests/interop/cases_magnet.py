@@ -4,6 +4,7 @@ import os
 import signal
 import time
 import urllib.parse
+import urllib.request
 
 import bencode
 import clients
@@ -120,6 +121,29 @@ def shared_link_works(lab):
     where.finish()
 
 
+def other_hash_is_announced(lab):
+    """A hybrid by its v1 link: as soon as the metadata is there the tracker hears of its v2 hash, too."""
+    plain = payload.torrent_of(lab.root, "single", "hybrid")
+    tracker = clients.Tracker(lab, "kith", lab.ip(1), [])
+    torrent = payload.with_trackers(plain, lab.path("t.torrent"), [[tracker.url("http")]])
+    seeder = clients.Kith(lab, "seed", torrent, payload.path_of(lab.root, "single"), lab.ip(2), SEED_PORT)
+    seeder.start()
+    lab.until("kith share is ready", seeder.done)
+    leecher = clients.Kith(lab, "leech", link_of(plain, ("v1",), [tracker.url("http")]), lab.path("out"), lab.ip(3), LEECH_PORT)
+    leecher.start()
+
+    def peers_of(info_hash):
+        url = tracker.url("http").replace("announce", "scrape") + "?info_hash=" + urllib.parse.quote(info_hash)
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            files = bencode.decode(answer.read())[b"files"]
+        return sum(files.get(info_hash, {}).get(k, 0) for k in (b"complete", b"incomplete"))
+    for info_hash in payload.info_hashes(plain):
+        lab.until("both are known by " + info_hash.hex(), lambda h=info_hash: peers_of(h) == 2, 10)
+    leecher.finish()
+    seeder.finish()
+    tracker.finish()
+
+
 def layers_are_kept(lab):
     """A v2 torrent file without piece layers, which peers give: the next command has them without asking, and knows what is on disk."""
     target = payload.path_of(lab.root, "single")
@@ -160,6 +184,7 @@ def cases():
     out.append(("magnet/kith-to-kith/v2", by_link("kith", "kith", version="v2"), 90))
     out.append(("magnet/selected", selected_by_the_link, 60))
     out.append(("magnet/killed", killed_and_begun_again, 90))
+    out.append(("magnet/other-hash", other_hash_is_announced, 90))
     out.append(("magnet/layers-are-kept", layers_are_kept, 90))
     out.append(("magnet/shared-link", shared_link_works, 60))
     return out

@@ -75,23 +75,27 @@ static void shuffle(struct announcer *a)
     }
 }
 
+// Lanes of all hashes; those that are there stay as they are.
 static enum err lanes_make(struct announcer *a)
 {
     const enum addr_family families[2] = {
         a->cfg.has_ipv4 ? ADDR_IPV4 : a->cfg.has_ipv6 ? ADDR_IPV6 : ADDR_NONE, ADDR_IPV6,
     };
-    const uint32_t n_families = a->cfg.has_ipv4 && a->cfg.has_ipv6 ? 2 : 1;
-    a->n_lanes = a->cfg.n_hashes * n_families;
-    if (a->n_sites != 0) {
-        a->slots = mem_zarray(a->env->mem, (size_t)a->n_lanes * a->n_sites, sizeof *a->slots);
-        if (a->slots == NULL)
-            return ERR_NOMEM;
-    }
-    for (uint32_t i = 0; i < a->n_lanes; i++) {
+    const uint32_t n_families = a->cfg.has_ipv4 && a->cfg.has_ipv6 ? 2 : 1, before = a->n_lanes, all = a->cfg.n_hashes * n_families;
+    struct announce_slot *slots = a->n_sites == 0 ? NULL : mem_zarray(a->env->mem, (size_t)all * a->n_sites, sizeof *slots);
+    if (a->n_sites != 0 && slots == NULL)
+        return ERR_NOMEM;
+    if (before != 0 && slots != NULL)
+        memcpy(slots, a->slots, (size_t)before * a->n_sites * sizeof *slots);
+    mem_free(a->env->mem, a->slots, (size_t)before * a->n_sites * sizeof *slots);
+    a->slots = slots;
+    a->n_lanes = all;
+    for (uint32_t i = 0; i < all; i++) {
         struct announce_lane *l = &a->lanes[i];
-        *l = (struct announce_lane){.hash = i / n_families, .family = families[i % n_families], .due = NSEC_NEVER};
-        l->slots = a->n_sites == 0 ? NULL : &a->slots[i * a->n_sites];
-        for (uint32_t k = 0; k < a->n_sites; k++)
+        if (i >= before)
+            *l = (struct announce_lane){.hash = i / n_families, .family = families[i % n_families], .due = NSEC_NEVER};
+        l->slots = slots == NULL ? NULL : &slots[i * a->n_sites];
+        for (uint32_t k = 0; k < a->n_sites && i >= before; k++)
             announcer_abort(&l->slots[k]);
     }
     return ERR_OK;
@@ -325,6 +329,24 @@ bool announcer_port(struct announcer *a, nsec now, uint16_t port)
     }
     work(a);
     return all;
+}
+
+enum err announcer_hash(struct announcer *a, nsec now, const uint8_t info_hash[20])
+{
+    advance(a, now);
+    ASSERT(a->cfg.n_hashes == 1);
+    memcpy(a->cfg.info_hash[1], info_hash, sizeof a->cfg.info_hash[1]);
+    a->cfg.n_hashes = 2;
+    const uint32_t before = a->n_lanes;
+    const enum err e = lanes_make(a);
+    if (e != ERR_OK) {
+        a->cfg.n_hashes = 1;
+        return e;
+    }
+    for (uint32_t i = before; i < a->n_lanes && a->state == ANNOUNCER_RUNNING; i++)
+        a->lanes[i].due = a->lanes[i].earliest = now;
+    work(a);
+    return ERR_OK;
 }
 
 // BEP 48: the name must follow the convention; UDP always can.

@@ -119,6 +119,9 @@ void announcer_update(struct announcer *a, const struct announcer_progress *p);
 void announcer_want_peers(struct announcer *a, nsec now);
 // We are reached at another port: announced at once. False: an announce is under way, which still says the old one; try again.
 MUST_USE bool announcer_port(struct announcer *a, nsec now, uint16_t port);
+// A second hash of the torrent, as the metadata of a hybrid's link shows: announced at once beside the first. There is one so far.
+// ERR_NOMEM: all is as before.
+MUST_USE enum err announcer_hash(struct announcer *a, nsec now, const uint8_t info_hash[20]);
 // Asks the trackers that know us for ANNOUNCER_COUNTS. Trackers without scrape (BEP 48's naming rule) are left out.
 void announcer_scrape(struct announcer *a, nsec now);
 // Our address as others see it, one for each family; told only to trackers of private torrents.

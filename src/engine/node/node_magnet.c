@@ -123,8 +123,13 @@ enum err node_magnet_begin(struct node *n, nsec now, uint32_t torrent, const str
     t->meta = add->meta;
     t->root = add->root;
     t->reserve = add->reserve;
-    if (torrent_hashes_add(n, t) != ERR_OK)     // a hybrid has another one that the link did not say
+    const bool had_v1 = t->in_v1, had_v2 = t->in_v2;
+    if (torrent_hashes_add(n, t) != ERR_OK) {   // a hybrid has another one that the link did not say
         log_line(n->env->log, LOG_WARNING, "torrent %u: its other hash is there already", t->number);
+    } else if (t->in_v1 != had_v1 || t->in_v2 != had_v2) {
+        if (announcer_hash(announcer_of(t), now, had_v1 ? t->hash_v2 : t->hash_v1) != ERR_OK)
+            log_line(n->env->log, LOG_WARNING, "torrent %u: no memory to announce its other hash", t->number);
+    }
     torrent_touch(n, t);
     return ERR_OK;
 }
