@@ -175,6 +175,12 @@ def plain_mirrors(lab):
     need("slow" in proc.output() and "copy" in open(lab.path("access.log"), encoding="utf-8").read(), "only one mirror was used")
 
 
+def right_blocks(path, target):
+    """Bytes of the blocks of `path` that are those of `target`."""
+    with open(path, "rb") as a, open(target, "rb") as b:
+        return sum(len(x) for x, y in iter(lambda: (a.read(16384), b.read(16384)), (b"", b"")) if x == y)
+
+
 def plain_resume(how):
     """Ended in the middle by SIGINT or SIGKILL: goes on, and the file is right; nothing of it has the final name before."""
     def run(lab):
@@ -192,10 +198,13 @@ def plain_resume(how):
             proc.kill()
         else:
             need(proc.stop() == 7, "SIGINT: %s" % proc.errors()[-200:])
+        there = right_blocks(part, target)
         code, last = get(lab, url)
         need(code == 0, "kith get: %s %s" % (code, last))
         compare(lab, target)
-        lab.notes.append("%d of %d bytes again" % (last["down_bytes"], size))
+        lab.notes.append("%d of %d bytes, %d were there" % (last["down_bytes"], size, there))
+        need(last["waste_bytes"] == 0, "%d bytes came twice" % last["waste_bytes"])
+        need(how == "kill" or last["down_bytes"] == size - there, "%d bytes instead of %d" % (last["down_bytes"], size - there))
         need(last["down_bytes"] < size * 9 // 10, "all of it was fetched again")
     return run
 

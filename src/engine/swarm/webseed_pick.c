@@ -121,12 +121,22 @@ bool web_yield(struct swarm *s)
     return s->web != NULL && split(s);
 }
 
-// A begun piece that waits for nobody: who began it has left.
+static bool is_claimed(const struct swarm *s, uint32_t index)
+{
+    for (uint32_t i = 0; i < WEB_CONNS_MAX; i++) {
+        const struct web_conn *c = &s->web->conns[i];
+        if (c->source != NULL && c->index <= index && index < c->end)
+            return true;
+    }
+    return false;
+}
+
+// A begun piece that waits for nobody: who began it has left. A transfer that has just been given it has not entered it yet.
 static uint32_t find_orphan(const struct swarm *s)
 {
     for (const struct list *l = s->partials.next; l != &s->partials; l = l->next) {
         const struct piece *p = CONTAINER((struct list *)(uintptr_t)l, struct piece, link);
-        if (p->owner != NULL || p->failed || p->free_n == 0 || (p->single && p->free_n != p->blocks_n))
+        if (p->owner != NULL || p->failed || is_claimed(s, p->index) || p->free_n == 0 || (p->single && p->free_n != p->blocks_n))
             continue;
         if (!s->web->has_pads || !has_inner_pad(s, p->index))
             return p->index;
