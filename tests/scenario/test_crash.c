@@ -161,6 +161,30 @@ static void a_check_finds_what_is_there(void **state)
     lab_close(&l);
 }
 
+// Who comes while a seed hashes its files is let in when that is done, within a second, and not sent away to come again.
+static void a_check_keeps_nobody_out(void **state)
+{
+    UNUSED_STATE(state);
+    for (int crypted = 0; crypted < 2; crypted++) {
+        struct lab l;
+        const enum node_encryption e = crypted ? NODE_ENCRYPTION_REQUIRE : NODE_ENCRYPTION_OFF;
+        const struct world_config cfg = {.seed = 9, .latency = 10 * NSEC_MS, .check = true, .payload = crypted ? PAYLOAD_BYTES : PAYLOAD_REF};
+        lab_open(&l, __func__, &cfg);
+        const uint32_t t = lab_torrent(&l, &(struct stage_torrent){.v1 = true, .piece_len = 65536, .lens = mb3, .files_n = 1});
+        const struct host_config c = {.disk.bps = 1000000, .node.encryption = e};      // three seconds to read it, and to give it
+        const uint32_t seed = world_host(l.world, &c);
+        world_want(l.world, seed, t, WANT_SEED)->kind = WANT_CHECK;
+        const struct host_config leech = {.arrive = NSEC_S, .friends = &seed, .friends_n = 1, .node.encryption = e};
+        struct want *w = world_want(l.world, world_host(l.world, &leech), t, WANT_LEECH);
+        lab_expect(&l, world_run(l.world, 3 * NSEC_S), "the run");
+        lab_expect(&l, lab_stats(&l, seed, 0).state == TORRENT_CHECKING, "it is checked too fast for this test");
+        lab_expect(&l, world_run(l.world, 5 * NSEC_S), "the run");
+        lab_expect(&l, lab_stats(&l, seed, 0).peers == 1, "it was sent away");
+        lab_expect(&l, world_run(l.world, 30 * NSEC_S) && w->done, "the rest");
+        lab_close(&l);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -171,6 +195,7 @@ int main(void)
         cmocka_unit_test(a_full_disk_pauses_and_recovers),
         cmocka_unit_test(a_failing_disk_is_retried),
         cmocka_unit_test(a_check_finds_what_is_there),
+        cmocka_unit_test(a_check_keeps_nobody_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -228,8 +228,21 @@ void conn_work(struct node *n)
     }
 }
 
+static bool is_starting(const struct torrent *t)
+{
+    return t->swarm != NULL && swarm_is_starting(t->swarm);
+}
+
 void conn_beat(struct node *n)
 {
+    LIST_EACH(&n->pending, link, save) {
+        struct conn *c = CONTAINER(link, struct conn, link);
+        if (c->waits && !is_starting(c->torrent)) {
+            c->waits = false;
+            c->hello_due = true;
+            conn_say(n, c);
+        }
+    }
     LIST_EACH(&n->pending, link, save) {
         struct conn *c = CONTAINER(link, struct conn, link);
         if (c->state == CONN_CONNECTING && c->other_at <= n->now)
@@ -337,8 +350,10 @@ static void shake_rx(struct node *n, struct conn *c, size_t len)
             conn_drop(n, c, true);
             return;
         }
-        c->hello_due = true;
-        conn_say(n, c);
+        c->waits = is_starting(c->torrent);
+        c->hello_due = !c->waits;
+        if (c->hello_due)
+            conn_say(n, c);
     }
     if (c->shake_n < HANDSHAKE_LEN)
         return;

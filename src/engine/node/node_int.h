@@ -54,6 +54,7 @@ struct conn {
     uint32_t shake_n;
     bool known;                         // addr is one of the torrent's known addresses
     bool said_hello, hello_due, starved, flush;
+    bool waits;                         // came while the torrent is being checked: it hears from us when that is done
     struct crypt *crypt;                // MSE/PE; NULL: none, or not any more
     bool crypted;                       // its handshake is behind us
     bool tries_mse, second, by_memory;  // how we connect: by MSE; in the clear after that failed, or because it is remembered

@@ -583,6 +583,11 @@ void swarm_external(struct swarm *s, const struct addr *own) { known_own(&s->kno
 
 nsec swarm_now(const struct swarm *s) { return s->now; }
 
+bool swarm_is_starting(const struct swarm *s)
+{
+    return s->state != SWARM_STOPPING && s->state != SWARM_STOPPED && !is_running(s);
+}
+
 nsec swarm_seeded(const struct swarm *s)
 {
     return s->past.seeded + (s->seeding_since == 0 ? 0 : s->now - s->seeding_since);

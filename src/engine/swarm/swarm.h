@@ -183,6 +183,7 @@ bool swarm_has_parts(const struct metainfo *m);
 void swarm_stop(struct swarm *s, nsec now);
 void swarm_stats(const struct swarm *s, struct swarm_stats *out);
 nsec swarm_now(const struct swarm *s);  // its last input
+bool swarm_is_starting(const struct swarm *s);  // it takes no peers yet, because its files are being looked at
 // The piece layer of a file, of the torrent or from peers; NULL: it has none, or not (all of it) is known. Borrowed.
 const uint8_t *swarm_layer(const struct swarm *s, uint32_t file);
 // Verified and written pieces, borrowed.
