@@ -105,12 +105,35 @@ static void who_gives_more_gets_more(void **state)
     assert_true(got[2] * 10 > got[1] * 12);
 }
 
+// A seed on a fast line whose leeches have slow ones: all of them are served within seconds, not five in the first round.
+static void a_fast_seed_serves_all_at_once(void **state)
+{
+    UNUSED_STATE(state);
+    enum { N = 20 };
+    static const uint32_t the_seed = 0;
+    const struct lab_swarm s = {.name = __func__, .world = {.seed = 4, .latency = 20 * NSEC_MS},
+        .torrent = {.v1 = true, .piece_len = 131072, .lens = mb30, .files_n = 1}, .seed = {.up_bps = KBPS(4000)},
+        .leech = {.up_bps = KBPS(10), .down_bps = KBPS(200), .friends = &the_seed, .friends_n = 1},
+        .seeds = 1, .leeches = N};
+    struct lab l;
+    const struct lab_run run = lab_swarm(&l, &s);
+    world_run(l.world, 10 * NSEC_S);
+    lab_expect_good(&l);
+    uint64_t least = UINT64_MAX;
+    for (uint32_t i = 0; i < N; i++)
+        least = u64_min(least, lab_stats(&l, run.first_leech + i, 0).down_seed_bytes);
+    print_message("after 10 s each has %llu kB at least\n", (unsigned long long)least / 1000);
+    assert_true(least > KBPS(200) * 6);
+    lab_close(&l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_free_rider_gets_less),
         cmocka_unit_test(a_newcomer_is_started),
         cmocka_unit_test(who_gives_more_gets_more),
+        cmocka_unit_test(a_fast_seed_serves_all_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

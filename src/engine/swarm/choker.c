@@ -148,16 +148,21 @@ void choker_decide(struct choke_row *rows, uint32_t n, const struct choke_config
 // Bytes in a round that the i-th slot (from 0) must be worth.
 static uint64_t slot_step(uint32_t i) { return (KIB + i * 2 * KIB) * CHOKE_ROUND_S; }
 
-// So many could be fed evenly by what all took together. One slot more a round would keep a fast uplink idle for minutes.
-static uint32_t slots_fed(const struct choke_row *rows, uint32_t n, uint32_t slots_now)
+// So many could be fed evenly by `all` bytes in a round. One slot more a round would keep a fast uplink idle for minutes.
+static uint32_t slots_fed(uint64_t all, uint32_t slots_now)
 {
-    uint64_t all = 0;
-    for (uint32_t i = 0; i < n; i++)
-        all += rows[i].unchoked ? rows[i].took : 0;
     uint32_t slots = 0;
     while (slots < 2 * slots_now && all / (slots + 1) >= slot_step(slots))
         slots++;
     return slots;
+}
+
+static uint64_t taken(const struct choke_row *rows, uint32_t n)
+{
+    uint64_t all = 0;
+    for (uint32_t i = 0; i < n; i++)
+        all += rows[i].unchoked ? rows[i].took : 0;
+    return all;
 }
 
 uint32_t choker_slots(const struct choke_row *rows, uint32_t n, uint32_t slots_now, bool uplink_full)
@@ -172,8 +177,13 @@ uint32_t choker_slots(const struct choke_row *rows, uint32_t n, uint32_t slots_n
         if (above <= slots)
             break;
     }
-    slots = u32_max(u32_max(slots + 1, slots_fed(rows, n, slots_now)), CHOKE_SLOTS_MIN);
+    slots = u32_max(u32_max(slots + 1, slots_fed(taken(rows, n), slots_now)), CHOKE_SLOTS_MIN);
     if (uplink_full)
         slots = u32_min(slots, u32_max(slots_now, CHOKE_SLOTS_MIN));
     return u32_min(slots, CHOKE_SLOTS_MAX);
+}
+
+uint32_t choker_slots_early(uint64_t all_bps, uint32_t slots_now)
+{
+    return u32_min(u32_max(slots_fed(all_bps * CHOKE_ROUND_S / CHOKE_EARLY_SHARE, slots_now), slots_now), CHOKE_SLOTS_MAX);
 }

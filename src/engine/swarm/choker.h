@@ -9,8 +9,9 @@ enum {
     CHOKE_SLOTS_MIN = 4,
     CHOKE_SLOTS_MAX = 50,
     CHOKE_NEW_ROUNDS = 3,               // a peer younger than this is three times as likely to be the optimistic one
-    CHOKE_SEED_PIECES = 20,             // a seed's slot lasts so many pieces and so long
-    CHOKE_SEED_S = 60,
+    CHOKE_SEED_PIECES = 20,             // a seed's slot lasts so many pieces and so long: with longer turns some get two of them
+    CHOKE_SEED_S = 30,                  // before the last has its first
+    CHOKE_EARLY_SHARE = 2,              // slots that come between rounds must be worth so much more
     CHOKE_SEED_TAKES_MIN = 16 * 1024,   // who takes less in a round has had its turn: idle peers keep no slot
 };
 
@@ -54,3 +55,6 @@ void choker_decide(struct choke_row *rows, uint32_t n, const struct choke_config
 // or as many as what all took together would feed so, at most twice `slots_now`. Within CHOKE_SLOTS_MIN and CHOKE_SLOTS_MAX.
 // uplink_full: no growth over `slots_now`.
 uint32_t choker_slots(const struct choke_row *rows, uint32_t n, uint32_t slots_now, bool uplink_full);
+// Between rounds: slots_now, or more if bytes leave at all_bps (bytes/s) for many more, at most twice as many. A fast uplink would be
+// idle until the next round else.
+uint32_t choker_slots_early(uint64_t all_bps, uint32_t slots_now);

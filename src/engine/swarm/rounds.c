@@ -100,6 +100,17 @@ void choke_round(struct swarm *s, bool refill)
     decide(s, refill, !refill && s->round % CHOKE_OPTIMISTIC_ROUNDS == 0);
 }
 
+void choke_beat(struct swarm *s)
+{
+    if (s->cfg.slots != 0 || s->slots >= CHOKE_SLOTS_MAX || limits_up_full(s))
+        return;
+    const uint32_t slots = choker_slots_early(s->stats_now.up_bps, s->slots);
+    if (slots == s->slots)
+        return;
+    s->slots = slots;
+    choke_refill(s);
+}
+
 // Somebody more wants to be unchoked: that changes nothing while all slots are taken.
 void choke_wanted(struct swarm *s)
 {

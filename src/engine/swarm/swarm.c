@@ -471,6 +471,8 @@ void swarm_tick(struct swarm *s, nsec now)
     if (now >= s->round_at) {
         s->round_at = now + CHOKE_ROUND_S * NSEC_S;
         choke_round(s, false);
+    } else {
+        choke_beat(s);
     }
     storage_beat(s);
 }

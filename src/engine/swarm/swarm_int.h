@@ -703,6 +703,7 @@ void limits_changed(struct swarm *s);
 
 // rounds.c
 void choke_round(struct swarm *s, bool refill);
+void choke_beat(struct swarm *s);                                       // more slots before the next round, if the uplink feeds them
 void choke_refill(struct swarm *s);
 void choke_wanted(struct swarm *s);
 

@@ -145,14 +145,14 @@ static void refilling_takes_from_nobody(void **state)
     assert_int_equal(count(rows, 7), 5);
 }
 
-// A seed rotates: a turn lasts 20 pieces and 60 s, then the longest waiting has it.
+// A seed rotates: a turn lasts 20 pieces and 30 s, then the longest waiting has it.
 static void a_seed_serves_in_rotation(void **state)
 {
     UNUSED_STATE(state);
     const uint64_t s = NSEC_S;
     struct choke_row rows[4] = {
         {.id = 0, .interested = true, .unchoked = true, .changed_at = 0, .took_turn = 20 * 262144, .net = 0},     // over
-        {.id = 1, .interested = true, .unchoked = true, .changed_at = 50 * s, .took_turn = 90 * 262144, .net = 1}, // only 50 s
+        {.id = 1, .interested = true, .unchoked = true, .changed_at = 80 * s, .took_turn = 90 * 262144, .net = 1}, // only 20 s
         {.id = 2, .interested = true, .changed_at = 10 * s, .net = 2},
         {.id = 3, .interested = true, .changed_at = 5 * s, .net = 3},
     };
@@ -185,7 +185,19 @@ static void slots_follow_the_uplink(void **state)
     assert_int_equal(choker_slots(rows, 60, 50, false), CHOKE_SLOTS_MAX);
 }
 
-// A leech that was unchoked by a seed and asks for nothing keeps its slot a minute, not for ever.
+// With five slots a seed on a fast line would leave most of it idle for ten seconds; a slow line keeps few slots.
+static void a_fast_uplink_does_not_wait_for_the_round(void **state)
+{
+    UNUSED_STATE(state);
+    assert_int_equal(choker_slots_early(0, 4), 4);
+    assert_int_equal(choker_slots_early(50 * KIB, 4), 4);           // 25 KiB/s feed five evenly; half of that does not
+    assert_int_equal(choker_slots_early(1200 * KIB, 4), 8);         // twice as many in a second
+    assert_int_equal(choker_slots_early(1200 * KIB, 8), 16);
+    assert_int_equal(choker_slots_early(1200 * KIB, 16), 17);       // the 17th gets 35 of 600, and must get 33
+    assert_int_equal(choker_slots_early(1 << 30, 40), CHOKE_SLOTS_MAX);
+}
+
+// A leech that was unchoked by a seed and asks for nothing keeps its slot half a minute, not for ever.
 static void the_idle_keep_no_slot(void **state)
 {
     UNUSED_STATE(state);
@@ -195,9 +207,9 @@ static void the_idle_keep_no_slot(void **state)
         {.id = 1, .interested = true, .unchoked = true, .changed_at = 10 * s, .took = 40000, .took_turn = 200000, .net = 1},
         {.id = 2, .interested = true, .changed_at = 20 * s, .net = 2},
     };
-    decide(rows, 3, (struct choke_config){.mode = CHOKE_SEED, .regular_slots = 2, .now = 69 * s, .piece_len = 262144});
+    decide(rows, 3, (struct choke_config){.mode = CHOKE_SEED, .regular_slots = 2, .now = 39 * s, .piece_len = 262144});
     assert_true(rows[0].unchoke);
-    decide(rows, 3, (struct choke_config){.mode = CHOKE_SEED, .regular_slots = 2, .now = 71 * s, .piece_len = 262144});
+    decide(rows, 3, (struct choke_config){.mode = CHOKE_SEED, .regular_slots = 2, .now = 41 * s, .piece_len = 262144});
     assert_false(rows[0].unchoke);
     assert_true(rows[1].unchoke);
     assert_true(rows[2].unchoke);
@@ -211,6 +223,7 @@ int main(void)
         cmocka_unit_test(luck_favours_newcomers),               cmocka_unit_test(luck_spreads_over_networks),
         cmocka_unit_test(refilling_takes_from_nobody),          cmocka_unit_test(a_seed_serves_in_rotation),
         cmocka_unit_test(the_idle_keep_no_slot),                cmocka_unit_test(slots_follow_the_uplink),
+        cmocka_unit_test(a_fast_uplink_does_not_wait_for_the_round),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
