@@ -351,6 +351,18 @@ uint32_t store_count(const struct tracker_swarm *swarm, enum peer_class class)
     return n;
 }
 
+// k of the n others from place `from` on: one of each of k equal parts, so that they are distinct and all equally likely.
+static void draw(struct rng *rng, uint32_t from, uint32_t n, uint32_t self, uint32_t k, uint32_t *out)
+{
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < k; i++) {
+        const uint32_t to = (uint32_t)((uint64_t)n * (i + 1) / k);
+        const uint32_t place = from + (to - at == 1 ? at : at + (uint32_t)rng_below(rng, to - at));
+        out[i] = place >= self ? place + 1 : place;
+        at = to;
+    }
+}
+
 uint32_t store_sample(const struct peer_pool *pool, uint32_t classes, uint32_t self, uint32_t k, struct rng *rng,
                       uint32_t out[STORE_SAMPLE_MAX])
 {
@@ -360,13 +372,15 @@ uint32_t store_sample(const struct peer_pool *pool, uint32_t classes, uint32_t s
     const uint32_t all = pool->end[classes - 1];
     const uint32_t n = self < all ? all - 1 : all;      // others
     k = u32_min(k, n);
-    uint32_t from = 0;
-    for (uint32_t i = 0; i < k; i++) {                  // one of each of k equal parts: distinct, all equally likely
-        const uint32_t to = (uint32_t)((uint64_t)n * (i + 1) / k);
-        const uint32_t place = to - from == 1 ? from : from + (uint32_t)rng_below(rng, to - from);
-        out[i] = place >= self ? place + 1 : place;
-        from = to;
+    const uint32_t seeds_all = classes == CLASSES_N ? seeds_of(pool) : 0;
+    const uint32_t seeds = self < all && self >= all - seeds_all ? seeds_all - 1 : seeds_all;
+    const uint32_t least = u32_min(seeds, k / STORE_SEEDS_SHARE);
+    if ((uint64_t)k * seeds >= (uint64_t)least * n) {
+        draw(rng, 0, n, self, k, out);
+        return k;
     }
+    draw(rng, 0, n - seeds, self, k - least, out);
+    draw(rng, n - seeds, seeds, self, least, out + (k - least));
     return k;
 }
 

@@ -10,7 +10,7 @@
 
 enum peer_class { CLASS_LEECH = 0, CLASS_PARTIAL = 1, CLASS_SEED = 2, CLASSES_N = 3 };    // BEP 21 for the second
 
-enum { STORE_SAMPLE_MAX = 200 };
+enum { STORE_SAMPLE_MAX = 200, STORE_SEEDS_SHARE = 4 };
 
 // A peer's record: ip, port, then the minute it was last seen, all big-endian; the first part is the compact wire form.
 struct peer_pool {
@@ -66,7 +66,8 @@ MUST_USE enum err store_announce(struct tracker_store *s, const struct store_ann
                                  uint32_t *out_self);
 // The numbers of both families together.
 uint32_t store_count(const struct tracker_swarm *swarm, enum peer_class class);
-// Draws up to k distinct peers (k <= STORE_SAMPLE_MAX) out of the first `classes` classes, without the one at `self`.
+// Draws up to k distinct peers (k <= STORE_SAMPLE_MAX) out of the first `classes` classes, without the one at `self`: all alike, but
+// that of few seeds among many leeches at least k / STORE_SEEDS_SHARE are told, or all: whoever knows no seed is the last to be done.
 // Returns how many; out holds places for store_compact. O(k).
 uint32_t store_sample(const struct peer_pool *pool, uint32_t classes, uint32_t self, uint32_t k, struct rng *rng,
                       uint32_t out[STORE_SAMPLE_MAX]);

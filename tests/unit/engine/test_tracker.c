@@ -251,6 +251,40 @@ static void samples_are_fair_and_distinct(void **state)
     store_done(&s);
 }
 
+// One seed and a thousand leeches: without this one leech in twenty hears of it, and the others wait for what trickles through.
+static void few_seeds_are_told_to_all(void **state)
+{
+    UNUSED_STATE(state);
+    const struct store_limits limits = {10, 10000, 10000, 64, 62};
+    const uint64_t secret[2] = {1, 2};
+    struct tracker_store s;
+    struct tracker_swarm *swarm = NULL;
+    struct rng rng = rng_make(1, 1);
+    uint8_t hash[20] = {0};
+    uint32_t self, out[STORE_SAMPLE_MAX];
+    store_init(&s, &test_mem, &limits, secret);
+    for (uint32_t i = 0; i < 1000; i++) {
+        const struct store_announce a = {.hash = hash, .peer = host(i), .class = i < 20 ? CLASS_SEED : CLASS_LEECH};
+        assert_int_equal(store_announce(&s, &a, &swarm, &self), ERR_OK);
+    }
+    for (int round = 0; round < 1000; round++) {
+        assert_int_equal(store_sample(&swarm->pools[0], CLASSES_N, 500, 50, &rng, out), 50);
+        uint32_t seeds = 0;
+        for (uint32_t i = 0; i < 50; i++) {
+            assert_true(i == 0 || out[i] > out[i - 1]);
+            assert_true(out[i] != 500);
+            seeds += out[i] >= 980;
+        }
+        assert_int_equal(seeds, 50 / STORE_SEEDS_SHARE);
+        assert_int_equal(store_sample(&swarm->pools[0], CLASSES_N, 990, 100, &rng, out), 100);      // a seed that asks
+        assert_true(out[80] < 980);
+        assert_true(out[81] >= 980);                    // all of the other 19
+        assert_int_equal(store_sample(&swarm->pools[0], 1, STORE_NOBODY, 200, &rng, out), 200);
+        assert_true(out[199] < 980);
+    }
+    store_done(&s);
+}
+
 // The store against a plain model: whoever announced and did not stop is there, in its class.
 static void the_store_agrees_with_a_model(void **state)
 {
@@ -557,7 +591,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(peers_find_each_other), cmocka_unit_test(families_are_apart), cmocka_unit_test(connection_ids_expire),
-        cmocka_unit_test(the_silent_are_forgotten), cmocka_unit_test(samples_are_fair_and_distinct),
+        cmocka_unit_test(the_silent_are_forgotten), cmocka_unit_test(samples_are_fair_and_distinct), cmocka_unit_test(few_seeds_are_told_to_all),
         cmocka_unit_test(the_store_agrees_with_a_model), cmocka_unit_test(limits_hold), cmocka_unit_test(only_admitted_hashes),
         cmocka_unit_test(sends_are_withheld_without_room), cmocka_unit_test(http_announces), cmocka_unit_test(metrics_are_served_when_wanted), cmocka_unit_test(http_streams),
         cmocka_unit_test(no_memory_is_survived),
