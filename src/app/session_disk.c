@@ -1,7 +1,6 @@
 // What is said of the disk, each cause once and again at most once a minute, and when it is no use to wait for it. See session.h.
 #include "app/session_int.h"
 
-#include "app/space.h"
 #include "base/units.h"
 
 enum {
@@ -23,26 +22,40 @@ static const char *what_to_do(enum err e)
     return "move away what is there, or choose another directory with -o, and run the same command again: it goes on from there";
 }
 
-// ", needs 1.0 GiB more and 3.0 MiB are free".
+// " (1.0 GiB are to be written, 3.0 MiB are free)": what is not verified yet; the files themselves are not looked at here.
 static const char *room(const struct task *t, enum err e, char out[2 * UNITS_TEXT_MAX + 64])
 {
     char need[UNITS_TEXT_MAX], avail[UNITS_TEXT_MAX];
-    struct space space;
+    uint64_t is_free = 0;
     out[0] = 0;
-    if (e == ERR_NOSPACE && space_of(t->meta, t->priorities, t->cfg->root, &space))
-        (void)snprintf(out, 2 * UNITS_TEXT_MAX + 64, " (%s are to be written, %s are free)", units_size(space.need, need),
-            units_size(space.avail, avail));
+    if (e == ERR_NOSPACE && space_free(t->cfg->root, &is_free))
+        (void)snprintf(out, 2 * UNITS_TEXT_MAX + 64, " (%s are to be written, %s are free)",
+            units_size(u64_sub_sat(t->last.wanted_bytes, t->last.done_bytes), need), units_size(is_free, avail));
     return out;
+}
+
+// On the worker: each file is looked at, and there may be 300,000.
+static void look_for_room(void *ctx)
+{
+    struct task *t = ctx;
+    t->space_known = space_of(t->meta, t->priorities, t->cfg->root, &t->space);
+}
+
+static void say_room(void *ctx)
+{
+    struct task *t = ctx;
+    char need[UNITS_TEXT_MAX], avail[UNITS_TEXT_MAX], name[TALK_NAME_MAX + 2], dir[TALK_NAME_MAX];
+    t->space_asked = false;
+    if (t->space_known && t->space.need > t->space.avail)
+        talk_warn(&t->s->a->talk, "%snot enough room in %s: %s are to be written, %s are free", task_tag(t, name),
+            talk_clean(slice_str(t->cfg->root), dir), units_size(t->space.need, need), units_size(t->space.avail, avail));
 }
 
 void disk_start(struct task *t)
 {
-    char need[UNITS_TEXT_MAX], avail[UNITS_TEXT_MAX], name[TALK_NAME_MAX + 2], dir[TALK_NAME_MAX];
-    struct space space;
-    if (t->cfg->share || t->cfg->plain || !space_of(t->meta, t->priorities, t->cfg->root, &space) || space.need <= space.avail)
+    if (t->cfg->share || t->cfg->plain || t->space_asked)
         return;
-    talk_warn(&t->s->a->talk, "%snot enough room in %s: %s are to be written, %s are free", task_tag(t, name),
-        talk_clean(slice_str(t->cfg->root), dir), units_size(space.need, need), units_size(space.avail, avail));
+    t->space_asked = host_work(t->s->host, look_for_room, say_room, t) == ERR_OK;      // else it is not said: a help only
 }
 
 void disk_error(struct task *t, const struct node_event *e)

@@ -5,6 +5,7 @@
 #include "app/link.h"
 #include "app/progress.h"
 #include "app/session.h"
+#include "app/space.h"
 #include "app/state.h"
 #include "base/ranges.h"
 #include "codec/ut_metadata.h"
@@ -51,6 +52,8 @@ struct task {
     nsec alive_at;                      // when data came last, or it was not the network's turn
     nsec error_at;                      // since when the storage fails, 0: it does not
     struct disk_said said;
+    struct space space;                 // a worker's answer to disk_start
+    bool space_asked, space_known;      // it is at it; it could tell
     struct meter meter;                 // of what comes
     uint64_t had_bytes;                 // of what is wanted, when the check was over
     nsec sent_at;                       // when something was sent last, or it began to seed

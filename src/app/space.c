@@ -6,13 +6,21 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
-bool space_of(const struct metainfo *m, const uint8_t *priorities, const char *root, struct space *out)
+bool space_free(const char *root, uint64_t *out)
 {
-    enum { STAT_BLOCK = 512 };          // unit of st_blocks
     struct statvfs fs;
     if (statvfs(root, &fs) != 0)
         return false;
-    uint64_t need = 0;
+    *out = (uint64_t)fs.f_bavail * fs.f_frsize;
+    return true;
+}
+
+bool space_of(const struct metainfo *m, const uint8_t *priorities, const char *root, struct space *out)
+{
+    enum { STAT_BLOCK = 512 };          // unit of st_blocks
+    uint64_t need = 0, avail = 0;
+    if (!space_free(root, &avail))
+        return false;
     for (uint32_t i = 0; i < m->files_n; i++) {
         const struct metainfo_file *f = &m->files[i];
         char path[PATH_MAX];
@@ -23,6 +31,6 @@ bool space_of(const struct metainfo *m, const uint8_t *priorities, const char *r
         const bool there = n > 0 && (size_t)n < sizeof path && lstat(path, &st) == 0 && S_ISREG(st.st_mode);
         need += u64_sub_sat(f->len, there ? (uint64_t)st.st_blocks * STAT_BLOCK : 0);
     }
-    *out = (struct space){need, (uint64_t)fs.f_bavail * fs.f_frsize};
+    *out = (struct space){need, avail};
     return true;
 }
