@@ -16,7 +16,7 @@
 #include "base/units.h"
 #include "plat/file.h"
 
-enum { PRIORITY_NORMAL = 4, READ_LEN = 1 << 18 };
+enum { PRIORITY_LAST = 1, PRIORITY_NORMAL = 4, PRIORITY_FIRST = 7, READ_LEN = 1 << 18 };
 
 // What `get` keeps of one torrent while the session runs.
 struct get {
@@ -81,51 +81,58 @@ static int add_web_seeds(struct get *g)
     return 0;
 }
 
-// BEP 53: by index in the torrent's order, pads counted. *out NULL: all files.
-static int select_linked(struct get *g, const struct metainfo *m, uint8_t **out)
+// BEP 53: by index in the torrent's order, pads counted.
+static int select_linked(struct get *g, const struct metainfo *m, uint8_t *priorities)
 {
     const struct magnet *link = &g->link.magnet;
-    if (g->link.text == NULL || !link->has_files)
-        return 0;
-    uint8_t *priorities = calloc(m->files_n > 0 ? m->files_n : 1, sizeof *priorities);
     uint32_t n = 0;
-    if (priorities == NULL)
-        return talk_fail(&g->a->talk, FAIL_INTERNAL, NULL, "out of memory");
     for (uint32_t i = 0; i < m->files_n && i <= MAGNET_FILE_MAX; i++) {
         priorities[i] = bits_get(link->files_wanted, i) ? PRIORITY_NORMAL : 0;
         n += priorities[i] != 0 && (m->files[i].flags & FILE_PAD) == 0;
     }
-    if (n == 0) {                       // it selects nothing that there is
-        free(priorities);
-        return talk_fail(&g->a->talk, FAIL_USAGE, "choose files with --select", "the link's so= names no file of the torrent");
-    }
-    *out = priorities;
-    return 0;
+    // it may select nothing that there is
+    return n != 0 ? 0 : talk_fail(&g->a->talk, FAIL_USAGE, "choose files with --select", "the link's so= names no file of the torrent");
 }
 
-// *out NULL: all files.
-static int select_files(struct get *g, const struct metainfo *m, uint8_t **out)
+// Gives the files of a list this priority, if they are wanted; PRIORITY_NORMAL: these are wanted, and no others.
+static int select_list(struct get *g, const struct metainfo *m, const char *option, const char *list, uint8_t priority, uint8_t *priorities)
 {
     struct app *a = g->a;
-    if (a->options.select == NULL)
-        return select_linked(g, m, out);
+    const bool all = priority == PRIORITY_NORMAL;
     char why[SELECT_WHY_MAX] = "";
-    const size_t n = m->files_n > 0 ? m->files_n : 1;
-    bool *wanted = calloc(n, sizeof *wanted);
-    uint8_t *priorities = calloc(n, sizeof *priorities);
-    enum err e = ERR_NOMEM;
-    if (wanted != NULL && priorities != NULL)
-        e = select_parse(a->options.select, m, wanted, why);
-    if (e != ERR_OK) {
-        free(wanted);
+    bool *named = list == NULL ? NULL : calloc(m->files_n > 0 ? m->files_n : 1, sizeof *named);
+    if (list == NULL)
+        return 0;
+    const enum err e = named == NULL ? ERR_NOMEM : select_parse(list, m, named, why);
+    for (uint32_t i = 0; i < m->files_n && e == ERR_OK; i++)
+        if (all || priorities[i] != 0)
+            priorities[i] = named[i] ? priority : all ? 0 : priorities[i];
+    free(named);
+    if (e == ERR_NOMEM)
+        return talk_fail(&a->talk, FAIL_INTERNAL, NULL, "out of memory");
+    return e == ERR_OK ? 0 : talk_fail(&a->talk, FAIL_USAGE, "`kith show` lists the files with their numbers", "--%s: %s", option, why);
+}
+
+// *out NULL: all files, in no order of their own.
+static int select_files(struct get *g, const struct metainfo *m, uint8_t **out)
+{
+    const struct options *o = &g->a->options;
+    const bool linked = o->select == NULL && g->link.text != NULL && g->link.magnet.has_files;
+    if (o->select == NULL && !linked && o->first == NULL && o->last == NULL)
+        return 0;
+    uint8_t *priorities = malloc(m->files_n > 0 ? m->files_n : 1);
+    if (priorities == NULL)
+        return talk_fail(&g->a->talk, FAIL_INTERNAL, NULL, "out of memory");
+    memset(priorities, PRIORITY_NORMAL, m->files_n);
+    int status = linked ? select_linked(g, m, priorities) : select_list(g, m, "select", o->select, PRIORITY_NORMAL, priorities);
+    if (status == 0)
+        status = select_list(g, m, "last", o->last, PRIORITY_LAST, priorities);
+    if (status == 0)                    // whoever is in both lists comes first
+        status = select_list(g, m, "first", o->first, PRIORITY_FIRST, priorities);
+    if (status != 0) {
         free(priorities);
-        if (e == ERR_NOMEM)
-            return talk_fail(&a->talk, FAIL_INTERNAL, NULL, "out of memory");
-        return talk_fail(&a->talk, FAIL_USAGE, "`kith show` lists the files with their numbers", "%s", why);
+        return status;
     }
-    for (uint32_t i = 0; i < m->files_n; i++)
-        priorities[i] = wanted[i] ? PRIORITY_NORMAL : 0;
-    free(wanted);
     *out = priorities;
     return 0;
 }

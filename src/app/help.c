@@ -14,7 +14,7 @@ static const char *const examples[COMMANDS_N][EXAMPLES_N][2] = {
     [CMD_GET] = {
         {"kith get debian.torrent -o ~/iso", "fetch into ~/iso, then end"},
         {"kith get a.torrent b.torrent c.torrent -o ~/iso --ratio 1", "several, five at a time; give back what was taken"},
-        {"kith get album.torrent -o . --select '1,3-5'", "only some files; `kith show` has the numbers"},
+        {"kith get album.torrent -o . --select '1,3-5' --first 4", "only some files, one of them first; `kith show` has the numbers"},
         {"kith get https://a.example/f.iso https://b.example/f.iso", "a file from two mirrors at once; again: goes on"},
         {"kith get 'magnet:?xt=urn:btih:…' -o . --timeout 2m", "by its link; give up after 2 minutes alone"},
     },

@@ -275,7 +275,8 @@ static enum err check_several(struct parser *p)
         const char *name;
         bool given;
     } of_one[] = {
-        {"select", o->select != NULL}, {"save-torrent", o->save_torrent != NULL}, {"name", o->name != NULL}, {"checksum", o->checksum != NULL},
+        {"select", o->select != NULL}, {"first", o->first != NULL}, {"last", o->last != NULL},
+        {"save-torrent", o->save_torrent != NULL}, {"name", o->name != NULL}, {"checksum", o->checksum != NULL},
         {"web-seed", o->web_seeds.n != 0}, {"torrent", o->torrent != NULL}, {"output", o->command == CMD_SHARE && o->output != NULL},
     };
     if (o->args.n < 2 || (o->command == CMD_GET && all_urls(&o->args)) || (o->command != CMD_GET && o->command != CMD_SHARE))

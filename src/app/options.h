@@ -47,7 +47,7 @@ struct texts {
 struct options {
     enum command command;
     struct texts args;
-    const char *record, *output, *torrent, *comment, *select, *listen, *state, *whitelist, *save_torrent, *name, *checksum;
+    const char *record, *output, *torrent, *comment, *select, *first, *last, *listen, *state, *whitelist, *save_torrent, *name, *checksum;
     const char *key, *salt, *item_seq;
     struct texts trackers, web_seeds, peers, dht_routers;
     bool v1, v2, hybrid, is_private, date, force;
@@ -83,6 +83,8 @@ struct options {
     X(TEXT, "torrent", 0, "FILE", torrent, IN_SHARE, "seed by this torrent file instead of making one") \
     X(LIST, "peer", 'p', "HOST:PORT", peers, IN_PEER, "connect to this peer") \
     X(TEXT, "select", 0, "LIST", select, IN_GET, "only these files: numbers of `kith show` or globs, `1,3-5,*.txt`") \
+    X(TEXT, "first", 0, "LIST", first, IN_GET, "these files before the others; a LIST as for --select") \
+    X(TEXT, "last", 0, "LIST", last, IN_GET, "these files after the others") \
     X(FLAG, "seed", 0, NULL, seed, IN_GET, "go on seeding when complete") \
     X(RATIO, "ratio", 0, "R", ratio_pm, IN_PEER, "seed until R times the content was sent, all runs counted; as the next two: then end") \
     X(TIME, "seed-time", 0, "DUR", seed_time, IN_PEER, "seed for so long, all runs counted: 30m, 2h") \

@@ -16,7 +16,7 @@ static bool is_number(struct slice s)
 
 static enum err bad_item(struct slice item, const char *what, enum err e, char why[SELECT_WHY_MAX])
 {
-    snprintf(why, SELECT_WHY_MAX, "--select: %.*s %s", (int)size_min(item.n, 200), (const char *)item.p, what);
+    snprintf(why, SELECT_WHY_MAX, "%.*s %s", (int)size_min(item.n, 200), (const char *)item.p, what);
     return e;
 }
 

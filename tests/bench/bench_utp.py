@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """bench_utp.py --kith PATH [--size MIB] [--reps N] [--pairs LIST] [--long S]: uTP beside libtorrent's, in turns.
 
-On loopback, nothing but uTP: seconds, MiB/s, CPU-seconds for each GiB. With --long also for S seconds over a link of 50 ms
+kith, lt, and tcp, which is kith over TCP alone. On loopback, nothing but uTP: seconds, MiB/s, CPU-seconds for each GiB. With --long also for S seconds over a link of 50 ms
 each way and 1 % of loss (tests/tools/linkem.c between two network namespaces). Everything is in namespaces of its own."""
 import argparse
 import os
@@ -50,7 +50,7 @@ class Bench:
         if kind == "lt":
             folder = self.root if role == "seed" else out
             return LT + [role, path + ".torrent", folder, ip, str(port), "utp"] + ([peer] if role == "leech" else [])
-        common = ["--listen", ip, "--port", str(port), "--no-tcp", "--no-dht", "--no-lsd", "--state", out + ".state-" + role]
+        common = ["--listen", ip, "--port", str(port), "--no-utp" if kind == "tcp" else "--no-tcp", "--no-dht", "--no-lsd", "--state", out + ".state-" + role]
         if role == "seed":
             return [self.options.kith, "share", path, "--torrent", path + ".torrent"] + common
         return [self.options.kith, "get", path + ".torrent", "-o", out, "--peer", peer] + common
@@ -72,7 +72,7 @@ class Bench:
         spent, done = 0, False
         while time.time() - t0 < limit and not done:
             spent = cpu(p.pid) or spent
-            done = p.poll() is not None if leech == "kith" else "done" in open(out + ".log", encoding="utf-8").read()
+            done = p.poll() is not None if leech != "lt" else "done" in open(out + ".log", encoding="utf-8").read()
             time.sleep(0.01)
         seconds, seed_spent = time.time() - t0, cpu(s.pid) - s0
         copy = os.path.join(out, os.path.basename(path))

@@ -1,4 +1,5 @@
 """What a user does to a running transfer, and what lies in its way: files removed, changed, too long, unwritable, a disk too small."""
+import json
 import os
 import shutil
 import subprocess
@@ -252,6 +253,48 @@ def figures(lab):
     seeder.finish()
 
 
+def first_and_last(lab):
+    """--first and --last: files are complete in that order, those that are not selected are not fetched."""
+    folder, torrent, out = lab.path("six"), lab.path("six.torrent"), lab.path("out")
+    os.makedirs(folder)
+    for name in "abcdef":
+        with open(os.path.join(folder, name), "wb") as f:
+            f.write(os.urandom(2 << 20))
+    made = lab.run("create", [lab.options.kith, "create", folder, "-l", "64K", "-o", torrent], 20)
+    need(made.code == 0, made.errors()[-300:])
+    seeder = clients.Kith(lab, "seed", torrent, folder, lab.ip(2), SEED_PORT)
+    seeder.start()
+    lab.until("kith share is ready", lambda: "seeding on port" in seeder.proc.errors())
+    proc = get(lab, torrent, out, "--select", "1-5", "--first", "4,6", "--last", "*/a,2,4", "--down", "8M", "--json")
+    ended(proc, 0)
+    order = [json.loads(line)["path"][-1] for line in proc.output().splitlines() if '"type":"file_done"' in line]
+    need(order[0] == "d" and set(order[1:3]) == set("ce") and set(order[3:]) == set("ab"), "files came as %r" % order)
+    bad = lab.run("bad", [lab.options.kith, "get", torrent, "-o", out, *quiet(), "--first", "9"])
+    need(bad.code == 2 and "--first: 9 is not within 1-6" in bad.errors(), bad.errors())
+    seeder.finish()
+
+
+def looks_off_the_loop(lab):
+    """Whether there is room for many files is found out on a worker: the thread that talks to the network looks at none."""
+    if not shutil.which("strace"):
+        raise Skipped("no strace")
+    folder, torrent, out, trace = lab.path("many"), lab.path("many.torrent"), lab.path("out"), lab.path("trace")
+    os.makedirs(folder)
+    for i in range(300):
+        with open(os.path.join(folder, "file-%d" % i), "wb") as f:
+            f.write(os.urandom(1000))
+    made = lab.run("create", [lab.options.kith, "create", folder, "-l", "64K", "-o", torrent], 20)
+    need(made.code == 0, made.errors()[-300:])
+    proc = lab.start("get", ["strace", "-f", "-o", trace, "-e", "trace=newfstatat,lstat,stat,statx", lab.options.kith, "get", torrent, "-o", out, *quiet(),
+                             "--listen", lab.ip(3), "--no-port-map", "--state", lab.path("state"), "--timeout", "2s"])
+    ended(proc, 12)
+    with open(trace, encoding="ascii", errors="replace") as f:
+        lines = f.read().splitlines()
+    main, looks = lines[0].split()[0], [line.split()[0] for line in lines if "/many/file-" in line]
+    need(len(looks) >= 300, "only %d files were looked at" % len(looks))
+    need(main not in looks, "%d files were looked at by the loop" % looks.count(main))
+
+
 def closed_pipe(lab):
     """`kith show | head -0`: nobody complains."""
     torrent = payload.torrent_of(lab.root, "multi", "v1", 65536)
@@ -298,6 +341,7 @@ def cases():
                                           ("multi", "hybrid", "foreign"), ("multi", "v2", "same"))),
         ("user/blocked-link", blocked("link", 4, "symbolic link"), 60), ("user/blocked-dir", blocked("dir", 8, "directory is in the way"), 60),
         ("user/names", names, 20), ("user/alone", alone, 40), ("user/figures", figures, 60), ("user/closed-pipe", closed_pipe, 20),
+        ("user/first-and-last", first_and_last, 60), ("user/looks-off-the-loop", looks_off_the_loop, 40),
         ("user/unreadable", unreadable, 20), ("user/too-many-pieces", too_many_pieces, 30),
         ("user/preallocate-full", preallocate_full, 40), ("user/preallocate-room", preallocate_room, 90),
         ("user/seed-changes", seed_changes, 90), ("user/seed-cut", seed_cut, 60),
