@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 """bench_utp.py --kith PATH [--size MIB] [--reps N] [--pairs LIST] [--long S]: uTP beside libtorrent's, in turns.
 
-kith, lt, and tcp, which is kith over TCP alone. On loopback, nothing but uTP: seconds, MiB/s, CPU-seconds for each GiB. With --long also for S seconds over a link of 50 ms
-each way and 1 % of loss (tests/tools/linkem.c between two network namespaces). Everything is in namespaces of its own."""
+Pairs are of kith, lt, and tcp, which is kith over TCP alone. On loopback, nothing but uTP: seconds, MiB/s, CPU-seconds for each
+GiB. With --long also for S seconds over a link of 50 ms each way and 1 % of loss (tests/tools/linkem.c between two network
+namespaces). Everything is in namespaces of its own."""
 import argparse
 import os
 import shutil
