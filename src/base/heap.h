@@ -8,8 +8,15 @@ struct heap_node {
     uint32_t index;         // 1-based place in the heap, 0: not in it
 };
 
+// The key stands in the heap, too: to compare is not to go through the nodes, which lie far apart.
+struct heap_item {
+    nsec at;
+    uint64_t id;
+    struct heap_node *node;
+};
+
 struct heap {
-    struct heap_node **items;
+    struct heap_item *items;
     uint32_t n, cap, max;
     const struct mem *mem;
 };
@@ -23,3 +30,5 @@ MUST_USE enum err heap_set(struct heap *h, struct heap_node *n, nsec at);
 void heap_remove(struct heap *h, struct heap_node *n);
 // NULL: empty.
 struct heap_node *heap_min(const struct heap *h);
+// When it is due; NSEC_NEVER: empty.
+static inline nsec heap_next(const struct heap *h) { return h->n == 0 ? NSEC_NEVER : h->items[0].at; }
