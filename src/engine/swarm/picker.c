@@ -5,23 +5,45 @@
 
 enum {
     LEVELS_PER_PRIORITY = PICKER_AVAIL_MAX + 1,
-    LEVEL_NEVER = (PICKER_PRIORITIES - 1) * LEVELS_PER_PRIORITY,    // had, open or not wanted
-    LEVELS_N = LEVEL_NEVER + 1,
+    LEVELS_MAX = (PICKER_PRIORITIES - 1) * LEVELS_PER_PRIORITY + 1,
     DENSE_SHARE = 16,                   // a peer with fewer than 1/16 of the pieces is searched by its own bitfield
 };
+
+// The last level: had, open or not wanted.
+static uint32_t level_never(const struct picker *p) { return p->ranks_n * LEVELS_PER_PRIORITY; }
 
 // Priority 7 first; within it the rarest first.
 static uint32_t level_of(const struct picker *p, uint32_t piece)
 {
     if (p->state[piece] != PICKER_MISSING || p->priority[piece] == 0)
-        return LEVEL_NEVER;
+        return level_never(p);
     const uint32_t avail = u32_min(p->avail[piece], PICKER_AVAIL_MAX);
-    return (uint32_t)(PICKER_PRIORITIES - 1 - p->priority[piece]) * LEVELS_PER_PRIORITY + avail;
+    return (uint32_t)p->rank[p->priority[piece]] * LEVELS_PER_PRIORITY + avail;
 }
 
 static uint32_t level_start(const struct picker *p, uint32_t level)
 {
     return level == 0 ? 0 : p->level_end[level - 1];
+}
+
+// A priority comes into use: its levels, all empty, go between those of the higher and the lower ones.
+static void rank_add(struct picker *p, uint8_t priority)
+{
+    if (priority == 0 || p->rank[priority] != PICKER_RANK_NONE)
+        return;
+    uint32_t r = 0;
+    for (uint32_t i = 1; i < PICKER_PRIORITIES; i++) {
+        if (p->rank[i] == PICKER_RANK_NONE)
+            continue;
+        r += i > priority;
+        p->rank[i] = (uint8_t)(p->rank[i] + (i < priority));
+    }
+    const uint32_t first = r * LEVELS_PER_PRIORITY, behind = first + LEVELS_PER_PRIORITY, start = level_start(p, first);
+    memmove(p->level_end + behind, p->level_end + first, (level_never(p) + 1 - first) * sizeof *p->level_end);
+    for (uint32_t level = first; level < behind; level++)
+        p->level_end[level] = start;
+    p->rank[priority] = (uint8_t)r;
+    p->ranks_n++;
 }
 
 static void swap(struct picker *p, uint32_t a, uint32_t b)
@@ -38,7 +60,7 @@ enum err picker_init(struct picker *p, const struct mem *mem, uint32_t pieces_n,
     *p = (struct picker){.mem = mem, .pieces_n = pieces_n, .rng = rng_make(seed, 0x7069636b)};
     p->order = mem_zarray(mem, pieces_n, sizeof *p->order);
     p->pos = mem_zarray(mem, pieces_n, sizeof *p->pos);
-    p->level_end = mem_zarray(mem, LEVELS_N, sizeof *p->level_end);
+    p->level_end = mem_zarray(mem, LEVELS_MAX, sizeof *p->level_end);
     p->avail = mem_zarray(mem, pieces_n, sizeof *p->avail);
     p->priority = mem_zalloc(mem, pieces_n);
     p->state = mem_zalloc(mem, pieces_n);
@@ -46,12 +68,15 @@ enum err picker_init(struct picker *p, const struct mem *mem, uint32_t pieces_n,
         picker_done(p);
         return ERR_NOMEM;
     }
+    memset(p->rank, PICKER_RANK_NONE, sizeof p->rank);
+    p->level_end[0] = pieces_n;
+    rank_add(p, 4);
     memset(p->priority, 4, pieces_n);
     for (uint32_t i = 0; i < pieces_n; i++)
         p->order[i] = p->pos[i] = i;
     for (uint32_t i = pieces_n; i > 1; i--)
         swap(p, i - 1, u32_of(rng_below(&p->rng, i)));
-    for (uint32_t level = level_of(p, 0); level < LEVELS_N; level++)
+    for (uint32_t level = level_of(p, 0); level <= level_never(p); level++)
         p->level_end[level] = pieces_n;
     p->missing_n = p->closed_n = pieces_n;
     return ERR_OK;
@@ -63,7 +88,7 @@ void picker_done(struct picker *p)
         return;
     mem_free(p->mem, p->order, p->pieces_n * sizeof *p->order);
     mem_free(p->mem, p->pos, p->pieces_n * sizeof *p->pos);
-    mem_free(p->mem, p->level_end, LEVELS_N * sizeof *p->level_end);
+    mem_free(p->mem, p->level_end, LEVELS_MAX * sizeof *p->level_end);
     mem_free(p->mem, p->avail, p->pieces_n * sizeof *p->avail);
     mem_free(p->mem, p->priority, p->pieces_n);
     mem_free(p->mem, p->state, p->pieces_n);
@@ -76,14 +101,16 @@ static void move(struct picker *p, uint32_t piece, uint32_t from, uint32_t to)
     if (from == to)
         return;
     for (; from < to; from++) {         // to the back: become the last of the level, then move its end
-        swap(p, p->pos[piece], p->level_end[from] - 1);
-        p->level_end[from]--;
+        const uint32_t last = --p->level_end[from];
+        if (p->pos[piece] != last)
+            swap(p, p->pos[piece], last);
     }
     for (; from > to; from--) {
-        swap(p, p->pos[piece], p->level_end[from - 1]);
-        p->level_end[from - 1]++;
+        const uint32_t first = p->level_end[from - 1]++;
+        if (p->pos[piece] != first)
+            swap(p, p->pos[piece], first);
     }
-    if (to == LEVEL_NEVER)
+    if (to == level_never(p))
         return;
     const uint32_t start = level_start(p, to);
     swap(p, p->pos[piece], start + u32_of(rng_below(&p->rng, p->level_end[to] - start)));
@@ -104,6 +131,7 @@ void picker_set_priority(struct picker *p, uint32_t piece, uint8_t priority)
 {
     ASSERT(piece < p->pieces_n);
     ASSERT(priority < PICKER_PRIORITIES);
+    rank_add(p, priority);
     const uint32_t from = level_of(p, piece);
     count(p, piece, false);
     p->priority[piece] = priority;
@@ -162,7 +190,7 @@ static uint32_t next_sparse(struct picker *p, const uint8_t *has)
         const uint32_t at = (start + i) % bytes;
         for (uint32_t k = 0; has[at] != 0 && k < 8; k++) {
             const uint32_t piece = at * 8 + k;
-            if (piece >= p->pieces_n || !bits_get(has, piece) || level_of(p, piece) == LEVEL_NEVER)
+            if (piece >= p->pieces_n || !bits_get(has, piece) || level_of(p, piece) == level_never(p))
                 continue;
             hits++;
             if (best == UINT32_MAX || p->pos[piece] < p->pos[best])
@@ -174,7 +202,7 @@ static uint32_t next_sparse(struct picker *p, const uint8_t *has)
 
 uint32_t picker_next(struct picker *p, const uint8_t *has, uint32_t has_n)
 {
-    const uint32_t end = level_start(p, LEVEL_NEVER);
+    const uint32_t end = level_start(p, level_never(p));
     if (end == 0 || has_n == 0)
         return UINT32_MAX;
     if (has_n < p->pieces_n && p->had_n < PICKER_RANDOM_FIRST) {       // a weak seed is asked for what nobody has yet
@@ -193,17 +221,17 @@ uint32_t picker_next(struct picker *p, const uint8_t *has, uint32_t has_n)
 
 uint32_t picker_next_sequential(struct picker *p, const uint8_t *has)
 {
-    while (p->sequential_at < p->pieces_n && level_of(p, p->sequential_at) == LEVEL_NEVER)
+    while (p->sequential_at < p->pieces_n && level_of(p, p->sequential_at) == level_never(p))
         p->sequential_at++;
     for (uint32_t i = p->sequential_at; i < p->pieces_n; i++)
-        if (level_of(p, i) != LEVEL_NEVER && (has == NULL || bits_get(has, i)))
+        if (level_of(p, i) != level_never(p) && (has == NULL || bits_get(has, i)))
             return i;
     return UINT32_MAX;
 }
 
 uint32_t picker_next_random(struct picker *p, const uint8_t *has)
 {
-    const uint32_t end = level_start(p, LEVEL_NEVER);
+    const uint32_t end = level_start(p, level_never(p));
     uint32_t n = 0;
     for (uint32_t i = 0; i < end; i++)
         n += has == NULL || bits_get(has, p->order[i]);
@@ -234,7 +262,7 @@ void picker_check(const struct picker *p)
         ASSERT(p->pos[i] < p->level_end[level]);
         had += p->state[i] == PICKER_HAD;
         missing += picker_wants(p, i);
-        closed += level != LEVEL_NEVER;
+        closed += level != level_never(p);
     }
     ASSERT(missing == p->missing_n);
     ASSERT(closed == p->closed_n);

@@ -7,6 +7,7 @@ enum {
     PICKER_PRIORITIES = 8,              // 0 skip, 1 … 7 most wanted
     PICKER_AVAIL_MAX = 255,             // more copies than this count as this many
     PICKER_WALK_MAX = 1024,             // steps of one search in the order
+    PICKER_RANK_NONE = UINT8_MAX,
     PICKER_RANDOM_FIRST = 4,            // pieces picked at random, of peers that do not have all, before rarest first begins
 };
 
@@ -16,6 +17,8 @@ struct picker {
     uint32_t *order;                    // pieces, sorted by level; the last level: not to be picked
     uint32_t *pos;                      // where a piece is in order
     uint32_t *level_end;                // end of each level in order
+    uint32_t ranks_n;                   // priorities that were ever in use: only these have levels, most torrents know one
+    uint8_t rank[PICKER_PRIORITIES];    // of those in use the highest first, 0 …; PICKER_RANK_NONE: it has no levels
     uint16_t *avail;                    // copies at peers that do not have everything
     uint8_t *priority;
     uint8_t *state;                     // enum picker_state
