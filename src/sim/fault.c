@@ -172,6 +172,7 @@ static void each_clog(struct world *w, struct host *h, const struct action *a, b
 
 static void each_side(struct world *w, struct host *h, const struct action *a, bool undo)
 {
+    w->faults.sided = true;
     if (a->kind == ACTION_BRIDGE)
         h->faults.bridge = !undo;
     else if (undo)

@@ -20,6 +20,7 @@ struct fault_rule {
 struct fault_rules {
     struct fault_rule *items;
     uint32_t n, cap, side_next;
+    bool sided;                         // a host was ever on a side of a partition
     bool dns_dead;
     uint32_t web;                       // enum web_fault, of all fetches
     uint32_t loss_before;               // the world's loss_ppm as configured

@@ -56,9 +56,11 @@ struct host *net_host(const struct world *w, const struct addr *a)
 
 bool conn_cut(const struct world *w, const struct conn *c)
 {
-    const struct host *a = c->ends[0].host, *b = c->ends[1].host;
     if (c->unmapped)
         return true;
+    if (!w->faults.sided && w->faults.n == 0)
+        return false;
+    const struct host *a = c->ends[0].host, *b = c->ends[1].host;
     if (a->side == b->side && w->faults.n == 0)
         return false;
     return fault_cut(w, a, b, false) || fault_cut(w, b, a, false);      // acknowledgements must come back
@@ -382,7 +384,7 @@ void net_on_arrive(struct world *w, struct pipe *p, uint32_t len)
         return;
     }
     nsec queue;
-    const nsec took = wire_time(len, pipe_from(p)->host->link.up_bps);
+    const nsec took = wire_time(len, p->line_bps);
     const nsec t = through_downlink(w, &h->link, len, took, &queue);
     const nsec lumps = NET_DOWN_LUMPS * wire_time(w->cfg.quantum_bytes, h->link.down_bps);
     if (queue > NET_DOWN_QUEUE + lumps && w->now >= p->recover_until) {

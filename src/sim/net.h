@@ -75,6 +75,7 @@ struct pipe {
     uint64_t queued, sent, arrived, taken;      // bytes so far
     uint64_t departed, dropped;         // left the uplink; and never arrived
     uint64_t inflight, cwnd, ssthresh;
+    uint64_t line_bps;                  // of the uplink that the last quantum left
     uint64_t early;                     // bytes whose credit was sent off before they were taken
     nsec last_arrival, recover_until;
     nsec wake_at;                       // of the EV_WAKE under way, 0: none

@@ -206,8 +206,7 @@ static void dispatch(struct world *w, const struct ev *ev)
 // One step; false: nothing happens up to `until`.
 static bool step(struct world *w, nsec until)
 {
-    struct heap_node *timer = heap_min(&w->timers);
-    const nsec next = queue_next(&w->queue), tick = timer == NULL ? NSEC_NEVER : timer->at;
+    const nsec next = queue_next(&w->queue), tick = heap_next(&w->timers);
     if (u64_min(next, tick) > until || u64_min(next, tick) == NSEC_NEVER)
         return false;
     w->steps++;
@@ -220,7 +219,7 @@ static bool step(struct world *w, nsec until)
         return true;
     }
     w->now = u64_max(w->now, tick);
-    struct host *h = CONTAINER(timer, struct host, timer);
+    struct host *h = CONTAINER(heap_min(&w->timers), struct host, timer);
     if (host_asleep(w, h)) {
         host_put_off_tick(w, h);
         return true;

@@ -367,6 +367,7 @@ static void block(struct world *w, struct pipe *p, uint32_t len)
 void pipe_departed(struct world *w, struct pipe *p, uint32_t len, nsec t, bool lost)
 {
     struct end *from = pipe_from(p);
+    p->line_bps = from->host->link.up_bps;
     if (w->nats.n != 0)
         check_boxes(w, p->conn);
     if (conn_cut(w, p->conn)) {

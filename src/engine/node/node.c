@@ -190,8 +190,7 @@ static bool stop_done(struct node *n)
 
 static nsec deadline(const struct node *n)
 {
-    const struct heap_node *h = heap_min(&n->timers);
-    nsec at = h == NULL ? NSEC_NEVER : h->at;
+    nsec at = heap_next(&n->timers);
     if (n->tracker != NULL)
         at = u64_min(at, n->tracker_at);
     if (n->utp != NULL)
@@ -207,6 +206,26 @@ static nsec deadline(const struct node *n)
     return at;
 }
 
+// All but torrents and streams: flags and lists first, nearly always there is nothing.
+static bool poll_own(struct node *n, struct buf *tx, struct node_out *out, enum node_kind *kind)
+{
+    if (!list_empty(&n->exchanges))
+        crypt_work(n);
+    if ((!list_empty(&n->hellos) || !list_empty(&n->closes)) && conn_poll(n, tx, out, kind))
+        return true;
+    if ((!list_empty(&n->crypt_ready) || loads_wait(&n->loads)) && crypt_poll(n, out, kind))
+        return true;
+    if (n->maps_due && map_poll(n, out, kind))
+        return true;
+    if (n->tracker_touched && tracker_carry(n, tx, out, kind))
+        return true;
+    if (n->dht.touched && node_dht_poll(n, tx, out, kind))
+        return true;
+    if (n->lsd_touched && node_lsd_poll(n, tx, out, kind))
+        return true;
+    return n->externals_due && external_poll(n, out, kind);
+}
+
 enum node_kind node_poll(struct node *n, nsec now, struct buf *tx, struct node_out *out)
 {
     ASSERT(now >= n->now);
@@ -214,20 +233,13 @@ enum node_kind node_poll(struct node *n, nsec now, struct buf *tx, struct node_o
     n->now = now;
     *out = (struct node_out){0};
     enum node_kind kind;
+    bool worked = false;
     for (;;) {
-        crypt_work(n);
-        if (conn_poll(n, tx, out, &kind) || crypt_poll(n, out, &kind) || map_poll(n, out, &kind))
-            return kind;
-        if (n->tracker_touched && tracker_carry(n, tx, out, &kind))
-            return kind;
-        if (n->dht.touched && node_dht_poll(n, tx, out, &kind))
-            return kind;
-        if (n->lsd_touched && node_lsd_poll(n, tx, out, &kind))
-            return kind;
-        if (external_poll(n, out, &kind))
+        if (poll_own(n, tx, out, &kind))
             return kind;
         if (list_empty(&n->touched)) {
-            conn_work(n);
+            if (worked)
+                conn_work(n);           // a torrent may have addresses to connect to
             if (!list_empty(&n->hellos) || !list_empty(&n->closes) || !list_empty(&n->crypt_ready))
                 continue;
             if (stream_poll(n, tx, out, &kind))     // last: acknowledgements go with what there is to say
@@ -239,6 +251,7 @@ enum node_kind node_poll(struct node *n, nsec now, struct buf *tx, struct node_o
             continue;
         }
         struct torrent *t = CONTAINER(n->touched.next, struct torrent, touched);
+        worked = true;
         if (torrent_poll(n, t, tx, out, &kind))
             return kind;
         list_remove(&t->touched);
@@ -434,8 +447,10 @@ void node_check(const struct node *n)
         const struct torrent *t = n->torrents[i];
         if (t == NULL)
             continue;
-        if (t->swarm != NULL)
+        if (t->swarm != NULL) {
             swarm_check(t->swarm);
+            ASSERT(!list_empty(&t->touched) || swarm_stir(t->swarm) != SWARM_STIRRED);
+        }
         if (t->metadata != NULL)
             metadata_check(t->metadata);
         announcer_check(t->announcer);

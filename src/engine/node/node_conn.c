@@ -388,13 +388,13 @@ void conn_rx(struct node *n, struct conn *c, size_t len)
 {
     if (c->state == CONN_PEER) {
         swarm_rx(c->torrent->swarm, n->now, c->peer, len);
+        torrent_stirred(n, c->torrent);
     } else if (c->state == CONN_METADATA) {
         metadata_rx(c->torrent->metadata, n->now, c->metadata, slice_of(n->rx, len));
+        torrent_touch(n, c->torrent);
     } else {
         shake_rx(n, c, len);
-        return;
     }
-    torrent_touch(n, c->torrent);
 }
 
 static void peer_room(struct node *n, struct conn *c, struct node_room *out)
@@ -477,7 +477,7 @@ void node_sent(struct node *n, nsec now, uint32_t id, uint64_t len)
     if (len == own || c->state != CONN_PEER)
         return;
     swarm_sent(c->torrent->swarm, now, c->peer, len - own);
-    torrent_touch(n, c->torrent);
+    torrent_stirred(n, c->torrent);
 }
 
 void node_closed(struct node *n, nsec now, uint32_t id, enum err e)

@@ -28,7 +28,7 @@ void external_set(struct node *n, const struct addr *a)
     if (addr_same_ip(&n->external[side(a)], a))
         return;
     n->external[side(a)] = *a;
-    n->external_due[side(a)] = true;
+    n->external_due[side(a)] = n->externals_due = true;
     for (uint32_t i = 0; i < n->torrents_n; i++)
         if (n->torrents[i] != NULL)
             tell(n, n->torrents[i], a);
@@ -62,5 +62,6 @@ bool external_poll(struct node *n, struct node_out *out, enum node_kind *kind)
         *kind = NODE_EVENT;
         return true;
     }
+    n->externals_due = false;
     return false;
 }

@@ -40,29 +40,31 @@ enum conn_state {
 };
 
 struct conn {
-    struct list link;                   // node.pending while connecting or shaking hands
-    struct list out_link;               // node.closes or node.hellos
+    // What every input looks at
     uint32_t id;
     enum conn_state state;
-    struct addr addr;
     struct torrent *torrent;
     struct swarm_peer *peer;
-    struct metadata_peer *metadata;     // CONN_METADATA
-    nsec deadline;
     uint64_t own_out;                   // bytes sent that the swarm does not know of
+    struct crypt *crypt;                // MSE/PE; NULL: none, or not any more
+    uint32_t utp;                       // its uTP connection, 0: none
+    bool crypted;                       // its handshake is behind us
+    struct metadata_peer *metadata;     // CONN_METADATA
+
+    struct list link;                   // node.pending while connecting or shaking hands
+    struct list out_link;               // node.closes or node.hellos
+    struct addr addr;
+    nsec deadline;
     uint8_t shake[HANDSHAKE_LEN];
     uint32_t shake_n;
     bool known;                         // addr is one of the torrent's known addresses
     bool said_hello, hello_due, starved, flush;
     bool waits;                         // came while the torrent is being checked: it hears from us when that is done
-    struct crypt *crypt;                // MSE/PE; NULL: none, or not any more
-    bool crypted;                       // its handshake is behind us
     bool tries_mse, second, by_memory;  // how we connect: by MSE; in the clear after that failed, or because it is remembered
     bool host_knows;                    // a stream of the host's has this id, or is being connected
     bool tcp_due, tcp_cut;              // the host is still to be told: connect; forget that
     bool tcp_tried, utp_tried;
     bool punches;                       // by uTP alone: the other side connects at the same time
-    uint32_t utp;                       // its uTP connection, 0: none
     nsec other_at;                      // CONN_CONNECTING: when the other transport is tried, too
     struct stream out;
 };
@@ -83,10 +85,18 @@ struct torrent_dht {
 };
 
 struct torrent {
+    // What every input and poll looks at
     uint32_t number;                    // 1 + index in node.torrents
+    bool announcer_quiet;               // nothing was told to the announcer since its last IDLE
+    bool removing;                      // node_torrent_remove
+    bool untimed;                       // one of the timers could not be set
+    bool reserve, announcing, swarm_stopped, announcer_stopped;
     struct list touched;
+    struct swarm *swarm;                // NULL: only the metadata is being fetched
+    struct metadata *metadata;          // of a magnet link, until the swarm has its peers
     struct heap_node swarm_timer, announcer_timer;
-    bool untimed;                       // one of them could not be set
+    struct announcer *announcer;        // told something by announcer_of only
+
     struct map_node by_v1, by_v2;
     bool in_v1, in_v2;
     struct skey skey_v1, skey_v2;
@@ -94,18 +104,12 @@ struct torrent {
     const struct metainfo *meta;
     struct slice root;
     char parts_path[64];                // of its `.parts` file, below root
-    struct swarm *swarm;                // NULL: only the metadata is being fetched
-    struct metadata *metadata;          // of a magnet link, until the swarm has its peers
     struct metainfo stub;               // and what `meta` is without a swarm: hashes and trackers
     const struct metainfo_url *trackers;        // by the announcer's numbers
-    struct announcer *announcer;        // told something by announcer_of only
-    bool announcer_quiet;               // nothing was told to it since its last IDLE
     struct torrent_dht dht;
     bool lsd_v1, lsd_v2;                // announced in the local network by this hash
     uint16_t port_told;                 // that its trackers know of, or will
     uint64_t up_bps, down_bps;          // its own limits
-    bool removing;                      // node_torrent_remove
-    bool reserve, announcing, swarm_stopped, announcer_stopped;
 };
 
 // For whoever tells it something: it is polled again.
@@ -152,23 +156,23 @@ struct node {
     struct tracker *tracker;
     struct utp *utp;                    // NULL: not wanted
     uint32_t reads_busy, reads_due;     // with the host; to be given to it
-    bool tracker_touched, utp_touched, stopping, stopped_told;
+    bool tracker_touched, utp_touched, lsd_touched, stopping, stopped_told;
+    bool maps_due, externals_due;       // there may be something to ask the router; of our address, to be told
     uint16_t port_told;                 // to trackers and peers
+    struct lsd *lsd;                    // NULL: off
+    nsec lsd_at;
     const struct env *env;
     const struct mem *mem;
     struct limit up, down;
     struct pool pool;
     struct loads loads;                 // of streams that are sent from memory
-    struct port_map maps[2];            // TCP, UDP
     struct node_dht dht;
+    struct port_map maps[2];            // TCP, UDP
     struct node_config cfg;
 
     struct map hashes;                  // info-hash -> torrent
     struct pending *requests;           // NODE_PENDING_MAX
     uint32_t requests_n, requests_cap, request_serial;
-    struct lsd *lsd;                    // NULL: off
-    bool lsd_touched;
-    nsec lsd_at;
     struct list read_waits;             // conns whose files wait for a stream_read
     struct stream_read *reads;          // STREAM_READS_MAX; NULL: none was ever needed
     struct addr *swapped;               // a ring of STREAM_SWAPPED_MAX; NULL: nobody was ever put into it
@@ -195,6 +199,7 @@ enum err torrent_new(struct node *n, struct torrent **out);            // not ye
 struct torrent *torrent_by_hash(const struct node *n, const uint8_t hash[INFO_HASH_LEN]);
 void torrent_place(struct node *n, struct torrent *t);                 // into n->torrents
 void torrent_touch(struct node *n, struct torrent *t);
+void torrent_stirred(struct node *n, struct torrent *t);               // by an input of a peer: touched only if that matters
 void torrent_beat(struct node *n, struct torrent *t);
 void torrent_stop(struct node *n, struct torrent *t);
 bool torrent_poll(struct node *n, struct torrent *t, struct buf *tx, struct node_out *out, enum node_kind *kind);

@@ -60,6 +60,8 @@ uint32_t load_peek(struct load *l, struct span *out, uint32_t max);
 // So many bytes were sent. What load_peek gave stays readable until the next load_push or loads_job.
 void load_take(struct loads *s, struct load *l, uint64_t len);
 
+// Somebody waits for bytes that are on the disk.
+static inline bool loads_wait(const struct loads *s) { return !list_empty(&s->waiting); }
 // The next job to hand to the host; false: none now. Its id has LOAD_JOB_BIT.
 MUST_USE bool loads_job(struct loads *s, struct io_job *out);
 // A job of ours ended. *conn: whose bytes are there or failed, 0: it is gone. On failure the queue must not be used any more.

@@ -28,7 +28,7 @@ void map_beat(struct node *n)
 {
     for (uint32_t i = 0; i < ARRAY_LEN(n->maps); i++)
         if (n->maps[i].due <= n->now && !n->maps[i].asking)
-            n->maps[i].wants = true;
+            n->maps[i].wants = n->maps_due = true;
 }
 
 void map_stop(struct node *n)
@@ -37,6 +37,7 @@ void map_stop(struct node *n)
     for (uint32_t i = 0; i < ARRAY_LEN(n->maps); i++) {
         n->maps[i].due = NSEC_NEVER;
         n->maps[i].wants = n->maps[i].held;
+        n->maps_due = true;
         if (n->maps[i].held)
             n->beat_at = u64_min(n->beat_at, n->map_stop_at);
     }
@@ -74,6 +75,7 @@ bool map_poll(struct node *n, struct node_out *out, enum node_kind *kind)
         *kind = NODE_MAP;
         return true;
     }
+    n->maps_due = false;
     return false;
 }
 
@@ -111,6 +113,7 @@ void node_mapped(struct node *n, nsec now, bool udp, enum err e, const struct ad
     n->now = now;
     struct port_map *m = &n->maps[udp];
     m->asking = false;
+    n->maps_due = true;                 // it may have been wanted again meanwhile
     if (n->stopping) {
         m->held = !m->releasing && (m->held || e == ERR_OK);
         m->wants = m->held;             // what came too late is taken back, too

@@ -31,6 +31,12 @@ void torrent_touch(struct node *n, struct torrent *t)
         list_push_back(&n->touched, &t->touched);
 }
 
+void torrent_stirred(struct node *n, struct torrent *t)
+{
+    if (swarm_stir(t->swarm) != SWARM_CALM)
+        torrent_touch(n, t);
+}
+
 static enum err skey_add(struct node *n, struct skey *k, const uint8_t hash[INFO_HASH_LEN])
 {
     mse_skey_hash(hash, k->key);

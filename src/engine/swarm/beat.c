@@ -6,7 +6,14 @@
 
 #include "engine/swarm/webseed.h"
 
-enum { POINTLESS_S = 10, PEX_LOOK_S = 10 };
+enum { POINTLESS_S = 10, PEX_LOOK_S = 10, BEAT_AHEAD = 3 };
+
+uint64_t beat_name(const uint8_t peer_id[PEER_ID_LEN])
+{
+    uint64_t name;
+    memcpy(&name, peer_id + PEER_ID_LEN - sizeof name, sizeof name);
+    return name;
+}
 
 enum err beat_join(struct swarm *s, struct swarm_peer *p)
 {
@@ -17,7 +24,7 @@ enum err beat_join(struct swarm *s, struct swarm_peer *p)
     if (e != ERR_OK)
         return ERR_NOMEM;
     p->beat_i = s->peers_n++;
-    s->beats[p->beat_i] = (struct beat){.peer = p};
+    s->beats[p->beat_i] = (struct beat){.name = beat_name(p->peer_id), .peer = p};
     return ERR_OK;
 }
 
@@ -88,6 +95,8 @@ void beat_all(struct swarm *s)
     for (uint32_t i = 0; i < s->peers_n; i++) {
         if (s->beats[i].at > s->now && !all)
             continue;
+        if (i + BEAT_AHEAD < s->peers_n && (s->beats[i + BEAT_AHEAD].at <= s->now || all))
+            peer_fetch(s->beats[i + BEAT_AHEAD].peer);
         struct swarm_peer *p = s->beats[i].peer;
         const bool was_busy = is_busy(s, p);
         if (!p->closing)

@@ -90,6 +90,7 @@ bool endgame_pick(const struct swarm *s, const struct swarm_peer *p, struct piec
     for (const struct list *l = s->partials.next; l != &s->partials; l = l->next)
         if (CONTAINER((struct list *)(uintptr_t)l, struct piece, link)->free_n != 0)
             return false;
+    peers_fetch(s);
     struct debt latest = {.ms = 2 * peer_ms(s, p, p->asked_n + 1) + GAIN_MS};
     for (const struct list *l = s->peers.next; l != &s->peers; l = l->next) {
         const struct swarm_peer *o = CONTAINER((struct list *)(uintptr_t)l, struct swarm_peer, link);

@@ -301,6 +301,8 @@ bool files_moving(const struct swarm *s, uint32_t piece)
 void files_work(struct swarm *s)
 {
     struct mover *m = &s->mover;
+    if (s->moves_left == 0 && !m->active && !s->parts_used)
+        return;
     if (m->busy || !s->prepared || s->error != ERR_OK || s->check_left != 0 || s->checks_busy != 0 || s->cfg.check_only)
         return;
     if (m->active || (s->moves_left != 0 && move_begin(s)))

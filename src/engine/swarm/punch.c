@@ -25,17 +25,17 @@ static bool allows(struct allowance *a, nsec now, uint32_t per_s)
 
 static void say(struct swarm *s, struct swarm_peer *p, enum ut_holepunch_type type, const struct addr *a, enum ut_holepunch_error error)
 {
-    if (p->punch.out_n == PUNCH_QUEUE_MAX)
+    if (p->punch_n == PUNCH_QUEUE_MAX)
         return;
-    p->punch.out[p->punch.out_n++] = (struct ut_holepunch){.type = type, .addr = *a, .error = error};
+    p->punch.out[p->punch_n++] = (struct ut_holepunch){.type = type, .addr = *a, .error = error};
     ready_set(s, p);
 }
 
 void punch_compose(struct swarm_peer *p, struct wr *w)
 {
-    for (uint32_t i = 0; i < p->punch.out_n && p->ext.ids[EXT_HOLEPUNCH] != 0; i++)
+    for (uint32_t i = 0; i < p->punch_n && p->ext.ids[EXT_HOLEPUNCH] != 0; i++)
         ut_holepunch_write(w, p->ext.ids[EXT_HOLEPUNCH], &p->punch.out[i]);
-    p->punch.out_n = 0;
+    p->punch_n = 0;
 }
 
 static bool speaks(const struct swarm_peer *p) { return !p->closing && p->ext.ids[EXT_HOLEPUNCH] != 0; }

@@ -92,6 +92,7 @@ static void decide(struct swarm *s, bool refill, bool rotate)
 
 void choke_round(struct swarm *s, bool refill)
 {
+    peers_fetch(s);
     if (!refill) {
         LIST_EACH(&s->peers, link, save)
             close_round(CONTAINER(link, struct swarm_peer, link));

@@ -239,8 +239,11 @@ void swarm_free(struct swarm *s)
 // by a thief of its name. Who has come, been silent and comes again has lost the first connection and cannot tell us.
 static bool settle_double(struct swarm *s, const struct swarm_peer_new *in)
 {
-    LIST_EACH(&s->peers, link, save) {
-        struct swarm_peer *p = CONTAINER(link, struct swarm_peer, link);
+    const uint64_t name = beat_name(in->theirs.peer_id);
+    for (uint32_t i = 0; i < s->peers_n; i++) {
+        if (s->beats[i].name != name)
+            continue;
+        struct swarm_peer *p = s->beats[i].peer;
         if (p->closing || memcmp(p->peer_id, in->theirs.peer_id, PEER_ID_LEN) != 0)
             continue;
         if (p->addr.family == in->addr.family && !addr_same_ip(&p->addr, &in->addr))
@@ -561,6 +564,15 @@ enum swarm_kind swarm_poll(struct swarm *s, nsec now, struct buf *tx, struct swa
         return swarm_poll(s, now, tx, out);     // composing made new work; at most once more
     out->deadline = deadline(s);
     return SWARM_IDLE;
+}
+
+enum swarm_stir swarm_stir(const struct swarm *s)
+{
+    if (!list_empty(&s->ready) || !list_empty(&s->jobs_new) || s->events_n != 0 || s->refill || s->kick)
+        return SWARM_STIRRED;
+    // What is limited looks at its limit each time; what begins or ends has more to look at than an input may change.
+    const bool runs = s->state == SWARM_DOWNLOADING || s->state == SWARM_SEEDING;
+    return !runs || s->web != NULL || tap_limited(&s->up) || tap_limited(&s->down) ? SWARM_MAYBE : SWARM_CALM;
 }
 
 void swarm_stop(struct swarm *s, nsec now)

@@ -189,3 +189,8 @@ const uint8_t *swarm_layer(const struct swarm *s, uint32_t file);
 // Verified and written pieces, borrowed.
 struct slice swarm_have(const struct swarm *s);
 void swarm_check(const struct swarm *s);
+// Whether a poll is worth while after an input of a peer (swarm_rx, swarm_sent). SWARM_CALM: it would only say again when the next
+// tick is due, as the last one did.
+enum swarm_stir { SWARM_CALM, SWARM_MAYBE, SWARM_STIRRED };
+MUST_USE enum swarm_stir swarm_stir(const struct swarm *s);
+

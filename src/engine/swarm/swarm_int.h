@@ -116,7 +116,6 @@ struct allowance {
 // Hole punching with one peer.
 struct peer_punch {
     struct ut_holepunch out[PUNCH_QUEUE_MAX];
-    uint32_t out_n;
     struct allowance asks, told, hears; // rendezvous by it; connects told to it, by it
 };
 
@@ -197,6 +196,7 @@ struct swarm_peer {
     bool incoming, utp, fast, extended, dht, v2, got_first;
     bool took_back;                     // said that a piece is gone: its pieces are counted one by one from then on
     uint32_t allowed_n, queue_n;
+    uint32_t punch_n;                   // of punch.out
     uint32_t grant;                     // bytes of content that it may bring: charged already
     uint32_t allowed_out_n, allowed_out_sent;
     struct { struct wanted *items; uint32_t n, cap; } rejects;
@@ -252,6 +252,13 @@ struct swarm_peer {
     enum err close_err;
     uint32_t unasked, excused;          // blocks we did not ask for; late ones that we took back
 };
+
+// What beats, rounds and the endgame look at, one peer after the other: fetched ahead.
+static inline void peer_fetch(const struct swarm_peer *p)
+{
+    prefetch(p, offsetof(struct swarm_peer, grant));
+    prefetch(&p->joined_at, offsetof(struct swarm_peer, beat_i) - offsetof(struct swarm_peer, joined_at));
+}
 
 static inline bool peer_has(const struct swarm_peer *p, uint32_t index)
 {
@@ -334,6 +341,7 @@ enum { SOURCE_UNKNOWN = 0 };            // no peer has this serial
 // When a peer needs its next beat: apart from the peers, most of which are idle and far from the cache.
 struct beat {
     nsec at;                            // 0: at the next one of the swarm; NSEC_NEVER: it is being closed
+    uint64_t name;                      // of its peer id the end, where programs put what is random
     struct swarm_peer *peer;
 };
 
@@ -358,75 +366,94 @@ struct totals {
 };
 
 struct swarm {
+    // What nearly every input and poll looks at: as few lines of the cache as may be
     struct swarm_config cfg;
     const struct metainfo *meta;
     const struct env *env;
     const struct mem *mem;
     nsec now;
     enum swarm_state state;
-    struct picker picker;
-    nsec calm_until;                    // with many peers no other is sought before
-
+    uint32_t events_at, events_n;
+    struct list ready, jobs_new;
+    struct web *web;                    // web seeds; NULL: none
+    struct superseed *super;            // NULL: a seed as any other
     struct tap up, down;                // its way through the limits
     bool web_turn;                      // the next bite of `down` is for a web seed, if one waits
-
-    struct list peers, ready;
+    bool refill;                        // free slots are to be filled
+    bool kick, hungry;                  // what waited may go on; requests wait for memory of the pool
+    bool prepared, preparing, prepare_busy, stat_busy, syncing, sync_due, dirty, resumed;
+    bool checked;                       // SWARM_EVENT_CHECKED was said
+    bool save_due, saving, complete_told, done_told, clean_saved;
+    bool look_due, looking;             // look.c
+    bool look_ok;                       // the files have been seen as they should be since the last write
+    bool all_wanted, parts_used;        // no priorities were given; there is a `.parts` file
+    bool probing;                       // a retry is being made
+    bool jobs_short;                    // somebody got no job
+    uint32_t moves_left;                // wanted files in `.parts`
+    uint32_t check_left, checked_n, checks_busy, jobs_busy;
+    enum err error;                     // of the storage
+    uint32_t broken_n;
+    uint32_t again_n;                   // blocks that were asked for while another peer owed them
+    uint64_t unsynced_bytes;
+    nsec beat_at, round_at, save_at;
+    nsec calm_until;                    // with many peers no other is sought before
+    struct mover mover;
+    struct picker picker;
+    struct list peers;
     uint32_t peers_n, closing_n, serial;    // closing_n: of those, being let go by the next poll
+    uint32_t unchoked_n, unchoking_us_n;    // of the peers: whom we have unchoked, who has unchoked us
+    struct beat *beats;                 // one for each peer, in no order
+    uint8_t *have;                      // verified and written
+    uint32_t *have_log;                 // in order of completion
+    uint32_t have_log_n;
+    uint32_t layers_missing, layer_at;  // parts of piece layers that are not there; no file below it lacks any
+    uint32_t hash_asks_n, hash_layer_asks, hash_blame_asks;
+    struct { uint32_t *items; uint32_t n, cap; } lost;      // pieces that others were told of and that are gone, in order
+    struct list partials;
+    uint32_t partials_n;
+    uint32_t round;
+    struct piece **partial_slots;       // grown by need up to PARTIALS_MAX
+    uint16_t *partial_at;               // piece -> 1 + index in partial_slots, 0: none
+    struct io_seg *segs;                // IO_SEGS_MAX, from the first peer on
+    uint32_t slots;                     // regular slots of the last round
+    nsec seeding_since;                 // 0: it does not
+    struct swarm_stats stats_now;
+
+    // Peers
     struct source *sources;             // ring of SOURCES_MAX, grown by need
     uint32_t sources_n, sources_cap;
-    uint32_t unchoked_n, unchoking_us_n;        // of the peers: whom we have unchoked, who has unchoked us
-    struct beat *beats;                 // one for each peer, in no order
     uint32_t beats_cap;
     struct pex_gone *pex_gone;          // ring of PEX_GONE_MAX, grown by need
     uint32_t pex_met_n, pex_gone_n, pex_gone_cap;       // addresses ever met and lost
     struct { struct addr *items; uint32_t n, cap; } banned;
 
     // Pieces
-    uint8_t *have;                      // verified and written
-    uint8_t *synced;                    // of those, on stable storage
+    uint8_t *synced;                    // those we have that are on stable storage
     uint8_t *suspect_bits;              // to be hashed at start: written or opened since the last sync
-    uint32_t *have_log;                 // in order of completion
-    uint32_t have_log_n;
-    struct { uint32_t *items; uint32_t n, cap; } lost;      // pieces that others were told of and that are gone, in order
-    struct list partials;
-    uint32_t partials_n;
-    struct piece **partial_slots;       // grown by need up to PARTIALS_MAX
     uint32_t partial_slots_cap;
-    uint16_t *partial_at;               // piece -> 1 + index in partial_slots, 0: none
-    uint32_t again_n;                   // blocks that were asked for while another peer owed them
     struct { struct unfinished *items; uint32_t n, cap; } unfinished;       // between a stop and its saving, a reading and the start
     struct map blames;                  // struct blame: failed pieces whose culprit is unknown
-    struct web *web;                    // web seeds; NULL: none
-    struct superseed *super;            // NULL: a seed as any other
 
     // Trees of v2
     struct layer *layers;               // for each file; NULL: the torrent brought all
-    uint32_t layers_missing, layer_at;  // parts that are not there; no file below it lacks any
     struct hash_ask *hash_asks;         // HASH_ASKS_ALL_MAX; NULL: there was never one
-    uint32_t hash_asks_n, hash_layer_asks, hash_blame_asks;
     uint8_t *hash_out;
 
     // Jobs
     struct job **jobs;                  // all that were ever needed at once; JOBS_MAX
-    uint32_t jobs_n, jobs_busy;
-    struct list jobs_new;
+    uint32_t jobs_n;
     uint8_t *check_todo;                // bits: to be checked
     uint8_t *recheck_bits;              // bits: could not be read; looked at again at recheck_at (0: none), RECHECKS_MAX times in all
     nsec recheck_at;
     uint32_t rechecks;
-    uint32_t check_at, check_left, checked_n, checks_busy;
+    uint32_t check_at;
     struct io_stat *stats;              // of the files, for JOB_STAT
     struct io_stat *stats_saved;        // as they were at the last sync
     struct io_stat *stats_look;         // for look.c
-    bool prepared, preparing, prepare_busy, stat_busy, syncing, sync_due, dirty, resumed;
-    bool checked;                       // SWARM_EVENT_CHECKED was said
-    bool save_due, saving, complete_told, done_told, clean_saved;
     uint8_t *blob;                      // the resume data being saved
     size_t blob_len;
-    uint64_t unsynced_bytes;
-    nsec save_at, sync_at, retry_at;
+    nsec sync_at, retry_at;
     struct totals past;
-    nsec seeding_since;                 // 0: it does not
     nsec seeded_before;                 // past.seeded when it began
     nsec totals_saved_at;
     uint64_t totals_saved_up;
@@ -438,37 +465,19 @@ struct swarm {
     uint8_t *touched;                   // written to since the start
     uint8_t *broken;                    // enum err: it cannot be written, ERR_OK: it can
     uint8_t *blocked;                   // bits: pieces that are wanted and that lie in such a file
-    uint32_t broken_n;
-    bool all_wanted, parts_used;        // no priorities were given; there is a `.parts` file
-    uint32_t moves_left;                // wanted files in `.parts`
 
     // Errors of the storage
-    enum err error;
     uint32_t error_file;
     enum err told;                      // of which error the host knows; what is tried again in silence is still told
     uint32_t told_file;
     bool told_sync;                     // by a sync: only another one shows that it works
     nsec failed_at;
-    bool look_due, looking;             // look.c
-    bool look_ok;                       // the files have been seen as they should be since the last write
     uint32_t cuts;                      // under way
     uint32_t remakes;                   // of empty files that were gone
     uint32_t differ_n;                  // files that were there and had nothing of the torrent
     nsec look_at;
     uint64_t look_up;                   // bytes sent when it looked last
-    bool probing;                       // a retry is being made
-    bool jobs_short;                    // somebody got no job
-    bool kick, hungry;                  // what waited may go on; requests wait for memory of the pool
 
-    // Timers
-    nsec beat_at, round_at;
-    bool refill;                        // free slots are to be filled
-    uint32_t round;
-    uint32_t slots;                     // regular slots of the last round
-
-    struct io_seg *segs;                // IO_SEGS_MAX, from the first peer on
-    uint32_t events_at, events_n;
-    struct swarm_stats stats_now;
     uint32_t *file_left;                // pieces missing for each file
     struct allowance punches;           // connects by ut_holepunch
 
@@ -477,7 +486,6 @@ struct swarm {
     struct leaf_read leaf;
     struct check checks[CHECKS_MAX];
     struct event events[EVENTS_MAX];
-    struct mover mover;
     uint8_t heads[AHEAD_MAX][16];
     struct known_set known;
     struct rng rng;
@@ -553,9 +561,16 @@ bool unfinished_stop(struct swarm *s);                                  // no pa
 
 // beat.c: what is looked at once a second.
 MUST_USE enum err beat_join(struct swarm *s, struct swarm_peer *p);     // ERR_NOMEM
+uint64_t beat_name(const uint8_t peer_id[PEER_ID_LEN]);
 void beat_leave(struct swarm *s, const struct swarm_peer *p);
 void beat_all(struct swarm *s);
 // Something happened to p that the next beat must see: bytes of blocks, requests, what it may be asked.
+static inline void peers_fetch(const struct swarm *s)
+{
+    for (uint32_t i = 0; i < s->peers_n; i++)
+        peer_fetch(s->beats[i].peer);
+}
+
 static inline void beat_wake(struct swarm *s, const struct swarm_peer *p)
 {
     if (!p->closing)
@@ -632,7 +647,7 @@ bool pex_address(const struct swarm_peer *q, struct addr *out);
 // punch.c: peers behind routers (BEP 55).
 void punch_handle(struct swarm *s, struct swarm_peer *p, struct slice payload);
 void punch_ask(struct swarm *s, struct known *k);                       // whoever told us of it, if it is time
-static inline bool punch_pending(const struct swarm_peer *p) { return p->punch.out_n != 0; }
+static inline bool punch_pending(const struct swarm_peer *p) { return p->punch_n != 0; }
 void punch_compose(struct swarm_peer *p, struct wr *w);
 
 // hashes.c: piece layers from peers; hash_serve.c: for peers.
