@@ -4,6 +4,7 @@
 #include "sim/hostile.h"
 #include "sim/job.h"
 #include "sim/oracle.h"
+#include "sim/warm.h"
 
 // An action begins, or the time of one is over.
 static void act(struct world *w, uint32_t index, bool undo)
@@ -213,6 +214,7 @@ static bool step(struct world *w, nsec until)
     if (next <= tick) {
         const struct ev ev = queue_pop(&w->queue);
         ASSERT(ev.t >= w->now);
+        warm(w);
         w->now = ev.t;
         w->events[ev.kind]++;
         dispatch(w, &ev);

@@ -91,6 +91,12 @@ bool idmap_get(const struct idmap *m, uint32_t key, uint32_t *out)
     return true;
 }
 
+void idmap_warm(const struct idmap *m, uint32_t key)
+{
+    if (m->cap != 0)
+        prefetch(&m->items[(uint32_t)mix64(key) & (m->cap - 1)], 1);
+}
+
 void idmap_remove(struct idmap *m, uint32_t key)
 {
     if (m->n == 0 || key == 0)

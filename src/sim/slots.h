@@ -33,5 +33,7 @@ void idmap_done(struct idmap *m);
 // key is not 0 and not there yet.
 void idmap_put(struct idmap *m, uint32_t key, uint32_t value);
 bool idmap_get(const struct idmap *m, uint32_t key, uint32_t *out);
+// Fetches the place of a key, for an idmap_get to come.
+void idmap_warm(const struct idmap *m, uint32_t key);
 // Harmless for a key that is not there.
 void idmap_remove(struct idmap *m, uint32_t key);

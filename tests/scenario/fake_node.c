@@ -66,6 +66,13 @@ void node_free(struct node *n)
     mem_free(n->env->mem, n, sizeof *n);
 }
 
+void node_warm(const struct node *n, uint32_t conn, uint32_t step)
+{
+    (void)n;
+    (void)conn;
+    (void)step;
+}
+
 static struct toy_conn *find(struct node *n, uint32_t id)
 {
     for (uint32_t i = 0; i < n->conns_n; i++)

@@ -462,3 +462,28 @@ void node_check(const struct node *n)
         lsd_check(n->lsd);
     ASSERT(n->pool.reserved + n->pool.taken <= n->pool.slots_max);
 }
+
+void node_warm(const struct node *n, uint32_t id, uint32_t step)
+{
+    const uint32_t i = id & (NODE_CONNS_MAX - 1);
+    if (n->torrents_n != 1 || (id != 0 && i >= n->conns_high))
+        return;                         // of several torrents it is not known which
+    if (step == 0) {
+        prefetch(n->torrents, 8);
+        prefetch(&n->conns[i], 8);
+        prefetch(n->timers.items, 1);
+        return;
+    }
+    const struct conn *c = id == 0 ? NULL : n->conns[i];
+    const struct torrent *t = n->torrents[0];
+    if (t == NULL)
+        return;
+    if (step == 1) {
+        prefetch(t, offsetof(struct torrent, by_v1));
+        if (c != NULL)
+            prefetch(c, 64);
+        return;
+    }
+    if (t->swarm != NULL)
+        swarm_warm(t->swarm, c == NULL ? NULL : c->peer, step - 2);
+}

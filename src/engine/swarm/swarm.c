@@ -686,3 +686,26 @@ void swarm_check(const struct swarm *s)
     ASSERT(partials == s->partials_n);
     web_check(s);
 }
+
+void swarm_warm(const struct swarm *s, const struct swarm_peer *p, uint32_t step)
+{
+    if (step == 0) {
+        prefetch(s, offsetof(struct swarm, sources));
+        if (p != NULL) {
+            prefetch(p, offsetof(struct swarm_peer, grant));
+            prefetch(&p->block_at, offsetof(struct swarm_peer, rejects_row) - offsetof(struct swarm_peer, block_at));
+        }
+        return;
+    }
+    prefetch(s->partials.next, 64);
+    if (p == NULL)
+        return;
+    if (p->piece != NULL)
+        prefetch(p->piece, sizeof *p->piece);
+    if (p->asked != NULL)
+        prefetch(asked_nth(p, 0), sizeof *p->asked);
+    if (p->has != NULL)
+        prefetch(p->has, 64);
+    if (p->queue != NULL)
+        prefetch(p->queue + p->queue_at, sizeof *p->queue);
+}

@@ -1,0 +1,6 @@
+// Memory that events to come will look at, fetched ahead.
+#pragma once
+#include "sim/world.h"
+
+// After each event taken from the queue. Changes nothing.
+void warm(const struct world *w);
