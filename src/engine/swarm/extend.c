@@ -62,8 +62,10 @@ static void on_handshake(struct swarm *s, struct swarm_peer *p, struct slice pay
     }
     if (!h.has_listen_port || h.listen_port == p->ext.listen_port)
         return;
-    if (p->incoming)
+    if (p->incoming) {
         pex_lost(s, p);
+        known_release(s, p);
+    }
     p->ext.listen_port = h.listen_port;
     pex_met(s, p);
 }

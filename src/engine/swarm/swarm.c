@@ -168,6 +168,31 @@ enum err swarm_new(struct swarm **out, const struct swarm_config *cfg, const str
     return ERR_OK;
 }
 
+// A connected peer that is reached at `a`, dialled or not. NULL: nobody.
+static const struct swarm_peer *peer_at(struct swarm *s, const struct addr *a)
+{
+    struct addr at;
+    LIST_EACH(&s->peers, link, save) {
+        const struct swarm_peer *q = CONTAINER(link, struct swarm_peer, link);
+        if (pex_address(q, &at) && addr_eq(&at, a))
+            return q;
+    }
+    return NULL;
+}
+
+void known_release(struct swarm *s, const struct swarm_peer *p)
+{
+    struct addr at;
+    struct known *k = pex_address(p, &at) ? known_find(&s->known, &at) : NULL;
+    if (k == NULL || k->state != KNOWN_CONNECTED)
+        return;
+    if (p->incoming && peer_at(s, &at) != NULL && peer_at(s, &at) != p)
+        return;                         // another one is there, too, or says so
+    known_wake(&s->known);
+    k->state = KNOWN_FREE;
+    k->retry_at = s->now + (p->pointless ? KNOWN_POINTLESS_S : k->trusted ? KNOWN_TRUSTED_S : KNOWN_RETRY_S) * NSEC_S;
+}
+
 static void peer_free(struct swarm *s, struct swarm_peer *p)
 {
     rx_abort_block(s, p);
@@ -197,12 +222,7 @@ static void peer_free(struct swarm *s, struct swarm_peer *p)
     pex_lost(s, p);
     list_remove(&p->link);
     list_remove(&p->ready);
-    struct known *k = known_find(&s->known, &p->addr);
-    if (k != NULL && k->state == KNOWN_CONNECTED) {
-        known_wake(&s->known);
-        k->state = KNOWN_FREE;
-        k->retry_at = s->now + (p->pointless ? KNOWN_POINTLESS_S : k->trusted ? KNOWN_TRUSTED_S : KNOWN_RETRY_S) * NSEC_S;
-    }
+    known_release(s, p);
     s->closing_n -= p->closing;
     s->unchoked_n -= !p->am_choking;
     s->unchoking_us_n -= !p->peer_choking;
@@ -347,10 +367,17 @@ bool swarm_known_next(struct swarm *s, nsec now, struct addr *out)
 {
     advance(s, now);
     const bool calm = s->peers_n >= s->cfg.peers_max / 4 * 3;
-    if (!swarm_wants_peers(s) || (calm && now < s->calm_until) || !known_next(&s->known, now, out))
+    struct known *k = NULL;
+    if (!swarm_wants_peers(s) || (calm && now < s->calm_until))
         return false;
+    do {
+        if (!known_next(&s->known, now, out))
+            return false;
+        k = known_find(&s->known, out);
+        if (peer_at(s, out) != NULL)
+            k->state = KNOWN_CONNECTED; // it has come to us
+    } while (k->state == KNOWN_CONNECTED);
     s->calm_until = now + CALM_S * NSEC_S;
-    struct known *k = known_find(&s->known, out);
     if (k->hidden)
         punch_ask(s, k);                // meanwhile the direct way opens our side
     return true;
@@ -359,7 +386,7 @@ bool swarm_known_next(struct swarm *s, nsec now, struct addr *out)
 bool swarm_known_take(struct swarm *s, nsec now, const struct addr *a)
 {
     advance(s, now);
-    return swarm_wants_peers(s) && known_take(&s->known, a);
+    return swarm_wants_peers(s) && peer_at(s, a) == NULL && known_take(&s->known, a);
 }
 
 void swarm_known_adopt(struct swarm *s, nsec now, const struct known *k)

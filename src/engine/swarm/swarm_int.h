@@ -643,6 +643,8 @@ bool pex_is_usable(const struct addr *from, const struct addr *a);
 
 // Where others can reach it; false: nobody knows.
 bool pex_address(const struct swarm_peer *q, struct addr *out);
+// The address where p listens may be dialled again, from some time on: p goes, or listens elsewhere. swarm.c
+void known_release(struct swarm *s, const struct swarm_peer *p);
 
 // punch.c: peers behind routers (BEP 55).
 void punch_handle(struct swarm *s, struct swarm_peer *p, struct slice payload);

@@ -2,6 +2,8 @@
 // and holds nothing up.
 #include "ground.h"
 
+#include "engine/swarm/known.h"
+
 static uint64_t times(struct ground *g, uint32_t i, const uint8_t *bytes, size_t n, uint32_t count)
 {
     enum { PORTION = 32 * 1024 };
@@ -438,6 +440,35 @@ static void offers_pex(struct ground *g, uint32_t i, uint16_t port)
     say(g, i, b.p, b.n);
 }
 
+// Without it peers that have come to us are dialled again and again, wherever trackers and other peers name them: the handshake tells by
+// which port they are known. When they go, or listen elsewhere, they are candidates again.
+static void who_has_come_is_not_dialled(void **state)
+{
+    (void)state;
+    struct ground g;
+    struct addr out, first = addr_ipv4((const uint8_t[4]){10, 0, 1, 1}, 6001), second = addr_ipv4((const uint8_t[4]){10, 0, 1, 2}, 6002);
+    ground_init(&g, true);
+    meet(&g, 1, true);
+    meet(&g, 2, true);
+    swarm_known_add(g.swarm, g.now, &first, false);
+    offers_pex(&g, 1, 6001);
+    offers_pex(&g, 2, 6002);
+    swarm_known_add(g.swarm, g.now, &second, false);    // before and after it came
+    assert_false(swarm_known_next(g.swarm, g.now, &out));
+    assert_false(swarm_known_take(g.swarm, g.now, &second));
+    offers_pex(&g, 1, 7001);
+    pass(&g, KNOWN_RETRY_S + 1);
+    assert_true(swarm_known_next(g.swarm, g.now, &out));
+    assert_true(addr_eq(&out, &first));
+    assert_false(swarm_known_next(g.swarm, g.now, &out));
+    leave(&g, 2);
+    assert_false(swarm_known_next(g.swarm, g.now, &out));
+    pass(&g, KNOWN_RETRY_S + 1);
+    assert_true(swarm_known_next(g.swarm, g.now, &out));
+    assert_true(addr_eq(&out, &second));
+    ground_done(&g);
+}
+
 // Sends n addresses 10.9.k.1 with that port.
 static void exchanges(struct ground *g, uint32_t i, uint32_t first, uint32_t n, uint16_t port)
 {
@@ -574,7 +605,7 @@ int main(void)
         cmocka_unit_test(a_choke_is_no_rejection),
         cmocka_unit_test(a_crowd_does_not_hide_the_poisoner),
         cmocka_unit_test(with_many_peers_there_is_no_hurry),
-        cmocka_unit_test(who_is_met_and_lost_is_told),
+        cmocka_unit_test(who_has_come_is_not_dialled), cmocka_unit_test(who_is_met_and_lost_is_told),
         cmocka_unit_test(what_is_exchanged_is_limited),
         cmocka_unit_test(private_torrents_exchange_nothing),
     };
