@@ -40,6 +40,7 @@ enum {
     DELAY_SAMPLES = 4,                  // RFC 6817 CURRENT_FILTER
     SYN_TRIES = 3, FIN_TRIES = 4, DATA_TRIES = 8,
     ACK_PACKETS = 2,                    // BEP 29: every second packet is acknowledged at once
+    RESET_BEHIND = 32,                  // a RESET may answer a packet that has been acknowledged meanwhile, so far back
     RESETS_PER_S = 50,                  // for packets of no known connection
     WINDOW_WAKE = 16 * 1024,            // a window that was nearly shut is said again when so much has opened
 };

@@ -282,6 +282,8 @@ static void on_syn(struct utp *u, const struct addr *from, const struct utp_pack
     utp_set_state(u, c, CONN_SYN_RECV);
 }
 
+// BEP 29 does not say so, but all who send it name the packet that it answers: without that whoever knows both addresses ends a
+// connection by trying 65,536 ids.
 static void on_reset(struct utp *u, const struct addr *from, const struct utp_packet *p)
 {
     // Trap 36: some name the id that they receive with, others the one they send with.
@@ -289,8 +291,11 @@ static void on_reset(struct utp *u, const struct addr *from, const struct utp_pa
         struct conn *c = utp_find(u, from, (uint16_t)(p->conn_id + d));
         if (c == NULL || (d != 0 && c->send_id != p->conn_id))
             continue;
-        if (c->state == CONN_SYN_SENT && p->ack != (uint16_t)c->una)
-            continue;                   // not an answer to ours
+        const uint64_t behind = c->state == CONN_SYN_SENT ? 0 : RESET_BEHIND;
+        if ((uint16_t)(p->ack - (uint16_t)(c->una - behind)) > (uint16_t)(c->next - c->una + behind)) {
+            u->stats.rx_bad++;
+            continue;                   // no answer to a packet of ours: who sends it has not seen one
+        }
         utp_end(u, c, ERR_REFUSED);
         return;
     }

@@ -317,6 +317,49 @@ static void hogs_leave_room_for_others(void **state)
     utp_free(u);
 }
 
+// The next packet on the wire from end 0.
+static struct utp_packet on_the_wire(const struct wire *w)
+{
+    struct utp_packet p = {.type = UTP_SYN};
+    for (uint32_t i = 0; i < w->heap_n; i++)
+        if (w->heap[i].to == 1)
+            assert_int_equal(utp_packet_parse(&p, slice_of(w->heap[i].bytes, w->heap[i].n)), ERR_OK);
+    assert_int_equal(p.type, UTP_DATA);
+    return p;
+}
+
+// Without this anybody who can write our peer's address on a packet ends the connection: a RESET counts if it answers what we sent.
+static void a_reset_must_know_our_packets(void **state)
+{
+    UNUSED_STATE(state);
+    static const uint16_t wrong[] = {1, 2, 100, 1000, 0x7fff, 0x8000}, right[] = {0, UINT16_MAX - 30};
+    for (uint32_t i = 0; i < ARRAY_LEN(right); i++) {
+        struct wire w;
+        wire_new(&w, 8);
+        wire_connect(&w);
+        w.end[0].to_send = 10;
+        wire_run_on(&w, w.now + NSEC_S);
+        assert_true(w.end[0].connected);
+        w.end[0].to_send = 20;
+        wire_write(&w, &w.end[0]);
+        wire_drain(&w, 0);
+        const struct utp_packet p = on_the_wire(&w);
+        const struct addr *const peer = &w.end[1].addr;
+        for (uint32_t k = 0; k < ARRAY_LEN(wrong); k++) {
+            const uint16_t ack = (uint16_t)(p.seq + 1 + wrong[k]);
+            send_raw(w.end[0].u, w.now, peer, (struct utp_packet){.type = UTP_RESET, .conn_id = p.conn_id, .ack = ack}, "");
+            send_raw(w.end[0].u, w.now, peer, (struct utp_packet){.type = UTP_RESET, .conn_id = (uint16_t)(p.conn_id - 1), .ack = ack}, "");
+        }
+        wire_drain(&w, 0);
+        assert_false(w.end[0].closed);
+        send_raw(w.end[0].u, w.now, peer, (struct utp_packet){.type = UTP_RESET, .conn_id = p.conn_id, .ack = (uint16_t)(p.seq + right[i])}, "");
+        wire_drain(&w, 0);
+        assert_true(w.end[0].closed);
+        assert_int_equal(w.end[0].err, ERR_REFUSED);
+        wire_free(&w);
+    }
+}
+
 // Without this nobody learns that a connection is gone at the other side, or everybody can end it; or two engines talk for ever.
 static void resets(void **state)
 {
@@ -510,6 +553,7 @@ int main(void)
         cmocka_unit_test(both_ways_on_a_good_wire), cmocka_unit_test(bad_wires), cmocka_unit_test(ends_are_heard),
         cmocka_unit_test(a_slow_reader_holds_the_sender), cmocka_unit_test(narrow_paths), cmocka_unit_test(silence_ends),
         cmocka_unit_test(a_flood_of_syns), cmocka_unit_test(hogs_leave_room_for_others), cmocka_unit_test(resets),
+        cmocka_unit_test(a_reset_must_know_our_packets),
         cmocka_unit_test(a_way_that_is_gone), cmocka_unit_test(a_fat_long_path),
         cmocka_unit_test(a_lossy_long_path), cmocka_unit_test(the_queue_of_a_slow_line), cmocka_unit_test(it_gives_way),
     };
