@@ -19,12 +19,6 @@ struct lsd_torrent {
     uint32_t peers_n;
 };
 
-struct lsd_source {
-    struct addr addr;
-    nsec at;                            // left is filled up again
-    uint32_t left;
-};
-
 struct lsd {
     struct lsd_config cfg;
     const struct mem *mem;
@@ -38,8 +32,9 @@ struct lsd {
     struct lsd_message rx;              // being told to the owner, from rx_at on
     uint32_t rx_at;
     struct addr rx_from;
-    struct lsd_source sources[LSD_SOURCES_MAX], all;
-    uint32_t sources_n, sources_at;
+    uint64_t key[2];                    // which source has which slot
+    uint8_t read[LSD_SLOTS];            // datagrams in this second
+    nsec read_until;
     struct lsd_stats stats;
 };
 
@@ -63,6 +58,8 @@ enum err lsd_new(struct lsd **out, const struct lsd_config *cfg, const struct en
     uint8_t bytes[COOKIE_LEN / 2];
     rng_bytes(&r, bytes, sizeof bytes);
     wr_hex(&w, slice_of(bytes, sizeof bytes));
+    l->key[0] = rng_u64(&r);
+    l->key[1] = rng_u64(&r);
     *out = l;
     return ERR_OK;
 }
@@ -123,29 +120,18 @@ void lsd_network_changed(struct lsd *l, nsec now)
 
 // ---- what others say
 
-// A datagram of `s` may be read.
-static bool may_speak(struct lsd_source *s, nsec now, uint32_t per_s)
+// One more datagram of this source may be read.
+static bool may_speak(struct lsd *l, const struct addr *from)
 {
-    if (now >= s->at) {
-        s->at = now + NSEC_S;
-        s->left = per_s;
+    if (l->now >= l->read_until) {
+        l->read_until = l->now + NSEC_S;
+        memset(l->read, 0, sizeof l->read);
     }
-    if (s->left == 0)
+    uint8_t *n = &l->read[siphash(l->key, addr_ip(from)) % LSD_SLOTS];
+    if (*n == LSD_SOURCE_PER_S)
         return false;
-    s->left--;
+    ++*n;
     return true;
-}
-
-static struct lsd_source *source_of(struct lsd *l, const struct addr *from)
-{
-    for (uint32_t i = 0; i < l->sources_n; i++)
-        if (addr_same_ip(&l->sources[i].addr, from))
-            return &l->sources[i];
-    struct lsd_source *s = &l->sources[l->sources_at];
-    l->sources_at = (l->sources_at + 1) % LSD_SOURCES_MAX;
-    l->sources_n = u32_min(l->sources_n + 1, LSD_SOURCES_MAX);
-    *s = (struct lsd_source){.addr = *from};
-    return s;
 }
 
 // Link-local IPv6 addresses are of no use without the name of the link.
@@ -158,7 +144,7 @@ static bool is_usable(const struct addr *a)
 void lsd_datagram(struct lsd *l, nsec now, const struct addr *from, struct slice data)
 {
     advance(l, now);
-    if (!is_usable(from) || !may_speak(source_of(l, from), now, LSD_SOURCE_PER_S) || !may_speak(&l->all, now, LSD_ALL_PER_S)) {
+    if (!is_usable(from) || !may_speak(l, from)) {
         l->stats.limited++;
         return;
     }

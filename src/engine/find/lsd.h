@@ -12,9 +12,8 @@ enum {
     LSD_EVERY_S = 300,                  // between two announces of one torrent: BEP 14
     LSD_PAUSE_S = 60,                   // between two datagrams to a group: BEP 14
     LSD_GATHER_S = 1,                   // a first torrent waits for others to go with
-    LSD_SOURCES_MAX = 64,               // that are counted, those heard last
     LSD_SOURCE_PER_S = 8,               // datagrams of one source that are read; some send one for each torrent
-    LSD_ALL_PER_S = 64,                 // and of all
+    LSD_SLOTS = 4096,                   // sources told apart: who writes false ones on his datagrams takes nobody's share
     LSD_PEERS_MAX = 64,                 // told of one torrent within LSD_EVERY_S; more are not passed on
     LSD_TX_MIN = 1400,                  // bytes of room in `tx` for one datagram
 };

@@ -155,12 +155,12 @@ static void hearing_has_limits(void **state)
         n += hears(l, 120, from, 1, "", &out);
     }
     assert_int_equal(n, LSD_PEERS_MAX - LSD_SOURCE_PER_S);
-    for (int i = 0; i < 200; i++) {     // another torrent: limited by what is read in a second
+    for (int i = 0; i < 200; i++) {     // another torrent has a limit of its own
         char from[32];
         snprintf(from, sizeof from, "192.168.2.%d", i);
         n += hears(l, 121, from, 0, "", &out);
     }
-    assert_int_equal(n, LSD_PEERS_MAX - LSD_SOURCE_PER_S + LSD_ALL_PER_S);
+    assert_int_equal(n, LSD_PEERS_MAX - LSD_SOURCE_PER_S + LSD_PEERS_MAX);
     assert_int_equal(hears(l, 500, "192.168.3.1", 1, "", &out), 1);
     lsd_datagram(l, 501 * NSEC_S, &peer, SLICE_LIT("M-SEARCH * HTTP/1.1\r\n\r\n"));
     lsd_stats(l, &s);
@@ -169,10 +169,32 @@ static void hearing_has_limits(void **state)
     lsd_free(l);
 }
 
+// Without this one host that writes false addresses on its datagrams, a thousand a second, is all that is heard.
+static void false_senders_take_nobodys_share(void **state)
+{
+    UNUSED_STATE(state);
+    struct lsd *l = start(false);
+    struct lsd_out out;
+    uint32_t heard = 0;
+    add(l, 100 * NSEC_S, 0, 3);
+    for (nsec s = 100; s < 150; s++) {
+        for (int i = 0; i < 1000; i++) {
+            char from[32];
+            snprintf(from, sizeof from, "10.%d.%d.1", i >> 8, i & 255);
+            assert_int_equal(hears(l, s, from, 9, "", &out), 0);
+        }
+        heard += hears(l, s, "192.168.1.7", 2, "", &out);
+    }
+    assert_int_equal(heard, 50);
+    lsd_check(l);
+    lsd_free(l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(we_speak_seldom), cmocka_unit_test(many_go_in_turn), cmocka_unit_test(hearing_has_limits),
+        cmocka_unit_test(false_senders_take_nobodys_share),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
