@@ -5,7 +5,7 @@
 
 #include "sim/task.h"
 
-enum { STEP_SLOT, STEP_ITEM, STEP_HOST, STEP_NODE, STEP_INSIDE };       // then the node's own
+enum { STEP_ITEM, STEP_HOST, STEP_NODE, STEP_INSIDE };       // then the node's own
 static_assert(STEP_INSIDE + NODE_WARM_STEPS <= QUEUE_SOON, "each step has its event");
 
 enum { HOST_WARM_LEN = offsetof(struct host, started_at), CONN_HEAD_LEN = offsetof(struct conn, pipes) };
@@ -20,13 +20,15 @@ static void warm_node(const struct host *h, uint32_t conn, uint32_t step)
     }
 }
 
+static void warm_credits(const struct pipe *p)
+{
+    if (p->credits_n != 0)
+        prefetch(&p->credits[p->credits_at], sizeof p->credits[0]);
+}
+
 // The event runs an end of a stream.
 static void warm_stream(const struct world *w, const struct ev *ev, uint32_t step)
 {
-    if (step == STEP_SLOT) {
-        prefetch(&w->conns.items[ev->a / 2], 1);
-        return;
-    }
     const struct conn *c = slots_get(&w->conns, ev->a / 2);
     const struct pipe *p = &c->pipes[ev->a & 1];
     const struct end *to = &c->ends[1 - (ev->a & 1)];
@@ -35,7 +37,7 @@ static void warm_stream(const struct world *w, const struct ev *ev, uint32_t ste
     } else if (step == STEP_HOST) {
         prefetch(to->host, HOST_WARM_LEN);
         prefetch(p->head, 2 * 64);
-        prefetch(p->credits, 64);
+        warm_credits(&c->pipes[1 - (ev->a & 1)]);
     } else if (to->kind == END_NODE) {
         warm_node(to->host, to->id, step);
     }
@@ -44,19 +46,20 @@ static void warm_stream(const struct world *w, const struct ev *ev, uint32_t ste
 static void warm_uplink(const struct world *w, const struct ev *ev, uint32_t step)
 {
     const struct host *h = w->hosts[ev->a];
-    if (step == STEP_SLOT) {
+    if (step == STEP_ITEM) {
         prefetch(h, HOST_WARM_LEN);
         return;
     }
     const struct pipe *p = h->link.tx_pipe;
     if (p == NULL)
         return;
-    if (step == STEP_ITEM) {
+    if (step == STEP_HOST) {
         prefetch(p, sizeof *p);
-    } else if (step == STEP_HOST) {
+    } else if (step == STEP_NODE) {
+        warm_node(h, 0, step);
         prefetch(p->conn, CONN_HEAD_LEN);
         prefetch(p->cursor, 2 * 64);
-        prefetch(p->credits, 64);
+        warm_credits(p);
     } else if (pipe_from(p)->kind == END_NODE) {
         warm_node(h, pipe_from(p)->id, step);
     }
@@ -64,10 +67,6 @@ static void warm_uplink(const struct world *w, const struct ev *ev, uint32_t ste
 
 static void warm_task(const struct world *w, const struct ev *ev, uint32_t step)
 {
-    if (step == STEP_SLOT) {
-        prefetch(&w->tasks.items[ev->a], 1);
-        return;
-    }
     const struct task *t = slots_get(&w->tasks, ev->a);
     if (step == STEP_ITEM)
         prefetch(t, sizeof *t);
@@ -79,10 +78,6 @@ static void warm_task(const struct world *w, const struct ev *ev, uint32_t step)
 
 static void warm_dgram(const struct world *w, const struct ev *ev, uint32_t step)
 {
-    if (step == STEP_SLOT) {
-        prefetch(&w->dgrams.items[ev->a], 1);
-        return;
-    }
     const struct dgram *d = slots_get(&w->dgrams, ev->a);
     if (step == STEP_ITEM)
         prefetch(d, 2 * 64);
@@ -92,8 +87,25 @@ static void warm_dgram(const struct world *w, const struct ev *ev, uint32_t step
         warm_node(w->hosts[d->to], 0, step);
 }
 
-void warm(const struct world *w)
+// The host whose tick is the next: a step with each event. Of its torrent it looks at all peers.
+static void warm_tick(struct world *w)
 {
+    const struct heap_node *timer = heap_min(&w->timers);
+    if (timer == NULL)
+        return;
+    const struct host *h = CONTAINER((struct heap_node *)(uintptr_t)timer, struct host, timer);
+    if (h != w->warm_host) {
+        w->warm_host = h;
+        w->warm_step = STEP_HOST;
+        prefetch(h, HOST_WARM_LEN);
+    } else if (++w->warm_step < QUEUE_SOON) {
+        warm_node(h, 0, w->warm_step);
+    }
+}
+
+void warm(struct world *w)
+{
+    warm_tick(w);
     for (uint32_t i = 0; i < QUEUE_SOON; i++) {
         const struct ev *ev = queue_soon(&w->queue, i);
         const uint32_t step = QUEUE_SOON - 1 - i;

@@ -2,5 +2,5 @@
 #pragma once
 #include "sim/world.h"
 
-// After each event taken from the queue. Changes nothing.
-void warm(const struct world *w);
+// After each event taken from the queue. Changes nothing but its own notes.
+void warm(struct world *w);

@@ -113,6 +113,8 @@ struct world {
     struct trace trace;
     struct queue queue;
     struct heap timers;                 // deadlines of nodes
+    const struct host *warm_host;       // whose tick is made ready; see warm.h
+    uint32_t warm_step;
     struct content content;
     struct payload_arena arena;
     struct host **hosts;

@@ -294,7 +294,7 @@ const uint8_t *node_torrent_layer(const struct node *n, uint32_t torrent, uint32
 struct slice node_torrent_have(const struct node *n, uint32_t torrent);
 void node_check(const struct node *n);
 
-enum { NODE_WARM_STEPS = 4 };
+enum { NODE_WARM_STEPS = 5 };
 // For hosts of many nodes, whose memory is far from the processor when something comes for them: asks for what an input for conn
 // (0: for none) will look at, step by step, some hundred nanoseconds apart, each behind the pointers that the last one fetched;
 // step: 0 … NODE_WARM_STEPS - 1. Before step 0 the host fetches the first NODE_WARM_LEN bytes of n. Changes nothing.

@@ -549,6 +549,8 @@ static enum swarm_kind poll_peer(struct swarm *s, struct swarm_peer *p, struct b
         p->starved = false;
         return SWARM_RESUME;            // stays ready: it may have to send as well
     }
+    if (p->ready.next != &s->ready)
+        peer_fetch(CONTAINER(p->ready.next, struct swarm_peer, ready));
     list_remove(&p->ready);
     return tx_compose(s, p, tx, out) ? SWARM_SEND : SWARM_IDLE;
 }
@@ -598,7 +600,7 @@ enum swarm_stir swarm_stir(const struct swarm *s)
     if (!list_empty(&s->ready) || !list_empty(&s->jobs_new) || s->events_n != 0 || s->refill || s->kick)
         return SWARM_STIRRED;
     // What is limited looks at its limit each time; what begins or ends has more to look at than an input may change.
-    const bool runs = s->state == SWARM_DOWNLOADING || s->state == SWARM_SEEDING;
+    const bool runs = (s->state == SWARM_DOWNLOADING || s->state == SWARM_SEEDING) && s->check_left == 0;
     return !runs || s->web != NULL || tap_limited(&s->up) || tap_limited(&s->down) ? SWARM_MAYBE : SWARM_CALM;
 }
 
@@ -714,6 +716,19 @@ void swarm_check(const struct swarm *s)
     web_check(s);
 }
 
+static void warm_lists(const struct swarm *s, const struct swarm_peer *p)
+{
+    prefetch(s->partials.next, 64);
+    if (p->piece != NULL)
+        prefetch(p->piece, sizeof *p->piece);
+    if (p->asked != NULL)
+        prefetch(asked_nth(p, 0), sizeof *p->asked);
+    if (p->has != NULL)
+        prefetch(p->has, 64);
+    if (p->queue != NULL)
+        prefetch(p->queue + p->queue_at, sizeof *p->queue);
+}
+
 void swarm_warm(const struct swarm *s, const struct swarm_peer *p, uint32_t step)
 {
     if (step == 0) {
@@ -724,15 +739,13 @@ void swarm_warm(const struct swarm *s, const struct swarm_peer *p, uint32_t step
         }
         return;
     }
-    prefetch(s->partials.next, 64);
-    if (p == NULL)
-        return;
-    if (p->piece != NULL)
-        prefetch(p->piece, sizeof *p->piece);
-    if (p->asked != NULL)
-        prefetch(asked_nth(p, 0), sizeof *p->asked);
-    if (p->has != NULL)
-        prefetch(p->has, 64);
-    if (p->queue != NULL)
-        prefetch(p->queue + p->queue_at, sizeof *p->queue);
+    if (p == NULL && step == 1) {       // it may be a tick
+        prefetch(s->beats, s->peers_n * sizeof *s->beats);
+    } else if (p == NULL) {
+        for (uint32_t i = 0; i < s->peers_n; i++)
+            if (s->beats[i].at <= s->beat_at)
+                peer_fetch(s->beats[i].peer);
+    } else if (step == 1) {
+        warm_lists(s, p);
+    }
 }

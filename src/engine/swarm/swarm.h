@@ -193,5 +193,5 @@ void swarm_check(const struct swarm *s);
 // tick is due, as the last one did.
 enum swarm_stir { SWARM_CALM, SWARM_MAYBE, SWARM_STIRRED };
 MUST_USE enum swarm_stir swarm_stir(const struct swarm *s);
-// Fetches what an input for p (NULL: for none) will look at nearer to the processor: see node_warm; step 0 or 1. Changes nothing.
+// Fetches what an input for p (NULL: for none) will look at nearer to the processor: see node_warm; step 0, 1 or 2. Changes nothing.
 void swarm_warm(const struct swarm *s, const struct swarm_peer *p, uint32_t step);
