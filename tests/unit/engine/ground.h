@@ -108,7 +108,7 @@ static inline void drain(struct ground *g)
     }
 }
 
-static inline void ground_init(struct ground *g, bool seed)
+static inline void ground_meta(struct ground *g)
 {
     memset(g, 0, sizeof *g);
     for (size_t i = 0; i < LEN; i++)
@@ -119,6 +119,11 @@ static inline void ground_init(struct ground *g, bool seed)
     g->file = (struct metainfo_file){.path = SLICE_LIT("f"), .len = LEN};
     g->meta = (struct metainfo){.has_v1 = true, .piece_len = PIECE_LEN, .pieces_n = PIECES, .span = LEN, .len = LEN, .pieces = hashes,
                                 .files = &g->file, .files_n = 1, .mem = &test_mem};
+}
+
+// A swarm of g->meta.
+static inline void ground_open(struct ground *g, bool seed)
+{
     static struct mem mem;
     mem = (struct mem){counted, g};
     g->env = test_env;
@@ -130,6 +135,12 @@ static inline void ground_init(struct ground *g, bool seed)
                                      .peer_id = (const uint8_t *)"-KH0100-underattack.", .peers_max = 10, .utp = true, .trust = seed};
     assert_int_equal(swarm_new(&g->swarm, &cfg, &g->env, g->now), ERR_OK);
     drain(g);
+}
+
+static inline void ground_init(struct ground *g, bool seed)
+{
+    ground_meta(g);
+    ground_open(g, seed);
 }
 
 static inline void ground_done(struct ground *g)
