@@ -31,6 +31,7 @@ struct ground {
     uint32_t banned, finished, punches;
     struct addr punch;                  // the last that we were told to connect to
     uint64_t heap, heap_most;
+    bool super_seed;
 };
 
 static uint8_t content[LEN], hashes[PIECES * SHA1_LEN];
@@ -132,7 +133,7 @@ static inline void ground_open(struct ground *g, bool seed)
     limit_init(&g->up, g->now, 0);
     limit_init(&g->down, g->now, 0);
     const struct swarm_config cfg = {.meta = &g->meta, .store = 1, .pool = &g->pool, .up = &g->up, .down = &g->down,
-                                     .peer_id = (const uint8_t *)"-KH0100-underattack.", .peers_max = 10, .utp = true, .trust = seed};
+                                     .peer_id = (const uint8_t *)"-KH0100-underattack.", .peers_max = 10, .utp = true, .trust = seed, .super_seed = g->super_seed};
     assert_int_equal(swarm_new(&g->swarm, &cfg, &g->env, g->now), ERR_OK);
     drain(g);
 }
