@@ -84,6 +84,7 @@ void web_piece_gone(struct swarm *s, const struct piece *p)
 {
     for (uint32_t i = 0; s->web != NULL && i < WEB_CONNS_MAX; i++) {
         struct web_conn *c = &s->web->conns[i];
+        c->held = false;
         if (c->source == NULL || !c->entered || c->index != p->index)
             continue;
         mem_free(s->mem, c->mine, c->mine_len);     // nothing is owed to it any more: the rest of its bytes goes nowhere
@@ -347,6 +348,12 @@ static bool has_grant(struct swarm *s, struct web_conn *c)
     return c->self.grant != 0;
 }
 
+// Others' slots have to come back first.
+static bool pool_is_short(const struct swarm *s, const struct web_conn *c)
+{
+    return c->reserved == 0 && s->cfg.pool->reserved + s->cfg.pool->taken + WEB_SLOTS_AHEAD > s->cfg.pool->slots_max;
+}
+
 void swarm_fetch_room(struct swarm *s, nsec now, uint32_t id, struct span *out)
 {
     struct web_conn *c = conn_of(s, now, id);
@@ -362,7 +369,7 @@ void swarm_fetch_room(struct swarm *s, nsec now, uint32_t id, struct span *out)
         return;
     }
     if (!c->starved && !c->entered)
-        c->starved = !enter(s, c);
+        c->starved = c->held = !enter(s, c);            // too many pieces are begun, or there is no memory
     const uint64_t start = (uint64_t)c->index * s->meta->piece_len, in = c->at - start;
     const uint32_t block = (uint32_t)(in / BLOCK_LEN), off = (uint32_t)(in % BLOCK_LEN);
     const uint64_t block_end = u64_min(u64_min(c->at - off + BLOCK_LEN, start + piece_data_len(s, c->index)), c->to);
@@ -374,6 +381,7 @@ void swarm_fetch_room(struct swarm *s, nsec now, uint32_t id, struct span *out)
             c->starved = true;
         else
             c->reserved--;
+        c->held = c->starved && !pool_is_short(s, c);
     }
     if (c->starved)
         *out = (struct span){0};
@@ -503,6 +511,7 @@ void web_beat(struct swarm *s)
         bps += c->self.down_bps;
         if (c->starved)
             c->rx_at = s->now;
+        c->held = false;
         if (c->source != NULL && c->fetching && !c->cancel && s->now - c->rx_at >= WEB_SILENT_S * NSEC_S)
             fail(s, c, ERR_TIMEOUT, "it says nothing", 0);
     }
@@ -528,9 +537,7 @@ static bool poll_conn(struct swarm *s, struct web_conn *c, struct swarm_out *out
         return true;
     }
     if (c->source == NULL || c->fetching) {
-        if (c->source == NULL || !c->starved || !room_is_open(s) || !has_grant(s, c))
-            return false;
-        if (s->cfg.pool->reserved + s->cfg.pool->taken + WEB_SLOTS_AHEAD > s->cfg.pool->slots_max && c->reserved == 0)
+        if (c->source == NULL || !c->starved || c->held || !room_is_open(s) || pool_is_short(s, c) || !has_grant(s, c))
             return false;
         c->starved = false;
         *kind = SWARM_FETCH_RESUME;

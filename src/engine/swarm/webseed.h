@@ -43,6 +43,7 @@ struct web_conn {
     struct swarm_peer self;             // as owner of its piece and for blame: serial, piece and down_bps, nothing else
     struct web_source *source;          // NULL: idle
     bool fetching, head_ok, starved;    // starved: room was refused, a resume is owed
+    bool held;                          // not for want of slots or grant: not before a piece is done, or a second has passed
     bool cancel, begin;                 // still to be said
     uint32_t index, end;                // pieces claimed: this one and those before `end`
     uint64_t at, to;                    // piece space: the next byte; where the present answer ends

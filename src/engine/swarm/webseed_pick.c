@@ -203,7 +203,7 @@ static void start(struct swarm *s, struct web_conn *c)
     c->self.serial = c->source->serial;
     c->self.is_source = true;           // it has no address to be remembered
     c->begin = true;
-    c->entered = c->drop = c->starved = false;
+    c->entered = c->drop = c->starved = c->held = false;
     limits_return(s, &c->self);
     c->rx_at = s->now;
 }
