@@ -11,6 +11,7 @@
 #include "app/get.h"
 #include "app/link.h"
 #include "app/probe.h"
+#include "app/metalink.h"
 #include "app/select.h"
 #include "app/session.h"
 #include "base/units.h"
@@ -302,12 +303,28 @@ static int prepare(struct get *g, const char *root, struct session_config *out)
     return 0;
 }
 
+static int load_metalink(struct get *g)
+{
+    struct buf bytes = {0};
+    char name[TALK_NAME_MAX];
+    const int e = fileio_read(g->source, METALINK_BYTES_MAX, &bytes);
+    if (e != 0)
+        return talk_fail(&g->a->talk, fail_of_errno(e), NULL, "cannot read %s: %s", talk_clean(slice_str(g->source), name), strerror(e));
+    const int status = get_metalink(g->a, g->source, buf_slice(&bytes), &g->file, &g->known);
+    free(bytes.p);
+    return status;
+}
+
 // *out_over: it was an ordinary file, and that is done.
 static int read_source(struct get *g, const struct texts *urls, bool alone, bool *out_over)
 {
     int status;
     if (urls->n != 0) {
         status = get_urls(g->a, urls, !alone, &g->file, &g->known);
+        *out_over = !g->known;
+    } else if (metalink_is_name(g->source)) {
+        status = alone ? load_metalink(g) :
+            talk_fail(&g->a->talk, FAIL_USAGE, "fetch it by a command of its own", "%s is no torrent file", g->source);
         *out_over = !g->known;
     } else {
         status = load(g, g->source, &g->known);
@@ -365,7 +382,7 @@ int cmd_get(struct app *a)
         ASSERT(gets != NULL);
         gets[i].a = a;
         gets[i].source = args->items[i];
-        status = read_source(&gets[i], mirrors ? args : &one, mirrors, &over);
+        status = read_source(&gets[i], mirrors ? args : &one, mirrors || args->n == 1, &over);
     }
     if (status == 0 && !over)
         status = get_all(a, gets, configs, n);

@@ -1,6 +1,7 @@
 // `kith get URL…`: a file by its URLs. It is fetched as the only file of a torrent without hashes, whose web seeds the URLs
 // are: so ranges in parallel, mirrors, limits, resume, full disks and the order of syncs are those of torrents, in one place.
-// The file has its name only when it is complete; until then it is NAME.part.
+// The file has its name only when it is complete; until then it is NAME.part. A Metalink (RFC 5854) says all of that for each of its
+// files, and what tells that they are right: with hashes of pieces a mirror that gives wrong ones is left, and the others go on.
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -13,6 +14,8 @@
 #include "app/fileio.h"
 #include "app/get.h"
 #include "app/interrupt.h"
+#include "app/metalink.h"
+#include "app/options.h"
 #include "app/probe.h"
 #include "app/session.h"
 #include "base/units.h"
@@ -28,8 +31,9 @@ struct plain {
     char *root;
     char name[PATH_PART_MAX + 1], part[PATH_PART_MAX + 8];
     char path[PATH_MAX], part_path[PATH_MAX];
-    uint8_t sum[SHA256_LEN];            // --checksum
+    uint8_t sum[SHA256_LEN];            // --checksum, or of the Metalink
     size_t sum_n;                       // 0: none
+    const struct metalink_file *link;   // NULL: none
 };
 
 static int fail_url(struct plain *g, const struct probe *p)
@@ -78,13 +82,25 @@ static enum err ask(struct plain *g)
     }
 }
 
-// Which URLs have the file: the first that answers says how long it is, and others must agree.
+static bool has_size(const struct plain *g, const struct probe *p)
+{
+    return g->link == NULL || g->link->size == METALINK_SIZE_UNKNOWN || p->size == g->link->size;
+}
+
+// Which URLs have the file: the Metalink or the first that answers says how long it is, and others must agree.
 static int choose(struct plain *g)
 {
     char url[TALK_NAME_MAX];
-    for (uint32_t i = 0; i < g->n; i++)
-        if (is_there(&g->probes[i]) && (g->best == NULL || (g->best->size == PROBE_SIZE_UNKNOWN && g->probes[i].size != PROBE_SIZE_UNKNOWN)))
+    bool found = false;
+    for (uint32_t i = 0; i < g->n; i++) {
+        found |= is_there(&g->probes[i]);
+        if (is_there(&g->probes[i]) && has_size(g, &g->probes[i]) &&
+            (g->best == NULL || (g->best->size == PROBE_SIZE_UNKNOWN && g->probes[i].size != PROBE_SIZE_UNKNOWN)))
             g->best = &g->probes[i];
+    }
+    if (g->best == NULL && found)
+        return talk_fail(&g->a->talk, FAIL_HASH_MISMATCH, NULL, "%s: no server has a file of the size that the Metalink says",
+            talk_clean(slice_str(g->link->name), url));
     if (g->best == NULL)
         return fail_url(g, &g->probes[0]);
     for (uint32_t i = 0; i < g->n; i++) {
@@ -107,6 +123,10 @@ static int read_checksum(struct plain *g)
         size_t n;
     } kinds[] = {{"sha-256=", SHA256_LEN}, {"sha256=", SHA256_LEN}, {"sha-1=", SHA1_LEN}, {"sha1=", SHA1_LEN}, {"", SHA256_LEN}, {"", SHA1_LEN}};
     const char *const text = g->a->options.checksum;
+    if (text == NULL && g->link != NULL) {
+        memcpy(g->sum, g->link->sum, sizeof g->sum);
+        g->sum_n = g->link->sum_n;
+    }
     for (size_t i = 0; i < ARRAY_LEN(kinds) && text != NULL && g->sum_n == 0; i++) {
         const size_t skip = strlen(kinds[i].name);
         if (strncmp(text, kinds[i].name, skip) == 0 && hex_parse(slice_str(text + skip), g->sum, kinds[i].n) == ERR_OK)
@@ -151,9 +171,20 @@ static enum err check_sum(const struct plain *g, const char *path)
     return n < 0 ? ERR_IO : memcmp(digest, g->sum, g->sum_n) == 0 ? ERR_OK : ERR_HASH;
 }
 
+// The last part of the Metalink's path: directories are not made.
+static const char *own_name(const struct plain *g)
+{
+    const char *const slash = g->link == NULL ? NULL : strrchr(g->link->name, '/');
+    if (g->a->options.name != NULL)
+        return g->a->options.name;
+    if (g->link != NULL)
+        return slash != NULL ? slash + 1 : g->link->name;
+    return g->best->name[0] != 0 ? g->best->name : "index.html";
+}
+
 static int make_paths(struct plain *g)
 {
-    const char *wanted = g->a->options.name != NULL ? g->a->options.name : g->best->name[0] != 0 ? g->best->name : "index.html";
+    const char *const wanted = own_name(g);
     uint8_t space[PATH_PART_MAX + 1];
     struct buf b = {space, 0, NAME_MAX_BYTES};
     struct wr w = wr_make(&b);
@@ -217,8 +248,21 @@ static void identify(const struct plain *g, uint8_t out[SHA256_LEN])
     sha256_init(&h);
     sha256_update(&h, slice_of(number, sizeof number));
     sha256_update(&h, slice_of(g->name, strlen(g->name) + 1));
-    sha256_update(&h, slice_str(mark));
+    sha256_update(&h, g->sum_n != 0 ? slice_of(g->sum, g->sum_n) : slice_str(mark));
     sha256_final(&h, out);
+}
+
+// The Metalink's hashes of pieces, if they are of use: then each is verified as it comes.
+static void take_pieces(const struct plain *g, struct metainfo *m)
+{
+    const struct metalink_file *const l = g->link;
+    if (l == NULL || l->pieces_n == 0 || l->piece_len > METAINFO_PIECE_LEN_MAX || u64_div_up(m->len, l->piece_len) != l->pieces_n)
+        return;
+    m->has_v1 = true;
+    m->piece_len = (uint32_t)l->piece_len;
+    m->pieces = l->pieces;
+    m->pieces_n = l->pieces_n;
+    memcpy(m->hash_v1, m->hash_v2, sizeof m->hash_v1);
 }
 
 static int fetch_ranges(struct plain *g)
@@ -231,6 +275,7 @@ static int fetch_ranges(struct plain *g)
         m.piece_len *= 2;
     m.pieces_n = (uint32_t)u64_div_up(size, m.piece_len);
     identify(g, m.hash_v2);
+    take_pieces(g, &m);
     const struct session_config c = {.meta = &m, .root = g->root, .plain = true};
     return session_run(g->a, &c, 1);
 }
@@ -293,30 +338,100 @@ static int read_torrent(struct plain *g, struct metainfo *out)
     return e == ERR_OK ? 0 : talk_fail(&g->a->talk, FAIL_BAD_TORRENT, NULL, "%s: %s", url, why[0] != 0 ? why : err_text(e));
 }
 
+static int fetch_known(struct plain *g, bool torrent_only)
+{
+    return torrent_only ? talk_fail(&g->a->talk, FAIL_USAGE, "fetch it by a command of its own", "%s is no torrent file", g->best->url) :
+        fetch_file(g);
+}
+
+static int ask_and_choose(struct plain *g)
+{
+    struct talk *const talk = &g->a->talk;
+    int status = read_checksum(g);
+    const enum err e = status != 0 ? ERR_OK : ask(g);
+    if (e != ERR_OK)
+        status = talk_fail(talk, e == ERR_CANCELLED ? FAIL_INTERRUPTED : FAIL_INTERNAL, NULL, "%s", e == ERR_CANCELLED ? "stopped" : err_text(e));
+    return status == 0 ? choose(g) : status;
+}
+
+// A URL that ends in a slash is that of a directory: a torrent's web seed would have the file's name put behind it.
+static bool is_mirror(const char *url) { return options_is_url(url) && url[strlen(url) - 1] != '/'; }
+
+static int fetch_linked(struct app *a, const struct metalink_file *l)
+{
+    char name[TALK_NAME_MAX];
+    struct plain *g = calloc(1, sizeof *g);
+    if (g == NULL)
+        return talk_fail(&a->talk, FAIL_INTERNAL, NULL, "out of memory");
+    g->a = a;
+    g->link = l;
+    for (uint32_t i = 0; i < l->urls_n && g->n < PROBE_URLS_MAX; i++)
+        if (is_mirror(l->urls[i].text))
+            g->probes[g->n++].url = l->urls[i].text;
+    int status = g->n != 0 ? ask_and_choose(g) :
+        talk_fail(&a->talk, FAIL_NOT_FOUND, NULL, "%s: the Metalink has no address that kith can fetch from", talk_clean(slice_str(l->name), name));
+    if (status == 0)
+        status = fetch_file(g);
+    free(g->root);
+    free(g);
+    return status;
+}
+
+int get_metalink(struct app *a, const char *what, struct slice bytes, struct metainfo *torrent, bool *is_torrent)
+{
+    struct metalink m;
+    char why[METALINK_WHY_MAX], name[TALK_NAME_MAX];
+    const char *const of_one = a->options.checksum != NULL ? "--checksum" : a->options.name != NULL ? "--name" : NULL;
+    const enum err e = metalink_parse(&m, bytes, why);
+    if (e != ERR_OK)
+        return talk_fail(&a->talk, e == ERR_NOMEM ? FAIL_INTERNAL : FAIL_BAD_TORRENT, NULL, "%s: %s", talk_clean(slice_str(what), name),
+            why[0] != 0 ? why : err_text(e));
+    int status = 0;
+    if (m.files_n > 1 && of_one != NULL)
+        status = talk_fail(&a->talk, FAIL_USAGE, "leave it out", "%s is for one file, and the Metalink has %u", of_one, m.files_n);
+    for (uint32_t i = 0; i < m.files_n && status == 0; i++) {
+        const struct metalink_file *const l = &m.files[i];
+        const struct texts one = {&(const char *){l->torrents_n != 0 ? l->torrents[0].text : NULL}, 1};
+        const bool by_torrent = m.files_n == 1 && l->urls_n == 0 && l->torrents_n != 0 && options_is_url(l->torrents[0].text);
+        status = by_torrent ? get_urls(a, &one, true, torrent, is_torrent) : fetch_linked(a, l);
+    }
+    metalink_free(&m);
+    return status;
+}
+
+// The URL of a Metalink is followed, too.
+static int follow_metalink(struct plain *g, struct metainfo *torrent, bool *is_torrent)
+{
+    struct buf bytes = {0};
+    char url[TALK_NAME_MAX];
+    talk_clean(slice_str(g->best->url), url);
+    const enum err e = probe_read(g->a, g->best->url, METALINK_BYTES_MAX, &bytes);
+    if (e != ERR_OK)
+        return talk_fail(&g->a->talk, e == ERR_CANCELLED ? FAIL_INTERRUPTED : FAIL_NETWORK, NULL, "%s: %s", url, err_text(e));
+    const int status = get_metalink(g->a, g->best->url, buf_slice(&bytes), torrent, is_torrent);
+    free(bytes.p);
+    return status;
+}
+
 int get_urls(struct app *a, const struct texts *urls, bool torrent_only, struct metainfo *torrent, bool *is_torrent)
 {
     struct plain *g = calloc(1, sizeof *g);
     if (g == NULL)
         return talk_fail(&a->talk, FAIL_INTERNAL, NULL, "out of memory");
     g->a = a;
-    int status = read_checksum(g);
     for (uint32_t i = 0; i < urls->n && i < PROBE_URLS_MAX; i++)
         g->probes[g->n++].url = urls->items[i];
-    const enum err e = status != 0 ? ERR_OK : ask(g);
-    if (e != ERR_OK)
-        status = talk_fail(&a->talk, e == ERR_CANCELLED ? FAIL_INTERRUPTED : FAIL_INTERNAL, NULL, "%s", e == ERR_CANCELLED ? "stopped" : err_text(e));
-    if (status == 0)
-        status = choose(g);
+    int status = ask_and_choose(g);
     if (status == 0 && g->n == 1 && g->best->is_torrent) {
         const char *const of_file = a->options.checksum != NULL ? "--checksum" : a->options.name != NULL ? "--name" : NULL;
         *is_torrent = true;
         status = of_file == NULL ? read_torrent(g, torrent) : talk_fail(&a->talk, FAIL_USAGE,
             "leave it out; to keep the torrent file itself, fetch it with another program",
             "%s is a torrent file, which is followed: %s is for other files", g->best->url, of_file);
-    } else if (status == 0 && torrent_only) {
-        status = talk_fail(&a->talk, FAIL_USAGE, "fetch it by a command of its own", "%s is no torrent file", g->best->url);
+    } else if (status == 0 && g->n == 1 && g->best->is_metalink && !torrent_only) {
+        status = follow_metalink(g, torrent, is_torrent);
     } else if (status == 0) {
-        status = fetch_file(g);
+        status = fetch_known(g, torrent_only);
     }
     free(g->root);
     free(g);

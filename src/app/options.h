@@ -6,7 +6,7 @@
 
 // id, name, arguments, one line
 #define COMMANDS(X) \
-    X(CMD_GET, "get", "FILE.torrent|MAGNET|URL...", "fetch what torrents and magnet links describe, or a file by its URLs") \
+    X(CMD_GET, "get", "FILE.torrent|FILE.meta4|MAGNET|URL...", "fetch what torrents, magnet links and Metalinks describe, or a file by its URLs") \
     X(CMD_SHARE, "share", "PATH...", "seed files or directories, making their torrents if need be") \
     X(CMD_CREATE, "create", "PATH", "make a torrent file, no network") \
     X(CMD_SHOW, "show", "FILE.torrent|MAGNET", "print what a torrent file or magnet link says") \

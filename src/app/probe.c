@@ -6,6 +6,7 @@
 #include <sys/uio.h>
 
 #include "app/interrupt.h"
+#include "app/metalink.h"
 #include "app/names.h"
 #include "base/rate.h"
 #include "codec/http_head.h"
@@ -97,6 +98,7 @@ static void on_head(void *ctx, uint32_t id, int status, struct slice lines)
     take_name(p, &h);
     const size_t n = strlen(p->name);
     p->is_torrent = slice_starts(h.type, "application/x-bittorrent") || (n > 8 && strcmp(p->name + n - 8, ".torrent") == 0);
+    p->is_metalink = slice_starts(h.type, "application/metalink4+xml") || metalink_is_name(p->name);
     if (status < 400)
         finished(q, id - 1);
 }

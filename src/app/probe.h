@@ -15,7 +15,7 @@ struct probe {
     uint64_t size;                      // bytes, PROBE_SIZE_UNKNOWN
     uint32_t retry_after_s;             // 503: when to come again; 0: not said
     bool ranges;                        // it sends parts
-    bool is_torrent;                    // by its type or name
+    bool is_torrent, is_metalink;       // by its type or name
     char name[PATH_PART_MAX + 1];       // safe; "": neither the server nor the URL says one
     char mark[PROBE_MARK_MAX];          // ETag or date: changes with the file; ""
 };

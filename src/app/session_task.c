@@ -394,7 +394,9 @@ void task_tick(struct task *t, nsec now)
     if (t->last.done && !t->done)
         on_done(t);
     if (t->cfg->plain && t->last.web_seeds == 0 && t->last.state == TORRENT_DOWNLOADING && !t->ended)
-        task_end(t, talk_fail(&t->s->a->talk, FAIL_NETWORK, NULL, "no server gives the file as it was any more"));
+        task_end(t, t->meta->has_v1 ?
+            talk_fail(&t->s->a->talk, FAIL_HASH_MISMATCH, "what is right is kept; try other mirrors", "all servers send bad data") :
+            talk_fail(&t->s->a->talk, FAIL_NETWORK, NULL, "no server gives the file as it was any more"));
     if (t->state == TASK_RUNNING)
         disk_tick(t, now);
     if (t->state == TASK_RUNNING)

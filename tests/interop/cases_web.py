@@ -175,6 +175,78 @@ def plain_mirrors(lab):
     need("slow" in proc.output() and "copy" in open(lab.path("access.log"), encoding="utf-8").read(), "only one mirror was used")
 
 
+def metalink(path, files):
+    """A document of version 4: files are (name, target, piece length or 0, URLs in order of priority, torrent or None)."""
+    text = ['<?xml version="1.0" encoding="UTF-8"?>\n<metalink xmlns="urn:ietf:params:xml:ns:metalink">']
+    for name, target, piece_len, urls, torrent in files:
+        with open(target, "rb") as f:
+            data = f.read()
+        text.append('<file name="%s"><size>%d</size><hash type="sha-256">%s</hash>' % (name, len(data), hashlib.sha256(data).hexdigest()))
+        if piece_len:
+            text.append('<pieces type="sha-1" length="%d">' % piece_len)
+            text += ["<hash>%s</hash>" % hashlib.sha1(data[at:at + piece_len]).hexdigest() for at in range(0, len(data), piece_len)]
+            text.append("</pieces>")
+        text += ['<url priority="%d">%s</url>' % (i + 1, url) for i, url in enumerate(urls)]
+        if torrent:
+            text.append('<metaurl mediatype="torrent">%s</metaurl>' % torrent)
+        text.append("</file>")
+    with open(path, "w", encoding="utf-8") as f:
+        f.write("\n".join(text) + "</metalink>\n")
+
+
+def metalink_pieces(lab):
+    """Mirrors, of which one lies and one is dead, and hashes of pieces: the liar is found out and the others bring the file."""
+    target = payload.path_of(lab.root, "single")
+    name, doc = os.path.basename(target), lab.path("x.meta4")
+    base = nginx(lab, os.path.dirname(target))
+    _, url, _ = odd_server(lab, os.path.dirname(target))
+    metalink(doc, [("dir/" + name, target, 300000, [url("wrong") + name, "http://%s:9/x" % lab.ip(4), base + name], None)])
+    code, last = get(lab, doc)
+    need(code == 0, "kith get: %s %s" % (code, last))
+    compare(lab, target)
+    shutil.rmtree(lab.path("out"))
+    metalink(doc, [(name, target, 0, [base + name], None), ("second.bin", target, 65536, [base + name], None)])
+    shutil.copy(doc, os.path.join(lab.folder, "y.meta4"))
+    www = lab.start("www", [sys.executable, "-m", "http.server", "--bind", lab.ip(6), "18080", "-d", lab.folder])
+    lab.until("the server listens", lambda: tcp_open(lab.ip(6), 18080))
+    code, last = get(lab, "http://%s:18080/y.meta4" % lab.ip(6), name="by-url")
+    need(www.alive() and code == 0, "kith get URL.meta4: %s %s" % (code, last))
+    compare(lab, target)
+    need(not payload.differences(target, os.path.join(lab.path("out"), "second.bin")), "the second file differs")
+    code, last = get(lab, doc, name="again")
+    need(code == 0, "what is there is not known: %s %s" % (code, last))
+
+
+def metalink_refused(lab):
+    """A mirror whose file is another one: by its size, by its hash. A torrent where there is no mirror. No document at all."""
+    target = payload.path_of(lab.root, "single")
+    name, doc = os.path.basename(target), lab.path("x.meta4")
+    _, url, _ = odd_server(lab, os.path.dirname(target))
+    metalink(doc, [(name, target, 0, [url("wrong") + name], None)])
+    code, last = get(lab, doc, name="hash")
+    need(code == 6 and not os.listdir(lab.path("out")), "a wrong file: %s %s" % (code, last))
+    metalink(doc, [(name, target, 1 << 20, [url("wrong") + name], None)])
+    code, last = get(lab, doc, name="pieces")
+    need(code == 6 and "bad data" in last["message"] and not os.path.exists(os.path.join(lab.path("out"), name)), "a wrong file by pieces: %s %s" % (code, last))
+    other = os.path.join(lab.folder, "other")
+    with open(other, "wb") as f:
+        f.write(b"short")
+    metalink(doc, [(name, other, 0, [url("good") + name], None)])
+    code, last = get(lab, doc, name="size")
+    need(code == 6, "another size: %s %s" % (code, last))
+    shutil.rmtree(lab.path("out"))
+    payload.with_trackers(payload.torrent_of(lab.root, "single", "v1"), os.path.join(os.path.dirname(target), "m.torrent"), [],
+                          {b"url-list": url("good").encode()})
+    metalink(doc, [(name, target, 0, [], url("good") + "m.torrent")])
+    code, last = get(lab, doc, "--port", "20002", name="torrent")
+    need(code == 0, "by its torrent: %s %s" % (code, last))
+    compare(lab, target)
+    with open(doc, "w", encoding="utf-8") as f:
+        f.write("<metalink/>")
+    code, last = get(lab, doc, name="bad")
+    need(code == 6 and "not a Metalink" in last["message"], "no document: %s %s" % (code, last))
+
+
 def right_blocks(path, target):
     """Bytes of the blocks of `path` that are those of `target`."""
     with open(path, "rb") as a, open(target, "rb") as b:
@@ -244,6 +316,7 @@ def cases():
         out.append(("web/get-" + kind, plain(kind), 100))
     out.append(("web/get-loop", plain("loop", 5), 60))
     out.append(("web/get-changed", plain("changed", 5), 60))
+    out += [("web/metalink", metalink_pieces, 90), ("web/metalink-refused", metalink_refused, 90)]
     out += [("web/get-names", plain_names, 60), ("web/get-mirrors", plain_mirrors, 60), ("web/get-missing", plain_missing, 60),
             ("web/get-torrent", plain_torrent, 60), ("web/get-resume-int", plain_resume("int"), 100),
             ("web/get-resume-kill", plain_resume("kill"), 100)]
