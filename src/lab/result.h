@@ -19,6 +19,7 @@ struct result {
     uint64_t hash, records, events;     // of the trace
     nsec end;                           // when the run ended
     nsec last;                          // last completion
+    uint64_t crashes;                   // of nodes
     uint64_t ms;                        // of the machine
     struct result_group *groups;        // one for each of the scenario
     uint32_t groups_n;

@@ -108,7 +108,8 @@ static void plan_sessions(const struct scenario *s, struct stage *st, const stru
     const nsec end = s->world.heal != 0 ? s->world.heal : s->world.end == 0 ? END_DEFAULT : s->world.end;
     nsec t = st->world->hosts[host]->cfg.arrive;
     for (uint32_t n = 0; n < SESSIONS_MAX; n++) {
-        t = u64_add_sat(t, u64_max(chance_session(&r, (enum chance_swarm)g->sessions), NSEC_MS));
+        const enum chance_swarm like = (enum chance_swarm)g->sessions;
+        t = u64_add_sat(t, u64_max(g->online == 0 ? chance_session(&r, like) : chance_session_of(&r, like, g->online), NSEC_MS));
         if (t >= end)
             return;
         const nsec away = g->away / 1000000 * (chance_exponential(&r) / 1000) + NSEC_MS;
@@ -360,6 +361,7 @@ enum err run_scenario(const struct scenario *s, const struct run_options *o, str
         out->records = st.world->trace.count;
         out->events = st.world->steps;
         out->end = st.world->now;
+        out->crashes = st.world->totals.crashes;
         e = collect(s, &st, out);
     }
     stage_close(&st);

@@ -59,7 +59,7 @@ struct scenario_group {
     uint64_t check, order, optimistic, gifts, choke, slots, dials, peers;
     uint64_t knows;                     // FIELD_NODES: connects to that one by itself
     uint64_t from, arrive, arrive_time; // arrive: enum arrive_kind
-    uint64_t sessions, away;            // enum chance_swarm of times online; mean time off, 0: stays away
+    uint64_t sessions, online, away;    // enum chance_swarm of times online; their mean, 0: as measured; mean time off, 0: stays away
     uint64_t after, linger;
     uint64_t disk_latency, disk_rate, hash_rate, space, eio;
 };

@@ -67,20 +67,26 @@ nsec chance_weibull(struct rng *r, nsec scale, uint32_t shape)
 }
 
 struct swarm_times {
-    uint32_t session_shape, session_scale_ms, gap_shape, gap_mean;      // gap_mean: with scale 1, in millionths: Γ(1 + 1/shape)
+    uint32_t session_shape, session_scale_ms, session_mean, gap_shape, gap_mean;    // ..._mean: with scale 1, in millionths: Γ(1 + 1/shape)
 };
 
 // λ as minutes, which is our reading of it.
 static const struct swarm_times swarms[] = {
-    [CHANCE_DEBIAN] = {380, 42400 * 60, 790, 1143393},
-    [CHANCE_REDHAT] = {340, 21300 * 60, 530, 1806245},
-    [CHANCE_FLATOUT] = {590, 41900 * 60, 620, 1443602},
+    [CHANCE_DEBIAN] = {380, 42400 * 60, 3853359, 790, 1143393},
+    [CHANCE_REDHAT] = {340, 21300 * 60, 5575400, 530, 1806245},
+    [CHANCE_FLATOUT] = {590, 41900 * 60, 1538449, 620, 1443602},
 };
 
 nsec chance_session(struct rng *r, enum chance_swarm s)
 {
     ASSERT(s != CHANCE_NONE);
     return chance_weibull(r, swarms[s].session_scale_ms * NSEC_MS, swarms[s].session_shape);
+}
+
+nsec chance_session_of(struct rng *r, enum chance_swarm s, nsec mean)
+{
+    ASSERT(s != CHANCE_NONE);
+    return chance_weibull(r, mean / NSEC_US * 1000000 / swarms[s].session_mean * NSEC_US, swarms[s].session_shape);
 }
 
 nsec chance_gap(struct rng *r, enum chance_swarm s, nsec mean)

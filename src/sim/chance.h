@@ -12,6 +12,8 @@ nsec chance_weibull(struct rng *r, nsec scale, uint32_t shape);
 // Stutzbach and Rejaie 2006, three swarms: how long peers stay and how they follow each other.
 enum chance_swarm { CHANCE_NONE, CHANCE_DEBIAN, CHANCE_REDHAT, CHANCE_FLATOUT };
 nsec chance_session(struct rng *r, enum chance_swarm s);
+// As long on the average as `mean`, and spread as there.
+nsec chance_session_of(struct rng *r, enum chance_swarm s, nsec mean);
 // Until the next one comes, where that is `mean` on the average.
 nsec chance_gap(struct rng *r, enum chance_swarm s, nsec mean);
 // A time in 0 … period, the middle as likely as a sine is high there: 1 - cos.

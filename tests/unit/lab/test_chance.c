@@ -65,6 +65,9 @@ static void means_are_what_was_asked(void **state)
         for (uint32_t i = 0; i < DRAWS; i++)
             sum += s == CHANCE_NONE ? (double)chance_exponential(&r) * 7 : (double)chance_gap(&r, (enum chance_swarm)s, 7 * NSEC_S);
         assert_true(fabs(sum / DRAWS / 7e9 - 1) < 0.015);
+        for (uint32_t i = 0; i < DRAWS && s != CHANCE_NONE; i++)
+            sum += (double)chance_session_of(&r, (enum chance_swarm)s, 7 * NSEC_S);
+        assert_true(fabs(sum / (s == CHANCE_NONE ? DRAWS : 2 * DRAWS) / 7e9 - 1) < 0.02);       // these vary more
     }
 }
 

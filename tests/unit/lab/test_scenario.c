@@ -13,7 +13,7 @@ static const char good[] =
     "node s0 up=4Mbit has=c0,c1 slots=9 choke=original\n"
     "nodes p 30 up=100kB down=1.5MB want=c0 from=2s arrive=poisson:250ms after=leave linger=5s order=random optimistic=no\n"
     "nodes q 3 arrive=flash:10s knows=p want=c1 check=yes space=5MB eio=300ppm # late\n"
-    "nodes v 5 nat=EIM/ADF utp=yes sessions=debian away=20s arrive=sine:1d want=c0\n"
+    "nodes v 5 nat=EIM/ADF utp=yes sessions=debian online=2m away=20s arrive=sine:1d want=c0\n"
     "nodes u 2 nat=nat-2025 sessions=flatout arrive=debian:3s want=c0\n"
     "node bad hostile=poison corrupt=10% has=c0 dials=4\n"
     "at 10s fault crash node=p17 disk=dropped silent=yes for=5s\n"
@@ -66,6 +66,7 @@ static void values_are_what_was_written(void **state)
     assert_int_equal(s.contents[0].lens[2], 7 * MIB);
     assert_int_equal(s.nodes_n, 43);
     assert_int_equal(s.groups[4].sessions, 1);
+    assert_int_equal(s.groups[4].online, 120 * NSEC_S);
     assert_int_equal(s.groups[4].arrive, ARRIVE_SINE);
     assert_int_equal(s.groups[1].up, 500000);
     assert_int_equal(s.groups[1].has, 3);
@@ -274,19 +275,20 @@ static void count_lives(void *ctx, const struct trace_record *r)
 static void sessions_begin_and_end(void **state)
 {
     UNUSED_STATE(state);
-    for (int back = 0; back < 2; back++) {
+    for (int back = 0; back < 3; back++) {
         char text[300], why[STAGE_WHY_MAX];
         struct scenario s;
         struct result r;
         uint32_t lives[2] = {0};
         const struct run_options o = {.record = count_lives, .ctx = lives};
         const int n = snprintf(text, sizeof text, "world end=30h heal=20h\nnode t0 tracker=yes\n"
-            "nodes p 40 sessions=flatout away=%s\n", back ? "5m" : "0s");
+            "nodes p 40 sessions=flatout away=%s\n", back == 2 ? "5m online=32m" : back ? "5m" : "0s");
         parse(&s, text, (size_t)n);
         assert_int_equal(run_scenario(&s, &o, &r, why), ERR_OK);
         assert_string_equal(r.failure, "");
-        // A mean of 64 minutes and one of five: 17 lives each in 20 hours.
-        assert_in_range(lives[0], back ? 40 * 12 : 41, back ? 40 * 23 : 41);
+        // A mean of 64 minutes, or 32, and one of five: 17 lives each in 20 hours, or 32.
+        const uint32_t each = back == 2 ? 32 : 17;
+        assert_in_range(lives[0], back ? 40 * (each - 5) : 41, back ? 40 * (each + 6) : 41);
         assert_int_equal(lives[1], back ? lives[0] - 41 : 40);
         result_done(&r);
         scenario_done(&s);
