@@ -123,7 +123,7 @@ struct options {
     X(FLAG, "no-port-map", 0, NULL, no_port_map, IN_PEER, "do not ask the router to let peers in (PCP, NAT-PMP, UPnP)") \
     X(TEXT, "encryption", 0, "MODE", encryption_text, IN_PEER, "of connections (MSE): prefer (the default), require or off") \
     X(TEXT, "state", 0, "DIR", state, IN_PEER | IN_DHT, "where resume data and DHT nodes are kept; default: $XDG_STATE_HOME/kith") \
-    X(TEXT, "record", 0, "FILE", record, IN_PEER | IN_TRACKER, "write what goes into the node, all bytes of it, for `kith lab replay`") \
+    X(TEXT, "record", 0, "FILE", record, IN_NET, "write what goes into the node, all bytes of it, for `kith lab replay`") \
     X(TIME, "timeout", 0, "DUR", timeout, IN_PEER | IN_DHT, "give up fetching after so long without a peer, data or disk: 30s, 5m") \
     X(MODE, "progress", 0, "MODE", progress, IN_ALL, "auto, block, line, lines or none") \
     X(FLAG, "json", 0, NULL, json, IN_ALL, "one JSON object a line on stdout") \

@@ -7,6 +7,7 @@
 #include "base/ranges.h"
 #include "codec/magnet.h"
 #include "codec/record.h"
+#include "engine/find/dht.h"
 #include "engine/node/out_hash.h"
 
 enum {
@@ -391,9 +392,30 @@ BETWEEN(void, node_read_failed, struct node *n, nsec now, uint32_t store, uint32
     rec.depth--;
 }
 
+// A file by URLs alone has no torrent file: what was made up in its place.
+static void put_plain(const struct node *n, nsec now, const struct metainfo *m)
+{
+    size_t cap = sizeof m->hash_v2;
+    for (uint32_t i = 0; i < m->web_seeds_n; i++)
+        cap += m->web_seeds[i].url.n + 1;
+    struct buf b = {malloc(cap), 0, cap};
+    struct wr w = wr_make(&b);
+    if (b.p != NULL)
+        wr_bytes(&w, slice_of(m->hash_v2, sizeof m->hash_v2));
+    for (uint32_t i = 0; b.p != NULL && i < m->web_seeds_n; i++) {
+        wr_bytes(&w, m->web_seeds[i].url);
+        wr_u8(&w, '\n');
+    }
+    rec.failed |= b.p == NULL || !w.ok;
+    input(n, &(struct record){.kind = RECORD_PLAIN, .now = now, .num = {m->piece_len, m->len}, .slice = {m->name, m->files[0].path, buf_slice(&b)}});
+    free(b.p);
+}
+
 // What is about to be added, but for its priorities; they go before, because a frame has no place for them.
 static void put_priorities(const struct node *n, nsec now, const struct node_add *add)
 {
+    if (active(n) && add->meta->bytes.n == 0)
+        put_plain(n, now, add->meta);
     if (active(n) && add->priorities != NULL)
         input(n, &(struct record){.kind = RECORD_PRIORITIES, .now = now, .slice = {slice_of(add->priorities, add->meta->files_n)}});
     else if (active(n))
@@ -406,8 +428,6 @@ static void put_add(const struct node *n, nsec now, enum record_kind kind, const
         (uint64_t)add->check_only * RECORD_CHECK_ONLY | (uint64_t)add->sequential * RECORD_SEQUENTIAL |
         (uint64_t)add->reserve * RECORD_RESERVE | (uint64_t)add->random_order * RECORD_RANDOM |
         (uint64_t)add->super_seed * RECORD_SUPER | (uint64_t)add->keep * RECORD_KEEP;
-    if (add->meta->bytes.n == 0)        // by URLs alone
-        input(n, &(struct record){.kind = RECORD_STRANGE, .now = now, .slice = {SLICE_LIT("a file without a torrent")}});
     if (active(n) && e == ERR_OK && rec.added_n < ADDED_KEPT)
         rec.added[rec.added_n++] = (struct added){torrent, add->meta->files_n};
     input(n, &(struct record){.kind = kind, .now = now, .num = {flags, torrent, (uint64_t)e, add->up_bps, add->down_bps},
@@ -499,18 +519,36 @@ BETWEEN(void, node_limits, struct node *n, nsec now, uint64_t up_bps, uint64_t d
     rec.depth--;
 }
 
+static void put_ask(const struct node *n, nsec now, const struct dht_ask *a, uint32_t op, enum err e)
+{
+    uint8_t space[NODE_ID_LEN + SIGN_PUBLIC_LEN + SIGN_LEN];
+    struct buf b = {space, 0, sizeof space};
+    struct wr w = wr_make(&b);
+    wr_bytes(&w, slice_of(a->target, sizeof a->target));
+    wr_bytes(&w, slice_of(a->item.key, sizeof a->item.key));
+    wr_bytes(&w, slice_of(a->item.sig, sizeof a->item.sig));
+    const uint64_t what = (uint64_t)a->kind | (uint64_t)a->family << 8 | (uint64_t)a->implied_port * RECORD_ASK_IMPLIED |
+        (uint64_t)a->seed * RECORD_ASK_SEED | (uint64_t)a->scrape * RECORD_ASK_SCRAPE | (uint64_t)a->is_mutable * RECORD_ASK_MUTABLE |
+        (uint64_t)a->has_cas * RECORD_ASK_CAS;
+    input(n, &(struct record){.kind = RECORD_ASK, .now = now, .num = {what, a->port, (uint64_t)a->item.seq, (uint64_t)a->cas, op, (uint64_t)e},
+        .slice = {buf_slice(&b), a->item.value, a->item.salt}});
+}
+
 BETWEEN(enum err, node_dht_ask, struct node *n, nsec now, const struct dht_ask *ask, uint32_t *op)
 {
-    input(n, &(struct record){.kind = RECORD_STRANGE, .now = now, .slice = {SLICE_LIT("a question to the DHT")}});
+    if (active(n))
+        put_polls();
     rec.depth++;
     const enum err e = __real_node_dht_ask(n, now, ask, op);
     rec.depth--;
+    if (active(n))
+        put_ask(n, now, ask, e == ERR_OK ? *op : 0, e);
     return e;
 }
 
 BETWEEN(void, node_dht_add, struct node *n, nsec now, const struct addr *a)
 {
-    input(n, &(struct record){.kind = RECORD_STRANGE, .now = now, .slice = {SLICE_LIT("a DHT node by hand")}});
+    input(n, &(struct record){.kind = RECORD_KNOWN, .now = now, .addr = *a});
     rec.depth++;
     __real_node_dht_add(n, now, a);
     rec.depth--;

@@ -6,7 +6,7 @@ enum { HEAD = 1 + 8 + 8 * RECORD_NUMS + 1 + 16 + 2 + 4 * RECORD_SLICES_MAX };   
 static const char *const names[RECORD_KINDS] = {
     "none", "new", "tick", "accept", "connected", "room", "rx", "sent", "closed", "datagram", "job-done", "fetched", "resolved", "saved",
     "read-failed", "add", "priorities", "peer", "stop", "admit", "drained", "mapped", "remove", "limits", "blocked", "magnet",
-    "begin", "select", "head", "web-room", "web-rx", "network", "strange", "datagrams",
+    "begin", "select", "head", "web-room", "web-rx", "network", "plain", "datagrams", "ask", "known",
 };
 
 const char *record_name(enum record_kind kind)

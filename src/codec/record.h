@@ -5,7 +5,7 @@
 #pragma once
 #include "base/addr.h"
 
-#define RECORD_MAGIC "kith-record 3\n"
+#define RECORD_MAGIC "kith-record 4\n"
 
 enum {
     RECORD_FRAME_MAX = 64 << 20,        // bytes of one frame
@@ -47,14 +47,21 @@ enum record_kind {
     RECORD_WEB_ROOM,                    // id
     RECORD_WEB_RX,                      // id; the bytes
     RECORD_NETWORK,
-    RECORD_STRANGE,                     // something that recordings do not carry; its name
+    RECORD_PLAIN,                       // of the RECORD_ADD that follows, a file by URLs alone: length of pieces, of the file; name, path, then
+                                        // the hash that stands for one and the URLs, each with a newline
     RECORD_DATAGRAMS,                   // 1: they pass
+    RECORD_ASK,                         // a question to the DHT: kind, family and RECORD_ASK_…, port, seq, cas, op that came back, err;
+                                        // target, key and signature, value, salt
+    RECORD_KNOWN,                       // a node of the DHT; addr
     RECORD_KINDS,
 };
 
 // Flags of RECORD_ADD.
 enum { RECORD_TRUST = 1, RECORD_CHECK = 2, RECORD_CHECK_ONLY = 4, RECORD_SEQUENTIAL = 8, RECORD_RESERVE = 16, RECORD_RANDOM = 32,
        RECORD_SUPER = 64, RECORD_KEEP = 128 };
+
+// Flags of RECORD_ASK; below them the family, << 8, and the kind.
+enum { RECORD_ASK_IMPLIED = 1 << 16, RECORD_ASK_SEED = 1 << 17, RECORD_ASK_SCRAPE = 1 << 18, RECORD_ASK_MUTABLE = 1 << 19, RECORD_ASK_CAS = 1 << 20 };
 
 struct record {
     enum record_kind kind;

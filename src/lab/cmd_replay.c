@@ -18,8 +18,6 @@ int lab_replay(const struct lab_options *o)
     free(b.p);
     (void)printf("%llu frames over %.3f s, %llu bytes received, %llu outputs, %llu times compared\n", (unsigned long long)r.frames,
         (double)(r.now - r.start) / 1e9, (unsigned long long)r.bytes, (unsigned long long)r.polls, (unsigned long long)r.checked);
-    if (r.strange[0] != '\0')
-        (void)printf("the rest is not replayed: recordings do not carry %s\n", r.strange);
     if (r.why[0] == '\0') {
         (void)puts("the same outputs");
         return LAB_DONE;

@@ -8,10 +8,18 @@
 #include "base/ranges.h"
 #include "codec/magnet.h"
 #include "codec/record.h"
+#include "engine/find/dht.h"
 #include "engine/node/out_hash.h"
 #include "lab/cli.h"
 
-enum { JOBS_MAX = 65536, TORRENTS_MAX = 256, ROUTERS_MAX = 64, TX_BYTES = 2 * NODE_TX_MIN };
+enum { JOBS_MAX = 65536, TORRENTS_MAX = 256, ROUTERS_MAX = 64, URLS_MAX = 64, TX_BYTES = 2 * NODE_TX_MIN };
+
+// A file by URLs alone: the metainfo comes first, as in `metas` of the player.
+struct plain {
+    struct metainfo meta;
+    struct metainfo_file file;
+    struct metainfo_url urls[URLS_MAX];
+};
 
 struct player {
     struct replay *out;
@@ -27,7 +35,9 @@ struct player {
     uint8_t *roots[TORRENTS_MAX], *links[TORRENTS_MAX];
     uint32_t numbers[TORRENTS_MAX];     // of the torrents of metas
     uint32_t metas_n, links_n;
+    bool is_plain[TORRENTS_MAX];
     struct slice priorities, routers[ROUTERS_MAX];
+    struct record plain;                // RECORD_PLAIN of the torrent to be added
     bool ended;
 };
 
@@ -195,12 +205,47 @@ static void job_done(struct player *p, const struct record *r)
     node_job_done(p->node, r->now, (uint32_t)r->num[0], (enum err)r->num[1], (uint32_t)r->num[2]);
 }
 
+// NULL: no memory, or no such file can be.
+static struct metainfo *plain_meta(const struct record *r)
+{
+    struct plain *f = calloc(1, sizeof *f);
+    if (f == NULL || r->kind != RECORD_PLAIN || r->num[0] == 0 || r->num[0] > UINT32_MAX || r->num[1] == 0 ||
+        u64_div_up(r->num[1], r->num[0]) > METAINFO_PIECES_MAX || r->slice[2].n < sizeof f->meta.hash_v2) {
+        free(f);
+        return NULL;
+    }
+    f->file = (struct metainfo_file){.path = r->slice[1], .len = r->num[1]};
+    f->meta = (struct metainfo){.name = r->slice[0], .piece_len = (uint32_t)r->num[0], .span = r->num[1], .len = r->num[1], .files = &f->file,
+        .files_n = 1, .pieces_n = (uint32_t)u64_div_up(r->num[1], r->num[0]), .web_seeds = f->urls, .mem = &lab_heap};
+    memcpy(f->meta.hash_v2, r->slice[2].p, sizeof f->meta.hash_v2);
+    struct slice rest = slice_sub(r->slice[2], sizeof f->meta.hash_v2, r->slice[2].n);
+    for (const uint8_t *end; rest.n != 0 && f->meta.web_seeds_n < URLS_MAX && (end = memchr(rest.p, '\n', rest.n)) != NULL;) {
+        const size_t n = (size_t)(end - rest.p);
+        f->urls[f->meta.web_seeds_n++].url = slice_sub(rest, 0, n);
+        rest = slice_sub(rest, n + 1, rest.n);
+    }
+    return &f->meta;
+}
+
+static struct metainfo *read_meta(const struct player *p, const struct record *r, char why[160])
+{
+    if (p->metas_n == TORRENTS_MAX)
+        return NULL;
+    if (r->slice[0].n == 0)
+        return plain_meta(&p->plain);
+    struct metainfo *meta = calloc(1, sizeof *meta);
+    if (meta == NULL || metainfo_parse(meta, &lab_heap, r->slice[0], why) == ERR_OK)
+        return meta;
+    free(meta);
+    return NULL;
+}
+
 static void add(struct player *p, const struct record *r)
 {
     char why[160] = "";
-    struct metainfo *meta = p->metas_n < TORRENTS_MAX ? calloc(1, sizeof *meta) : NULL;
+    struct metainfo *meta = read_meta(p, r, why);
     uint8_t *root = calloc(1, r->slice[1].n + 1);
-    if (meta == NULL || root == NULL || metainfo_parse(meta, &lab_heap, r->slice[0], why) != ERR_OK) {
+    if (meta == NULL || root == NULL) {
         differs(p, "a torrent cannot be read: %s", why);
         free(meta);
         free(root);
@@ -208,6 +253,7 @@ static void add(struct player *p, const struct record *r)
     }
     memcpy(root, r->slice[1].p, r->slice[1].n);
     p->metas[p->metas_n] = meta;
+    p->is_plain[p->metas_n] = r->slice[0].n == 0;
     p->roots[p->metas_n++] = root;
     const struct node_add a = {.meta = meta, .root = slice_of(root, r->slice[1].n), .resume = r->slice[2],
         .trust = (r->num[0] & RECORD_TRUST) != 0, .check = (r->num[0] & RECORD_CHECK) != 0, .check_only = (r->num[0] & RECORD_CHECK_ONLY) != 0,
@@ -269,6 +315,23 @@ static void admit(struct player *p, const struct record *r)
         e = r->num[0] == 0 ? node_tracker_admit(p->node, r->slice[0].p) : node_tracker_revoke(p->node, r->slice[0].p);
     if (e == ERR_SYNTAX || e == ERR_NOMEM)
         differs(p, "the whitelist cannot be changed: %s", err_text(e));
+}
+
+static void ask(struct player *p, const struct record *r)
+{
+    struct rd d = rd_make(r->slice[0]);
+    const uint64_t what = r->num[0];
+    struct dht_ask a = {.kind = (enum dht_ask_kind)(what & 0xff), .family = (uint8_t)(what >> 8), .port = (uint16_t)r->num[1],
+        .implied_port = (what & RECORD_ASK_IMPLIED) != 0, .seed = (what & RECORD_ASK_SEED) != 0, .scrape = (what & RECORD_ASK_SCRAPE) != 0,
+        .is_mutable = (what & RECORD_ASK_MUTABLE) != 0, .has_cas = (what & RECORD_ASK_CAS) != 0, .cas = (int64_t)r->num[3],
+        .item = {.value = r->slice[1], .salt = r->slice[2], .seq = (int64_t)r->num[2]}};
+    rd_copy(&d, a.target, sizeof a.target);
+    rd_copy(&d, a.item.key, sizeof a.item.key);
+    rd_copy(&d, a.item.sig, sizeof a.item.sig);
+    uint32_t op = 0;
+    const enum err e = d.ok ? node_dht_ask(p->node, r->now, &a, &op) : ERR_SYNTAX;
+    if (e != (enum err)r->num[5] || (e == ERR_OK && op != r->num[4]))
+        differs(p, "the question to the DHT gave %s, number %u", err_text(e), op);
 }
 
 // The node's own checks are for its host's mistakes; a file may hold any number.
@@ -343,10 +406,9 @@ static void play(struct player *p, const struct record *r)
         else if (node_torrent_limits(p->node, r->now, a, r->num[1], r->num[2]) != (enum err)r->num[3])
             differs(p, "limiting a torrent did not give what it gave");
         break;
-    case RECORD_STRANGE:
-        memcpy(p->out->strange, r->slice[0].p, size_min(r->slice[0].n, sizeof p->out->strange - 1));
-        p->ended = true;
-        break;
+    case RECORD_PLAIN: p->plain = *r; break;
+    case RECORD_ASK: ask(p, r); break;
+    case RECORD_KNOWN: node_dht_add(p->node, r->now, &r->addr); break;
     case RECORD_NONE:
     case RECORD_KINDS: break;
     }
@@ -359,7 +421,7 @@ void replay_run(struct slice recording, struct replay *out)
     struct player p = {.out = out, .env = {.mem = &lab_heap, .payload = &pages}, .tx = {calloc(1, TX_BYTES), 0, TX_BYTES}};
     p.jobs = calloc(JOBS_MAX, sizeof *p.jobs);
     if (!slice_eq(slice_sub(recording, 0, magic_n), SLICE_LIT(RECORD_MAGIC)))
-        (void)snprintf(out->why, REPLAY_WHY_MAX, "no recording, or of another version: it does not begin with `kith-record 3`");
+        (void)snprintf(out->why, REPLAY_WHY_MAX, "no recording, or of another version: it does not begin with `kith-record 4`");
     else if (p.jobs == NULL || p.tx.p == NULL)
         (void)snprintf(out->why, REPLAY_WHY_MAX, "not enough memory");
     struct rd rest = rd_make(slice_sub(recording, magic_n, recording.n));
@@ -376,7 +438,8 @@ void replay_run(struct slice recording, struct replay *out)
     if (p.jobs_n == 0)
         node_free(p.node);              // with jobs under way it must not go; the process ends soon
     for (uint32_t i = 0; i < p.metas_n; i++) {
-        metainfo_free(p.metas[i]);
+        if (!p.is_plain[i])
+            metainfo_free(p.metas[i]);
         free(p.metas[i]);
         free(p.roots[i]);
     }

@@ -8,7 +8,6 @@ struct replay {
     uint64_t frames, polls, bytes;      // what was replayed; bytes: of streams and datagrams
     uint64_t now, start;                // ns
     uint64_t checked;                   // drains whose hash was compared
-    char strange[40];                   // it ends early: recordings do not carry that; "": to the end
     char why[REPLAY_WHY_MAX];           // "": all is as recorded
 };
 

@@ -1,11 +1,12 @@
 #!/bin/sh
-# replay.sh KITH: real nodes on the loopback device (a seed with a blocklist, leeches by torrent file, by link and from a web server) record what goes into them; replayed, both say the same again. A changed byte is
+# replay.sh KITH: real nodes on the loopback device (a seed with a blocklist, leeches by torrent file, by link, from a web server, of a URL
+# alone, and two of the DHT that ask each other) record what goes into them; replayed, both say the same again. A changed byte is
 # found. Without it a field failure could not be taken home.
 set -eu
 kith=$(realpath "$1")
 work=$(mktemp -d)
-trap 'for p in $seed $web; do kill "$p" 2>/dev/null || true; done; rm -rf "$work"' EXIT
-seed='' web=''
+trap 'for p in $seed $web $router; do kill "$p" 2>/dev/null || true; done; rm -rf "$work"' EXIT
+seed='' web='' router=''
 cd "$work"
 port=$(/usr/bin/python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 mkdir src
@@ -27,13 +28,22 @@ web=$!
 while [ ! -s web.txt ]; do sleep 0.1; done
 "$kith" create src/f.bin -o w.torrent --web-seed "http://127.0.0.1:$(cat web.txt)/f.bin" -q >/dev/null
 "$kith" get w.torrent -o out3 --listen 127.0.0.1 --record web.rec --state s4 -q --timeout 60s --no-dht --no-lsd >/dev/null
+"$kith" get "http://127.0.0.1:$(cat web.txt)/f.bin" -o out4 --listen 127.0.0.1 --record url.rec --state s5 -q --timeout 60s >/dev/null
 kill "$web"
+dht=$(/usr/bin/python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+"$kith" dht --listen 127.0.0.1 --port "$dht" --dht-router "127.0.0.1:$dht" --state s6 --record router.rec -q >/dev/null 2>&1 &
+router=$!
+target=$("$kith" dht put 'hello' --listen 127.0.0.1 --dht-router "127.0.0.1:$dht" --state s7 --timeout 30s --record put.rec -q | grep -o '[0-9a-f]\{40\}' | head -n 1)
+"$kith" dht get "$target" --listen 127.0.0.1 --dht-router "127.0.0.1:$dht" --state s8 --timeout 30s --record ask.rec -q | grep -q hello
+"$kith" dht announce "$target" --port 7777 --listen 127.0.0.1 --dht-router "127.0.0.1:$dht" --state s9 --timeout 30s --record tell.rec -q >/dev/null
+kill -INT "$router"
+wait "$router" || true
 kill -INT "$seed"
 wait "$seed" || true
-for out in out out2 out3; do
+for out in out out2 out3 out4; do
     cmp src/f.bin $out/f.bin
 done
-for who in seed leech link web; do
+for who in seed leech link web url router put ask tell; do
     "$kith" lab replay $who.rec | tee $who.txt
     grep -q '^the same outputs' $who.txt
 done

@@ -1,6 +1,8 @@
 // See out_hash.h.
 #include "engine/node/out_hash.h"
 
+#include "engine/find/dht.h"
+
 static uint64_t number(uint64_t h, uint64_t v) { return mix64(h ^ v) + 0x9e3779b97f4a7c15; }
 
 static uint64_t bytes(uint64_t h, struct slice s)
@@ -42,6 +44,19 @@ static uint64_t segments(uint64_t h, const struct node_out *o)
     return h;
 }
 
+// Of the DHT.
+static uint64_t answer(uint64_t h, uint32_t kind, const struct dht_out *o)
+{
+    h = number(number(h, kind), o->op);
+    for (uint32_t i = 0; kind == DHT_PEERS && i < o->peers_n; i++)
+        h = address(h, &o->peers[i]);
+    if (kind == DHT_ITEM)
+        h = number(bytes(h, o->item.value), (uint64_t)o->item.seq);
+    if (kind == DHT_SAMPLES)
+        h = bytes(h, o->samples);
+    return kind == DHT_DONE ? number(number(number(number(h, (uint64_t)o->err), o->asked), o->replied), o->found) : h;
+}
+
 uint64_t node_out_hash(uint64_t hash, enum node_kind kind, const struct node_out *o)
 {
     uint64_t h = number(hash, (uint64_t)kind);
@@ -63,6 +78,8 @@ uint64_t node_out_hash(uint64_t hash, enum node_kind kind, const struct node_out
     case NODE_SAVE: return bytes(bytes(number(h, o->id), o->key), o->bytes);
     case NODE_EVENT:
         h = number(number(number(h, (uint64_t)o->event.kind), o->event.torrent), o->event.file);
+        if (o->event.kind == NODE_EVENT_DHT)
+            h = answer(h, o->event.dht_kind, o->event.dht);
         return bytes(address(number(h, (uint64_t)o->event.err), &o->event.addr), o->event.text);
     }
     return h;
