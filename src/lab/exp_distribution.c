@@ -44,7 +44,10 @@ static void work(void *ctx, uint32_t i, struct cell *out)
     exp_line(&t, "world latency=20ms spread=40ms end=100h");
     exp_line(&t, "content c0 size=%.0f piece=128KiB tracker=%s private=yes", bytes_of(s), mode == MODE_SWARM ? "yes" : "no");
     exp_line(&t, "node t0 tracker=yes interval=60s");
-    exp_line(&t, "nodes s %u up=%.0f has=c0", mirrors(mode), US);
+    char slots[32] = "";                // a server serves whoever asks: choking is between peers
+    if (mode != MODE_SWARM)
+        (void)snprintf(slots, sizeof slots, " slots=%u", s->n);
+    exp_line(&t, "nodes s %u up=%.0f has=c0%s", mirrors(mode), US, slots);
     exp_line(&t, "nodes p %u up=%.0f down=%.0f want=c0 from=1s%s after=%s", s->n, UP, DOWN, mode == MODE_SWARM ? "" : " knows=s",
         mode == MODE_SWARM ? "stay" : "leave");
     const struct run_options o = {0};
