@@ -19,6 +19,15 @@ enum {
     TRAIN_LEN = 64 * 1024,
     TRAINS_BATCH = 8,                   // of one receive: half a MiB of buffers
     REFUSED_MAX = 3,                    // trains refused and none sent: this machine does not know them
+    VIAS = 1024,                        // senders, by hash, of which we know at which of our addresses they write to us
+    VIA_SPACE = CMSG_SPACE(sizeof(struct in6_pktinfo)),
+};
+
+// Somebody, and our address that he writes to. A socket of all addresses answers from there: an answer from another one is nobody's
+// (BEP 29, 15; BEP 45 wants addresses to look like nodes of their own).
+struct via {
+    struct addr peer;                   // family ADDR_NONE: free
+    uint8_t local[16];
 };
 
 struct udp {
@@ -31,7 +40,8 @@ struct udp {
     struct mmsghdr rx[UDP_BATCH], tx[UDP_BATCH];
     struct iovec rx_iov[UDP_BATCH], tx_iov[UDP_BATCH];
     struct sockaddr_storage rx_addr[UDP_BATCH], tx_addr[UDP_BATCH];
-    alignas(struct cmsghdr) uint8_t rx_control[UDP_BATCH][CMSG_SPACE(sizeof(int))];
+    alignas(struct cmsghdr) uint8_t rx_control[UDP_BATCH][CMSG_SPACE(sizeof(int)) + VIA_SPACE], tx_control[UDP_BATCH][VIA_SPACE];
+    struct via *vias;                   // NULL: the socket has one address only
     uint8_t tx_data[UDP_BATCH][UDP_LEN_MAX];
     uint8_t *rx_data;
 };
@@ -46,6 +56,66 @@ static bool make_trains(int fd)
     return setsockopt(fd, IPPROTO_UDP, UDP_GRO, &on, sizeof on) == 0;
 }
 
+// Whether it is bound to all addresses, and the kernel says to which one a datagram came.
+static bool tells_where(int fd)
+{
+    struct sockaddr_storage sa;
+    socklen_t n = sizeof sa;
+    struct addr a;
+    const int on = 1;
+    if (getsockname(fd, (struct sockaddr *)&sa, &n) != 0 || net_addr_of(&sa, &a) != ERR_OK || !addr_is_any(&a))
+        return false;
+    if (a.family == ADDR_IPV4)
+        return setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof on) == 0;
+    return setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on) == 0;
+}
+
+static struct via *via_of(const struct udp *u, const struct addr *peer)
+{
+    uint64_t v[2];
+    memcpy(v, peer->ip, sizeof v);
+    return &u->vias[((v[0] ^ v[1] ^ peer->port) * 0x9e3779b97f4a7c15u) >> 32 & (VIAS - 1)];
+}
+
+// Notes where a datagram came to. Link-local addresses say nothing without their link, groups are not ours.
+static void note_via(struct udp *u, struct msghdr *m, const struct addr *from)
+{
+    struct via v = {.peer = *from};
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c != NULL; c = CMSG_NXTHDR(m, c)) {
+        if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+            struct in_pktinfo info;
+            memcpy(&info, CMSG_DATA(c), sizeof info);
+            memcpy(v.local, &info.ipi_spec_dst, sizeof info.ipi_spec_dst);
+        } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+            struct in6_pktinfo info;
+            memcpy(&info, CMSG_DATA(c), sizeof info);
+            if (!IN6_IS_ADDR_MULTICAST(&info.ipi6_addr) && !IN6_IS_ADDR_LINKLOCAL(&info.ipi6_addr))
+                memcpy(v.local, &info.ipi6_addr, sizeof v.local);
+        }
+    }
+    *via_of(u, from) = v;
+}
+
+// Writes from where to send to a peer; returns the length, 0: as the kernel likes.
+static size_t put_via(const struct udp *u, const struct addr *to, uint8_t *out)
+{
+    static const uint8_t unknown[16];
+    const struct via *v = u->vias == NULL ? NULL : via_of(u, to);
+    if (v == NULL || !addr_eq(&v->peer, to) || memcmp(v->local, unknown, sizeof unknown) == 0)
+        return 0;
+    const bool v4 = to->family == ADDR_IPV4;
+    struct in_pktinfo four = {0};
+    struct in6_pktinfo six = {0};
+    memcpy(&four.ipi_spec_dst, v->local, sizeof four.ipi_spec_dst);
+    memcpy(&six.ipi6_addr, v->local, sizeof six.ipi6_addr);
+    const size_t n = v4 ? sizeof four : sizeof six;
+    struct cmsghdr c = {.cmsg_level = v4 ? IPPROTO_IP : IPPROTO_IPV6, .cmsg_type = v4 ? IP_PKTINFO : IPV6_PKTINFO, .cmsg_len = CMSG_LEN(n)};
+    memset(out, 0, CMSG_SPACE(n));
+    memcpy(out, &c, sizeof c);
+    memcpy(out + CMSG_LEN(0), v4 ? (const void *)&four : (const void *)&six, n);
+    return CMSG_SPACE(n);
+}
+
 enum err udp_new(struct udp **out, int fd, bool trains)
 {
     ASSERT(fd >= 0);
@@ -58,7 +128,9 @@ enum err udp_new(struct udp **out, int fd, bool trains)
     u->rx_n = gro ? TRAINS_BATCH : UDP_BATCH;
     u->rx_len = gro ? TRAIN_LEN : UDP_LEN_MAX;
     u->rx_data = malloc(u->rx_n * u->rx_len);
+    u->vias = tells_where(fd) ? calloc(VIAS, sizeof *u->vias) : NULL;
     if (u->rx_data == NULL) {
+        free(u->vias);
         free(u);
         return ERR_NOMEM;
     }
@@ -80,6 +152,7 @@ void udp_free(struct udp *u)
         return;
     (void)close(u->fd);
     free(u->rx_data);
+    free(u->vias);
     free(u);
 }
 
@@ -119,6 +192,8 @@ uint32_t udp_receive(struct udp *u, struct udp_datagram out[UDP_BATCH], bool *ou
             u->stats.rx_dropped++;
             continue;
         }
+        if (u->vias != NULL)
+            note_via(u, &m->msg_hdr, &out[n].from);
         const uint32_t segment = segment_of(&m->msg_hdr);
         out[n].segment = segment < m->msg_len ? segment : 0;
         u->stats.rx += out[n].segment == 0 ? 1 : u64_div_up(m->msg_len, segment);
@@ -128,13 +203,19 @@ uint32_t udp_receive(struct udp *u, struct udp_datagram out[UDP_BATCH], bool *ou
     return n;
 }
 
+// We do not have the address any more that somebody wrote to.
+static bool is_address_gone(int e) { return e == EINVAL || e == EADDRNOTAVAIL || e == ENETUNREACH || e == EHOSTUNREACH || e == ENODEV; }
+
 // One call for all of it. False: the kernel does not take trains, or not this one.
-static bool send_train(struct udp *u, struct sockaddr_storage *to, uint32_t to_len, struct slice data, uint16_t segment)
+static bool send_train(struct udp *u, const struct addr *addr, struct slice data, uint16_t segment)
 {
-    alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(sizeof(uint16_t))] = {0};
+    alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(sizeof(uint16_t)) + VIA_SPACE] = {0};
+    struct sockaddr_storage to;
+    const uint32_t to_len = net_sockaddr(addr, &to);
+    const size_t via_n = put_via(u, addr, control + CMSG_SPACE(sizeof segment));
     struct iovec iov = {(void *)(uintptr_t)data.p, data.n};
-    struct msghdr m = {.msg_name = to, .msg_namelen = to_len, .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
-                       .msg_controllen = sizeof control};
+    struct msghdr m = {.msg_name = &to, .msg_namelen = to_len, .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
+                       .msg_controllen = CMSG_SPACE(sizeof segment) + via_n};
     struct cmsghdr *c = CMSG_FIRSTHDR(&m);
     c->cmsg_level = IPPROTO_UDP;
     c->cmsg_type = UDP_SEGMENT;
@@ -151,6 +232,10 @@ static bool send_train(struct udp *u, struct sockaddr_storage *to, uint32_t to_l
         u->stats.tx += n;
         return true;
     }
+    if (via_n != 0 && is_address_gone(errno)) {
+        via_of(u, addr)->peer = (struct addr){0};
+        return false;                   // one by one, as the kernel likes
+    }
     if (errno == EINVAL || errno == EIO || errno == EOPNOTSUPP || errno == ENOPROTOOPT) {
         u->trains = ++u->refused < REFUSED_MAX;
         return false;
@@ -159,7 +244,7 @@ static bool send_train(struct udp *u, struct sockaddr_storage *to, uint32_t to_l
     return true;
 }
 
-static void queue_one(struct udp *u, const struct sockaddr_storage *to, uint32_t to_len, struct slice data)
+static void queue_one(struct udp *u, const struct addr *to, struct slice data)
 {
     if (data.n > UDP_LEN_MAX) {
         u->stats.tx_dropped++;
@@ -168,25 +253,24 @@ static void queue_one(struct udp *u, const struct sockaddr_storage *to, uint32_t
     if (u->tx_n == UDP_BATCH)
         udp_flush(u);
     const uint32_t i = u->tx_n++;
-    u->tx_addr[i] = *to;
-    u->tx[i].msg_hdr.msg_namelen = to_len;
+    u->tx[i].msg_hdr.msg_namelen = net_sockaddr(to, &u->tx_addr[i]);
+    u->tx[i].msg_hdr.msg_controllen = put_via(u, to, u->tx_control[i]);
+    u->tx[i].msg_hdr.msg_control = u->tx[i].msg_hdr.msg_controllen == 0 ? NULL : u->tx_control[i];
     memcpy(u->tx_data[i], data.p, data.n);
     u->tx_iov[i].iov_len = data.n;
 }
 
 void udp_queue(struct udp *u, const struct addr *to, struct slice data, uint32_t segment)
 {
-    struct sockaddr_storage sa;
-    const uint32_t sa_len = net_sockaddr(to, &sa);
     if (segment == 0) {
-        queue_one(u, &sa, sa_len, data);
+        queue_one(u, to, data);
         return;
     }
     udp_flush(u);                       // what came before goes first
-    if (u->trains && send_train(u, &sa, sa_len, data, u16_of(segment)))
+    if (u->trains && send_train(u, to, data, u16_of(segment)))
         return;
     for (size_t at = 0; at < data.n; at += segment)
-        queue_one(u, &sa, sa_len, slice_sub(data, at, segment));
+        queue_one(u, to, slice_sub(data, at, segment));
 }
 
 void udp_flush(struct udp *u)
@@ -200,6 +284,9 @@ void udp_flush(struct udp *u)
             u->stats.tx += (uint32_t)sent;
         } else if (errno == EINTR) {
             continue;
+        } else if (u->tx[at].msg_hdr.msg_control != NULL && is_address_gone(errno)) {
+            u->tx[at].msg_hdr.msg_control = NULL;       // once more, as the kernel likes; the next datagram that comes says where
+            u->tx[at].msg_hdr.msg_controllen = 0;
         } else {
             at++;                       // the first one was refused: no route, no room, or an ICMP answer
             u->stats.tx_dropped++;

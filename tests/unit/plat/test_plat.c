@@ -272,6 +272,42 @@ static void test_udp_batches(void **state)
     udp_free(a);
 }
 
+// Without this a machine with several addresses answers from the first of them, whichever was asked: to uTP, trackers' clients and DHT
+// nodes that is an answer from nobody they know. BEP 15, 29, 45.
+static void test_udp_answers_from_where_it_was_asked(void **state)
+{
+    UNUSED_STATE(state);
+    const struct addr home = addr_ipv4((const uint8_t[4]){127, 0, 0, 1}, 0), all = addr_ipv4((const uint8_t[4]){0, 0, 0, 0}, 0);
+    static uint8_t train[3 * 1200];
+    struct addr a_addr, b_addr;
+    struct udp *a = NULL, *b = NULL;
+    struct udp_datagram in[UDP_BATCH];
+    bool more = false;
+    int fd = -1;
+    assert_int_equal(net_udp(&home, NULL, &fd, &a_addr), ERR_OK);
+    assert_int_equal(udp_new(&a, fd, false), ERR_OK);
+    assert_int_equal(net_udp(&all, NULL, &fd, &b_addr), ERR_OK);
+    assert_int_equal(udp_new(&b, fd, true), ERR_OK);
+    for (uint8_t host = 5; host <= 7; host++) {
+        const struct addr to = addr_ipv4((const uint8_t[4]){127, 0, 0, host}, b_addr.port);
+        udp_queue(a, &to, SLICE_LIT("who is there?"), 0);
+        udp_flush(a);
+        assert_int_equal(udp_receive(b, in, &more), 1);
+        assert_true(addr_eq(&in[0].from, &a_addr));
+        udp_queue(b, &a_addr, SLICE_LIT("I am"), 0);
+        udp_flush(b);
+        udp_queue(b, &a_addr, slice_of(train, sizeof train), 1200);
+        udp_flush(b);
+        uint32_t n = 0;
+        for (uint32_t got = udp_receive(a, in, &more); got > 0; got = udp_receive(a, in, &more))
+            for (uint32_t i = 0; i < got; i++, n++)
+                assert_true(addr_eq(&in[i].from, &to));
+        assert_int_equal(n, 4);
+    }
+    udp_free(a);
+    udp_free(b);
+}
+
 // Without this a train arrives as one datagram, or not at all where the kernel knows no trains.
 static void test_udp_trains(void **state)
 {
@@ -570,7 +606,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_read_write, make_root, drop_root),
         cmocka_unit_test_setup_teardown(test_descriptor_cache, make_root, drop_root),
         cmocka_unit_test(test_errno_table),
-        cmocka_unit_test(test_udp_batches), cmocka_unit_test(test_udp_trains),
+        cmocka_unit_test(test_udp_batches), cmocka_unit_test(test_udp_answers_from_where_it_was_asked), cmocka_unit_test(test_udp_trains),
         cmocka_unit_test(test_tcp_errors),
         cmocka_unit_test(test_workers),
         cmocka_unit_test(test_workers_by_two),
