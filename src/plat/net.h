@@ -45,7 +45,8 @@ struct udp_stats {
     uint64_t rx_dropped, tx_dropped;    // too long or of no known family; the kernel had no room
 };
 
-// fd becomes the udp's and is closed by udp_free. Bound to all addresses, it sends to everybody from the address that he wrote to last. trains: neighbouring datagrams of one sender come as one (UDP_GRO), equal
+// fd becomes the udp's and is closed by udp_free. Bound to all addresses, it sends to everybody from the one that he wrote to
+// last. trains: neighbouring datagrams of one sender come as one (UDP_GRO), equal
 // ones can be sent as one (UDP_SEGMENT; where the kernel cannot, they go one by one), and none is cut on its way.
 MUST_USE enum err udp_new(struct udp **out, int fd, bool trains);
 void udp_free(struct udp *u);

@@ -182,6 +182,35 @@ static void items_are_kept_and_guarded(void **state)
     dht_free(d);
 }
 
+// Two families are two nodes, each with an id of its own (BEP 32, 45), and nodes of the other one are told to whom wants them only.
+static void families_are_nodes_of_their_own(void **state)
+{
+    UNUSED_STATE(state);
+    struct dht *d;
+    const struct dht_config cfg = {.ipv4 = true, .ipv6 = true};
+    assert_int_equal(dht_new(&d, &cfg, &env, NSEC_S), ERR_OK);
+    assert_memory_not_equal(dht_id(d, ADDR_IPV4), dht_id(d, ADDR_IPV6), NODE_ID_LEN);
+    const uint8_t six[16] = {0x20, 1, 0xd, 0xb8, 1}, other[16] = {0x20, 1, 0xd, 0xb9, 1}, id[NODE_ID_LEN] = {9};
+    const struct addr from4 = ip(20, 1, 2, 3), from6 = addr_ipv6(six, 7), node4 = ip(30, 1, 1, 1), node6 = addr_ipv6(other, 7);
+    dht_plant(d, NSEC_S, id, &node4);
+    dht_plant(d, NSEC_S, id, &node6);
+    for (uint32_t want = 0; want < 4; want++) {         // bit 0: n4, bit 1: n6; neither: not said
+        struct krpc q = query(KRPC_FIND_NODE, hash);
+        q.has_want = want != 0;
+        q.want_v4 = (want & 1) != 0;
+        q.want_v6 = (want & 2) != 0;
+        struct krpc m = ask(d, NSEC_S, &from4, &q);
+        assert_memory_equal(m.id, dht_id(d, ADDR_IPV4), NODE_ID_LEN);
+        assert_int_equal(m.nodes.n, want == 2 ? 0 : KRPC_NODE_V4_LEN);
+        assert_int_equal(m.nodes6.n, want >= 2 ? KRPC_NODE_V6_LEN : 0);
+        m = ask(d, NSEC_S, &from6, &q);
+        assert_memory_equal(m.id, dht_id(d, ADDR_IPV6), NODE_ID_LEN);
+        assert_int_equal(m.nodes.n, (want & 1) != 0 ? KRPC_NODE_V4_LEN : 0);
+        assert_int_equal(m.nodes6.n, want == 1 ? 0 : KRPC_NODE_V6_LEN);
+    }
+    dht_free(d);
+}
+
 // Without this a forged source address gets a flood from us.
 static void strangers_get_little(void **state)
 {
@@ -636,7 +665,7 @@ int main(void)
         cmocka_unit_test(peers_are_kept_for_others), cmocka_unit_test(items_are_kept_and_guarded),
         cmocka_unit_test(strangers_get_little), cmocka_unit_test(the_table_takes_only_who_answers),
         cmocka_unit_test(buckets_have_limits), cmocka_unit_test(the_id_follows_the_votes),
-        cmocka_unit_test(the_id_follows_later), cmocka_unit_test(a_flood_pushes_out_only_what_is_far),
+        cmocka_unit_test(the_id_follows_later), cmocka_unit_test(families_are_nodes_of_their_own), cmocka_unit_test(a_flood_pushes_out_only_what_is_far),
         cmocka_unit_test(the_greedy_network_makes_way), cmocka_unit_test(a_crowd_hides_no_peer), cmocka_unit_test(memory_for_strangers_has_a_limit), cmocka_unit_test(what_is_saved_is_asked_again),
         cmocka_unit_test(lonely_nodes_say_so), cmocka_unit_test(quiet_is_not_deaf),
     };
