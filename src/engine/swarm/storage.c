@@ -23,7 +23,7 @@ struct job *job_new(struct swarm *s, enum io_job_kind kind)
 {
     struct job *j = job_free(s);
     if (j == NULL) {
-        s->jobs_short = true;           // whoever wanted one is asked again by the next beat
+        s->jobs_short = true;           // whoever wanted one is asked again when half of them are done, or by the next beat
         return NULL;
     }
     j->busy = true;
@@ -630,6 +630,10 @@ void swarm_job_done(struct swarm *s, nsec now, uint32_t id, enum err e, uint32_t
         piece_hash_done(s, j);
     else
         storage_job_done(s, j, e, file);
+    if (s->jobs_short && s->jobs_busy <= JOBS_MAX / 2) {
+        s->jobs_short = false;
+        s->kick = true;
+    }
 }
 
 void swarm_read_failed(struct swarm *s, nsec now, uint32_t file)
