@@ -597,7 +597,8 @@ enum swarm_kind swarm_poll(struct swarm *s, nsec now, struct buf *tx, struct swa
 
 enum swarm_stir swarm_stir(const struct swarm *s)
 {
-    if (!list_empty(&s->ready) || !list_empty(&s->jobs_new) || s->events_n != 0 || s->refill || s->kick)
+    const bool stops = s->state == SWARM_STOPPING || s->state == SWARM_STOPPED;        // nothing that waits goes on
+    if (!list_empty(&s->ready) || !list_empty(&s->jobs_new) || s->events_n != 0 || s->refill || (s->kick && !stops))
         return SWARM_STIRRED;
     // What is limited looks at its limit each time; what begins or ends has more to look at than an input may change.
     const bool runs = (s->state == SWARM_DOWNLOADING || s->state == SWARM_SEEDING) && s->check_left == 0;
