@@ -240,7 +240,7 @@ enum node_kind node_poll(struct node *n, nsec now, struct buf *tx, struct node_o
         if (list_empty(&n->touched)) {
             if (worked)
                 conn_work(n);           // a torrent may have addresses to connect to
-            if (!list_empty(&n->hellos) || !list_empty(&n->closes) || !list_empty(&n->crypt_ready))
+            if (!list_empty(&n->hellos) || !list_empty(&n->closes) || !list_empty(&n->crypt_ready) || !list_empty(&n->touched))
                 continue;
             if (stream_poll(n, tx, out, &kind))     // last: acknowledgements go with what there is to say
                 return kind;

@@ -220,6 +220,8 @@ void conn_work(struct node *n)
         struct torrent *t = n->torrents[n->connect_turn++ % n->torrents_n];
         struct addr addr;
         if (t != NULL && !t->removing && !RARE(n->env->rare, RARE_NO_CONNECT) && torrent_known_next(n, t, &addr)) {
+            if (t->swarm != NULL && swarm_stir(t->swarm) == SWARM_STIRRED)
+                torrent_touch(n, t);    // a peer is to be asked to help with it
             connect_to(n, t, &addr, CONNECT_FIRST);
             idle = 0;
         } else {
