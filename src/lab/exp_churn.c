@@ -26,8 +26,8 @@ static void work(void *ctx, uint32_t i, struct cell *out)
     exp_line(&t, "node t0 tracker=yes interval=60s");
     exp_line(&t, "node s0 up=%.0f has=c0", 4 * UP);
     char online[64] = "";
-    if (mean > 0)                       // then a tenth of it away
-        (void)snprintf(online, sizeof online, " sessions=debian online=%.0fs away=%.0fs", mean, mean / 10);
+    if (mean > 0)
+        (void)snprintf(online, sizeof online, " sessions=debian online=%.0fs away=10s", mean);
     exp_line(&t, "nodes p %u up=%.0f down=%.0f want=c0 from=1s arrive=flash:10s%s", p->peers, UP, DOWN, online);
     const struct run_options o = {0};
     struct result r;
@@ -69,7 +69,8 @@ int exp_churn(const struct lab_options *o)
         ratio[i] = cells[i * LEVELS + 3].v[0] / cells[i * LEVELS].v[0];
     report_own(&r, "mean time, sessions of 120 s / no churn", stat_median(ratio, p.runs), "x", "reproduced <= 1.5; better <= 1.2");
     report_own(&r, "waste, sessions of 120 s", exp_median(cells, 3, LEVELS, p.runs, 2), "%", "reproduced <= 10; better <= 5");
-    struct plot plot = {.title = "Churn", .subtitle = "everybody completes; peers crash after Weibull sessions (k 0.38) and come back",
+    struct plot plot = {.title = "Churn",
+        .subtitle = "everybody completes; peers crash after Weibull sessions (k 0.38) and come back after 10 s on average",
         .y_from_zero = true,
         .x_label = "mean length of a session", .y_label = "seconds until complete", .categories = names, .categories_n = LEVELS};
     struct series *s = plot_add(&plot, "mean of peers", SERIES_BARS, x, y, LEVELS);

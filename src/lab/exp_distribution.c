@@ -119,7 +119,7 @@ static void judge(struct report *r, const struct plan *p, const struct cell *cel
 int exp_distribution(const struct lab_options *o)
 {
     static struct cell cells[EXP_CELLS_MAX];
-    struct plan p = {.sizes = o->quick ? quick : o->big ? big : full, .seeds = exp_seeds(o, 1, 2)};
+    struct plan p = {.sizes = o->quick ? quick : o->big ? big : full, .seeds = exp_seeds(o, 1, 10)};
     p.sizes_n = o->quick ? ARRAY_LEN(quick) : o->big ? ARRAY_LEN(big) : ARRAY_LEN(full);
     struct report r;
     report_begin(&r, "distribution", o);

@@ -39,7 +39,7 @@ static void work_classes(void *ctx, uint32_t i, struct cell *out)
             chokes[i % MODES]);
     exp_line(&t, "nodes r %u hostile=freerider up=65kB down=2MB want=c0 from=1s arrive=flash:5s", p->each / 2 + 1);
     exp_line(&t, "nodes l %u hostile=freerider dials=100 up=65kB down=2MB want=c0 from=8s", p->each / 2 + 1);
-    const struct run_options o = {0};
+    const struct run_options o = {.riders = true};
     struct result r;
     if (exp_run(&t, &o, out, &r)) {
         for (uint32_t c = 0; c < CLASSES + 2; c++)
@@ -65,14 +65,13 @@ static void work_shares(void *ctx, uint32_t i, struct cell *out)
     exp_line(&t, "node s0 up=200kB has=c0 choke=%s", choke);
     exp_line(&t, "nodes p %u up=60kB down=1MB want=c0 from=1s arrive=flash:5s after=vanish choke=%s", p->peers - riders, choke);
     exp_line(&t, "nodes l %u hostile=freerider dials=100 up=60kB down=1MB want=c0 from=8s", riders == 0 ? 1 : riders);
-    const struct run_options o = {0};
+    const struct run_options o = {.riders = true};
     struct result r;
     if (exp_run(&t, &o, out, &r)) {
         out->v[0] = (double)r.groups[2].metrics[METRIC_MEAN] / 1e9;
-        // who never completes counts with the end of the run
-        const struct result_group *l = &r.groups[3];
-        const double mean = (double)l->metrics[METRIC_MEAN] / 1e9, end = (double)r.end / 1e9;
-        out->v[1] = l->wants == 0 ? 0 : (mean * l->done + end * (l->wants - l->done)) / l->wants;
+        out->v[1] = (double)r.groups[3].metrics[METRIC_MEAN] / 1e9;
+        if (r.groups[3].done < r.groups[3].wants)
+            (void)snprintf(out->why, CELL_WHY_MAX, "only %u of %u free riders complete", r.groups[3].done, r.groups[3].wants);
         out->v[2] = out->v[1] / out->v[0];
     }
     result_done(&r);

@@ -200,6 +200,16 @@ static bool all_served(const struct world *w)
     return true;
 }
 
+static bool riders_done(const struct world *w)
+{
+    for (uint32_t i = 0; i < w->hosts_n; i++) {
+        const struct host *h = w->hosts[i];
+        if (h->cfg.hostile.kind == HOSTILE_FREE_RIDER && (h->hostile == NULL || !h->hostile->done))
+            return false;
+    }
+    return true;
+}
+
 static bool actions_left(const struct scenario *s, nsec now)
 {
     for (uint32_t i = 0; i < s->faults_n; i++)
@@ -222,7 +232,7 @@ static bool run_to(const struct scenario *s, const struct run_options *o, struct
     while (w->now < until) {
         if (!run_chunk(o, st, until))
             return false;
-        if (s->world.heal == 0 && all_done(w) && !actions_left(s, w->now))
+        if (s->world.heal == 0 && all_done(w) && (!o->riders || riders_done(w)) && !actions_left(s, w->now))
             return true;
     }
     return true;

@@ -8,6 +8,7 @@ struct run_options {
     void (*record)(void *ctx, const struct trace_record *r);    // each record as it happens; NULL: not wanted
     void (*sample)(void *ctx, const struct stage *st);          // after each second of virtual time; NULL: not wanted
     void *ctx;
+    bool riders;                        // it goes on until free riders are complete, too
 };
 
 // ERR_NOMEM, or what is wrong with a content, in `why`. out needs result_done.

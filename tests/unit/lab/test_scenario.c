@@ -295,6 +295,27 @@ static void sessions_begin_and_end(void **state)
     }
 }
 
+// A run ends when the honest are complete. Who compares them with free riders waits for those: their times would be too short else.
+static void free_riders_are_waited_for(void **state)
+{
+    UNUSED_STATE(state);
+    static const char text[] = "world latency=20ms end=1h\ncontent c0 size=2MB piece=64KiB\nnode t0 tracker=yes\nnode s0 up=50kB has=c0\n"
+        "nodes p 4 up=200kB want=c0 after=leave\nnode r hostile=freerider dials=4 down=20kB want=c0\n";
+    for (int waits = 0; waits < 2; waits++) {
+        struct scenario s;
+        struct result r;
+        char why[STAGE_WHY_MAX];
+        const struct run_options o = {.riders = waits != 0};
+        parse(&s, text, sizeof text - 1);
+        assert_int_equal(run_scenario(&s, &o, &r, why), ERR_OK);
+        assert_int_equal(r.groups[2].done, 4);
+        assert_int_equal(r.groups[3].wants, 1);
+        assert_int_equal(r.groups[3].done, waits);
+        result_done(&r);
+        scenario_done(&s);
+    }
+}
+
 // Cut anywhere it is a scenario or an error with a line, never a crash.
 static void truncation_at_every_length(void **state)
 {
@@ -336,6 +357,7 @@ int main(void)
         cmocka_unit_test(values_are_what_was_written), cmocka_unit_test(printing_is_reading_backwards),
         cmocka_unit_test(the_expanded_form_is_the_same_run), cmocka_unit_test(errors_name_the_line_and_the_reason),
         cmocka_unit_test(every_action_survives_its_text), cmocka_unit_test(spoiled_lines_are_refused), cmocka_unit_test(sessions_begin_and_end),
+        cmocka_unit_test(free_riders_are_waited_for),
         cmocka_unit_test(truncation_at_every_length), cmocka_unit_test(what_does_not_complete_is_stuck),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
