@@ -187,20 +187,19 @@ static void each_side(struct world *w, struct host *h, const struct action *a, b
 
 static void each_line(struct world *w, struct host *h, const struct action *a, bool undo)
 {
-    (void)w;
     if (undo) {
         h->link.up_bps = h->cfg.up_bps;
-        h->link.down_bps = h->cfg.down_bps;
+        net_down_rate(w, h, h->cfg.down_bps);
     } else if (a->kind == ACTION_RATE) {
         h->link.up_bps = a->a;
-        h->link.down_bps = a->b;
+        net_down_rate(w, h, a->b);
     } else {
         const uint64_t line_up = h->cfg.up_bps == 0 ? UNLIMITED_BPS : h->cfg.up_bps;
         const uint64_t line_down = h->cfg.down_bps == 0 ? UNLIMITED_BPS : h->cfg.down_bps;
         if (a->a != 0)
             h->link.up_bps = u64_max(line_up * u64_min(a->a, 1000000) / 1000000, 1);
         if (a->b != 0)
-            h->link.down_bps = u64_max(line_down * u64_min(a->b, 1000000) / 1000000, 1);
+            net_down_rate(w, h, u64_max(line_down * u64_min(a->b, 1000000) / 1000000, 1));
     }
     const bool up = h->cfg.up_bps != 0 && (h->link.up_bps == 0 || h->link.up_bps > h->cfg.up_bps);
     const bool down = h->cfg.down_bps != 0 && (h->link.down_bps == 0 || h->link.down_bps > h->cfg.down_bps);

@@ -153,6 +153,8 @@ void net_abort(struct world *w, struct host *h, bool silent);
 void net_reset(struct world *w, struct host *h, uint16_t port);
 // The NAT box in front of a host forgets everything, and may get another public address.
 void net_nat_restart(struct world *w, const struct host *h, bool fresh_address);
+// The downlink of h has this rate from now on, bytes/s; 0: no limit. What waits for a slower one waits longer.
+void net_down_rate(struct world *w, struct host *h, uint64_t bps);
 // To all that are behind the same NAT box; nobody where there is none.
 void net_multicast(struct world *w, struct host *from, uint16_t port, struct slice bytes);
 void net_datagram(struct world *w, struct host *from, uint16_t from_port, const struct addr *to, struct slice bytes);

@@ -190,3 +190,20 @@ struct ev queue_pop(struct queue *q)
     q->popped++;
     return q->soon.items[q->soon_at++];
 }
+
+void queue_retime(struct queue *q, nsec now, nsec (*time_of)(void *ctx, const struct ev *ev), void *ctx)
+{
+    const uint32_t n = u32_of(q->pushed - q->popped);
+    struct ev *all = mem_zarray(q->mem, n, sizeof *all);
+    ASSERT(n == 0 || all != NULL);
+    for (uint32_t i = 0; i < n; i++)
+        all[i] = queue_pop(q);
+    q->soon.n = q->soon_at = 0;
+    q->at = bucket_of(now);
+    for (uint32_t i = 0; i < n; i++) {
+        const nsec t = time_of(ctx, &all[i]);
+        ASSERT(t >= now);
+        queue_push(q, t, all[i].kind, all[i].a, all[i].b);
+    }
+    mem_free(q->mem, all, n * sizeof *all);
+}

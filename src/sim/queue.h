@@ -49,3 +49,5 @@ static inline const struct ev *queue_soon(const struct queue *q, uint32_t i)
 nsec queue_next(struct queue *q);
 // The queue is not empty.
 struct ev queue_pop(struct queue *q);
+// Asks for another time of each event, not before `now`, which is not after any of them; those that get the same one keep their order.
+void queue_retime(struct queue *q, nsec now, nsec (*time_of)(void *ctx, const struct ev *ev), void *ctx);

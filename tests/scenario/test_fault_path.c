@@ -110,6 +110,35 @@ static void paths_become_longer(void **state)
     probe_close(&p);
 }
 
+// What waits at a downlink waits longer when that becomes slower, datagrams and blocks alike.
+static void a_queue_feels_a_slower_line(void **state)
+{
+    UNUSED_STATE(state);
+    enum { N = 50 };
+    struct probe p;
+    const struct host_config line = {.down_bps = KBPS(100)};
+    probe_open(&p, __func__, 2, &line);
+    for (int i = 0; i < N; i++)
+        probe_send(&p, 0, 1, 972, 0);                   // 1000 with their headers: all are through after half a second
+    probe_run(&p, 110 * NSEC_MS);
+    assert_in_range(p.heard[1], 9, 11);
+    probe_fault(&p, "rate node=h1 down=10kB for=1h");
+    probe_run(&p, NSEC_S);
+    assert_in_range(p.heard[1], 19, 21);
+    probe_run(&p, 3 * NSEC_S + NSEC_S / 10);
+    assert_int_equal(p.heard[1], N);
+    probe_close(&p);
+
+    const struct host_config both = {.up_bps = KBPS(500), .down_bps = KBPS(100)};
+    probe_copying(&p, __func__, 2, &both);
+    probe_run(&p, 2 * NSEC_S);
+    probe_fault(&p, "rate node=h1 down=1kB for=1h");
+    const uint64_t before = probe_copied(&p, 1);
+    probe_run(&p, 5 * NSEC_S);
+    assert_in_range(probe_copied(&p, 1), before, before + BLOCK_LEN);       // its block is the only one under way
+    probe_close(&p);
+}
+
 // Bytes that host 1 copies in the next ten seconds.
 static uint64_t pace(struct probe *p)
 {
@@ -274,7 +303,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_clog_holds_back), cmocka_unit_test(a_swizzle_stops_one_by_one), cmocka_unit_test(a_hole_is_one_way),
-        cmocka_unit_test(paths_become_longer), cmocka_unit_test(lines_become_slower), cmocka_unit_test(a_card_that_scans_is_away),
+        cmocka_unit_test(paths_become_longer), cmocka_unit_test(lines_become_slower), cmocka_unit_test(a_queue_feels_a_slower_line),
+        cmocka_unit_test(a_card_that_scans_is_away),
         cmocka_unit_test(sides_do_not_hear_each_other), cmocka_unit_test(a_split_makes_two_sides),
         cmocka_unit_test(protocols_are_swallowed), cmocka_unit_test(streams_are_reset),
     };

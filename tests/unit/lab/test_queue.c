@@ -92,8 +92,37 @@ static void a_crowd_is_sorted(void **state)
     queue_done(&q);
 }
 
+static nsec every_other_later(void *ctx, const struct ev *ev)
+{
+    return ev->a % 2 == 0 ? ev->t : ev->t + *(const nsec *)ctx;
+}
+
+// Half of the events are put off; what is pushed afterwards comes between them as ever.
+static void events_are_put_off(void **state)
+{
+    UNUSED_STATE(state);
+    static struct model m;
+    struct queue q;
+    queue_init(&q, &test_mem);
+    m.n = m.seq = 0;
+    struct rng r = rng_make(11, 0);
+    nsec now = 0, more = 700 * NSEC_MS;
+    for (uint32_t i = 0; i < EVENTS_MAX / 2; i++)
+        both_push(&q, &m, draw(&r));
+    for (uint32_t i = 0; i < EVENTS_MAX / 4; i++)
+        now = both_pop(&q, &m);
+    queue_retime(&q, now, every_other_later, &more);
+    for (uint32_t i = 0; i < m.n; i++)
+        m.items[i].t = every_other_later(&more, &m.items[i]);
+    for (uint32_t i = 0; i < EVENTS_MAX / 2; i++)
+        both_push(&q, &m, now + draw(&r));
+    while (m.n != 0)
+        now = both_pop(&q, &m);
+    queue_done(&q);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(events_come_in_order), cmocka_unit_test(a_crowd_is_sorted)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(events_come_in_order), cmocka_unit_test(a_crowd_is_sorted), cmocka_unit_test(events_are_put_off)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
