@@ -29,6 +29,16 @@ static void print_groups(const struct scenario *s, const struct result *r)
     }
 }
 
+// Times are those of the nodes that completed: they say nothing while others have not.
+static bool judge_complete(const struct scenario *s, const struct scenario_gate *gate, const struct result_group *g)
+{
+    const struct field *metric = &result_metrics[gate->metric];
+    if (metric->type != FIELD_TIME || (g->done > 0 && g->done >= g->wants))
+        return true;
+    (void)printf("MISSED %s.%s: %u of %u complete\n", s->groups[gate->group].name, metric->name, g->done, g->wants);
+    return false;
+}
+
 // One line for each gate; returns whether all hold.
 static bool judge(const struct scenario *s, const struct result *r)
 {
@@ -39,6 +49,10 @@ static bool judge(const struct scenario *s, const struct result *r)
         const uint64_t v = r->groups[g->group].metrics[g->metric];
         char measured[VALUE_MAX], wanted[VALUE_MAX];
         (void)value_text(metric, v, measured);
+        if (!judge_complete(s, g, &r->groups[g->group])) {
+            good = false;
+            continue;
+        }
         if (strcmp(g->id, "own") == 0) {
             const bool holds = g->op == GATE_LE ? v <= g->value : v >= g->value;
             good &= holds;
@@ -47,11 +61,8 @@ static bool judge(const struct scenario *s, const struct result *r)
             continue;
         }
         struct published p;
-        if (!published_find(g->id, &p)) {
-            (void)printf("MISSED %s: no published row of that name\n", g->id);
-            good = false;
-            continue;
-        }
+        const bool found = published_find(g->id, &p);
+        ASSERT(found);                  // find_rows has seen it
         const double x = metric->type == FIELD_TIME ? (double)v / 1e9 : (double)v / 1e4;
         const enum verdict verdict = published_judge(&p, x, x);
         good &= verdict != VERDICT_FAILED;
@@ -74,12 +85,27 @@ static int print_expanded(const struct scenario *s)
     return good ? LAB_DONE : lab_say(LAB_IO, "cannot print the scenario");
 }
 
+// Before the run, which may take long.
+static int find_rows(const struct scenario *s, const char *file)
+{
+    for (uint32_t i = 0; i < s->gates_n; i++) {
+        struct published p;
+        const struct scenario_gate *g = &s->gates[i];
+        if (strcmp(g->id, "own") != 0 && !published_find(g->id, &p))
+            return lab_say(LAB_USAGE, "%s:%u: no published row %s: tests/bench/published.tsv has them", file, g->line, g->id);
+    }
+    return LAB_DONE;
+}
+
 static int run_loaded(const struct lab_options *o, struct scenario *s)
 {
     if (o->seed != 0)
         s->seed = o->seed;
     if (o->expand)
         return print_expanded(s);
+    const int status = find_rows(s, o->words[1]);
+    if (status != LAB_DONE)
+        return status;
     struct result r;
     char why[STAGE_WHY_MAX];
     const struct run_options options = {.check = o->check};
