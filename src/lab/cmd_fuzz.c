@@ -82,6 +82,8 @@ static void keep(const struct lab_options *o, const struct job *j)
     FILE *f = text.p == NULL ? NULL : fopen(path, "w");
     if (f != NULL && fwrite(text.p, 1, text.n, f) == text.n && fclose(f) == 0)
         (void)printf("  kept as %s\n", path);
+    else
+        (void)lab_say(LAB_IO, "cannot write %s", path);
     free(text.p);
     scenario_done(&s);
 }
@@ -129,14 +131,15 @@ static bool find_class(const char *name, enum draw_class *out)
     return false;
 }
 
-// Lines `CLASS SEED`, with comments behind `#`. False: one cannot be read, and that was said.
-static bool run_corpus(const struct lab_options *o, struct tally *t)
+// Lines `CLASS SEED`, with comments behind `#`. What went wrong was said.
+static int run_corpus(const struct lab_options *o, struct tally *t)
 {
     struct buf text;
-    if (lab_read(o->corpus, CORPUS_MAX, &text) != LAB_DONE)
-        return false;
+    const int status = lab_read(o->corpus, CORPUS_MAX, &text);
+    if (status != LAB_DONE)
+        return status;
     text.p[text.n] = '\0';
-    bool good = true;
+    bool good = true, bad_line = false;
     uint32_t line = 0, n = 0;
     static struct job jobs[CHUNK];
     for (char *at = (char *)text.p; good && *at != '\0';) {
@@ -150,7 +153,8 @@ static bool run_corpus(const struct lab_options *o, struct tally *t)
         memcpy(row, at, size_min(used, sizeof row - 1));
         const int words = sscanf(row, "%15s %llu %15s", class, &seed, mark);
         good = words <= 0 || (words >= 2 && find_class(class, &jobs[n].class) && (mark[0] == '\0' || strcmp(mark, "known") == 0));
-        if (!good)
+        bad_line = !good;
+        if (bad_line)
             (void)lab_say(LAB_USAGE, "%s:%u: write `CLASS SEED` or `CLASS SEED known`", o->corpus, line);
         if (good && words >= 2) {
             jobs[n].known = mark[0] != '\0';
@@ -165,7 +169,7 @@ static bool run_corpus(const struct lab_options *o, struct tally *t)
     if (good && n > 0)
         good = run_batch(o, jobs, n, t);
     free(text.p);
-    return good;
+    return good ? LAB_DONE : bad_line ? LAB_USAGE : lab_say(LAB_FAILED, "not enough memory");
 }
 
 static int print_drawn(enum draw_class class, uint64_t seed)
@@ -190,8 +194,9 @@ int lab_fuzz(const struct lab_options *o)
     static struct job jobs[CHUNK];
     struct tally t = {0};
     const uint64_t start = stage_clock_ms(), end = o->budget == 0 ? UINT64_MAX : start + o->budget / NSEC_MS;
-    if (o->corpus != NULL && !run_corpus(o, &t))
-        return LAB_FAILED;
+    const int status = o->corpus != NULL ? run_corpus(o, &t) : LAB_DONE;
+    if (status != LAB_DONE)
+        return status;
     const uint64_t runs = o->runs != 0 ? o->runs : o->budget != 0 ? UINT64_MAX : o->corpus != NULL ? 0 : 1;
     for (uint64_t i = 0; i < runs && stage_clock_ms() < end;) {
         const uint32_t n = (uint32_t)u64_min(o->budget != 0 ? 8 : CHUNK, runs - i);

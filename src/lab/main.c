@@ -76,7 +76,7 @@ static int list(const struct lab_options *o);
 static int help(const struct lab_options *o);
 
 static const struct command commands[] = {
-    {"list", "", "the experiments and the scenario language, in short", list, 0},
+    {"list", "", "the experiments, and the faults of scenarios with their options", list, 0},
     {"run", "FILE.scn", "run one scenario and print what came out", lab_run, 1},
     {"trace", "FILE.scn", "print every record of its trace", lab_trace, 1},
     {"fuzz", "", "scenarios drawn from seeds: everything may break, then all is healed and must complete", lab_fuzz, 0},

@@ -36,9 +36,9 @@ void report_broken(struct report *r, const char *what)
 static FILE *open_file(const struct report *r, const char *more, const char *ext, char path[PATH_TEXT_MAX])
 {
     const char *dir = r->o->out != NULL ? r->o->out : ".";
+    (void)snprintf(path, PATH_TEXT_MAX, "%s/%s%s%s.%s", dir, r->name, more != NULL ? "-" : "", more != NULL ? more : "", ext);
     if (r->o->out != NULL && mkdir(dir, 0777) != 0 && errno != EEXIST)
         return NULL;
-    (void)snprintf(path, PATH_TEXT_MAX, "%s/%s%s%s.%s", dir, r->name, more != NULL ? "-" : "", more != NULL ? more : "", ext);
     return fopen(path, "w");
 }
 
