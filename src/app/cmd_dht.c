@@ -239,11 +239,13 @@ static void say_put(struct asking *s, const struct dht_out *o)
         talk_data(&s->a->talk, "%s", hex);
     if (s->verb == VERB_PUBLISH)
         say_link(s);
+    // A salt may hold anything, so it is not written as a word of a command.
+    const char *const salted = s->ask.item.salt.n != 0 ? " with the same --salt" : "";
     const char *const how_long = s->a->options.keep != 0 ? "for as long as this runs" : "for two hours";
     if (s->verb == VERB_PUBLISH)
         talk_note(&s->a->talk, "stored at %u nodes %s; `kith get` follows the link", o->stored, how_long);
     else
-        talk_note(&s->a->talk, "stored at %u nodes %s; `kith dht get %s` finds it", o->stored, how_long, hex);
+        talk_note(&s->a->talk, "stored at %u nodes %s; `kith dht get %s`%s finds it", o->stored, how_long, hex, salted);
 }
 
 static void say_scrape(struct asking *s, const struct dht_out *o)

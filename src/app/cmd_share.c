@@ -28,8 +28,10 @@ static void announce(struct app *a, const struct session_config *cfg)
     talk_note(&a->talk, "%s  %s  %u piece%s", talk_clean(m->name, name), units_size(m->len, size), m->pieces_n,
         m->pieces_n == 1 ? "" : "s");
     talk_note(&a->talk, "torrent file: %s", talk_clean(slice_str(torrent), path));
-    if (m->trackers_n == 0)
-        talk_note(&a->talk, "no tracker: peers must be told this address (`kith get … --peer HOST:PORT`)");
+    // The DHT, if peers may come from it, tells them where we are.
+    if (m->trackers_n == 0 && (a->options.no_dht || m->is_private))
+        talk_note(&a->talk, "no tracker%s: peers%s must be told this address (`kith get … --peer HOST:PORT`)",
+            m->is_private ? "" : ", no DHT", m->is_private || a->options.no_lsd ? "" : " outside this network");
 }
 
 static int share_given(struct app *a)
