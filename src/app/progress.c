@@ -35,16 +35,23 @@ uint64_t meter_bps(const struct meter *m)
 
 uint64_t progress_eta(const struct progress_view *v)
 {
+    if (v->unsized)
+        return UINT64_MAX;
     if (v->done >= v->size)
         return 0;
     return v->down_bps == 0 || v->waits ? UINT64_MAX : u64_div_up(v->size - v->done, v->down_bps);
+}
+
+static unsigned percent_of(const struct progress_view *v)
+{
+    return v->unsized ? 0 : units_percent(v->done, v->size);
 }
 
 // The bar: `columns` wide, in half columns where the terminal can.
 static void write_bar(struct wr *w, const struct progress_view *v, unsigned columns, bool utf8)
 {
     // in per mille first, so that nothing overflows
-    const uint64_t per_mille = v->size == 0 ? 1000 : v->done >= v->size ? 1000 : v->done / (v->size / 1000 + 1);
+    const uint64_t per_mille = v->unsized ? 0 : v->size == 0 ? 1000 : v->done >= v->size ? 1000 : v->done / (v->size / 1000 + 1);
     const unsigned halves = (unsigned)(per_mille * columns * 2 / 1000);
     for (unsigned i = 0; i < columns; i++) {
         if (i < halves / 2)
@@ -83,7 +90,7 @@ char *progress_block(const struct progress_view *v, unsigned width, bool utf8, c
     struct buf tail = {tail_text, 0, sizeof tail_text}, line = {line_text, 0, sizeof line_text};
     struct buf all = {(uint8_t *)out, 0, PROGRESS_TEXT_MAX - 1};
     struct wr t = wr_make(&tail), l = wr_make(&line), w = wr_make(&all);
-    wr_fmt(&t, "  %3u%%  %s   %s   ETA %s", units_percent(v->done, v->size), units_share(v->done, v->size, a),
+    wr_fmt(&t, "  %3u%%  %s   %s   ETA %s", percent_of(v), units_share(v->done, v->size, a),
         units_rate(v->down_bps, b), v->waits ? "-, waiting for the disk" : units_time(progress_eta(v), c));
     const unsigned taken = columns_of(buf_slice(&tail)) + 1;
     unsigned bar = width > taken ? width - taken - (width - taken > 1) : 0;
@@ -130,7 +137,7 @@ char *progress_row(const struct progress_view *v, unsigned width, bool utf8, cha
     const bool seeds = v->done >= v->size;
     wr_str(&l, " ");
     write_name(&l, slice_str(v->name), PROGRESS_NAME, utf8);
-    wr_fmt(&l, " %3u%%  %s   %s%s   %s%s", units_percent(v->done, v->size), units_share(v->done, v->size, a),
+    wr_fmt(&l, " %3u%%  %s   %s%s   %s%s", percent_of(v), units_share(v->done, v->size, a),
         !seeds ? "" : utf8 ? "↑" : "up ", units_rate(seeds ? v->up_bps : v->down_bps, b), seeds ? "" : "ETA ",
         seeds ? "" : v->waits ? "-, waiting for the disk" : units_time(progress_eta(v), c));
     wr_fmt(&l, "%speers %u", seeds ? "" : "   ", v->peers);
@@ -148,7 +155,7 @@ char *progress_line(const struct progress_view *v, int64_t unix_s, char out[PROG
         strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", &tm);
     struct buf all = {(uint8_t *)out, 0, PROGRESS_TEXT_MAX - 1};
     struct wr w = wr_make(&all);
-    wr_fmt(&w, "%s %s %.8s%s%u%% %s/%s", stamp, v->verb, v->id, v->id[0] != 0 ? " " : "", units_percent(v->done, v->size),
+    wr_fmt(&w, "%s %s %.8s%s%u%% %s/%s", stamp, v->verb, v->id, v->id[0] != 0 ? " " : "", percent_of(v),
         units_size_tight(v->done, a), units_size_tight(v->size, b));
     if (v->net)
         wr_fmt(&w, " dl=%s ul=%s peers=%u", units_rate_tight(v->down_bps, c), units_rate_tight(v->up_bps, d), v->peers);

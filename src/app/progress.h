@@ -24,6 +24,7 @@ struct progress_view {
     uint32_t known;                     // peers heard of
     uint32_t web;                       // transfers from servers
     bool waits;                         // for the disk
+    bool unsized;                       // size is not known yet
     bool net;                           // peers, seeds and up_bps mean something
 };
 

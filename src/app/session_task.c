@@ -166,6 +166,7 @@ struct progress_view task_view(const struct task *t)
         v.verb = "metadata";
         v.size = st->metadata_size;
         v.done = u64_min((uint64_t)st->metadata_here * UT_METADATA_PART, u64_sub_sat(v.size, 1));
+        v.unsized = v.size == 0;
     }
     v.waits = st->state == TORRENT_ERROR;
     if (st->state == TORRENT_DOWNLOADING || st->state == TORRENT_ERROR)

@@ -369,6 +369,13 @@ static void progress_looks_as_it_should(void **state)
         " peers 38 | seeds 112 | up 2.1 MiB/s | known 214");
     assert_non_null(strstr(progress_block(&view, 100, true, t), "█████████████████▌──────────"));
     struct progress_view v = view;
+    v.done = v.size = 0;
+    v.unsized = true;
+    assert_non_null(strstr(progress_line(&v, 1795363330, t), " 0% 0B/0B "));
+    assert_non_null(strstr(progress_line(&v, 1795363330, t), "eta=-"));
+    assert_non_null(strstr(progress_block(&v, 80, false, t), " ------"));
+    assert_non_null(strstr(progress_block(&v, 80, false, t), "   0%  "));
+    v = view;
     assert_string_equal(progress_row(&v, 80, false, t), " debian-12.iso         64%  404.0 / 631.0 MiB   41.3 MiB/s   ETA 6s   peers 38");
     v.name = "a name that is much longer than its column";
     v.done = v.size;
