@@ -151,6 +151,15 @@ static bool say_to_proxy(struct conn *c, const struct buf *b)
     return b->n == 0 || send(c->fd, b->p, b->n, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)b->n;
 }
 
+void proxy_failed(struct host *h, enum err e)
+{
+    char text[ADDR_TEXT_MAX];
+    if (!h->proxy.said)
+        log_line(&h->log, LOG_WARNING, "the proxy %s does not serve us (%s): no peer is reached until it does",
+            addr_format(&h->proxy.addr, text), err_text(e));
+    h->proxy.said = true;
+}
+
 static void proxy_begin(struct conn *c)
 {
     struct host *h = c->h;
@@ -175,7 +184,10 @@ static void proxy_answers(struct conn *c)
         if (got < 0 && (errno == EAGAIN || errno == EINTR))
             return;
         if (got <= 0) {
-            conn_fail(c, got == 0 ? ERR_CLOSED : err_of_errno(errno));
+            const enum err e = got == 0 ? ERR_CLOSED : err_of_errno(errno);
+            if (s->talk.state < SOCKS5_HEAD)
+                proxy_failed(c->h, e);
+            conn_fail(c, e);
             return;
         }
         s->got_n = (uint8_t)(s->got_n + got);
@@ -184,8 +196,11 @@ static void proxy_answers(struct conn *c)
         uint8_t space[SOCKS5_TX_MAX];
         struct buf b = {space, 0, sizeof space};
         struct wr w = wr_make(&b);
+        const bool let_in = s->talk.state >= SOCKS5_HEAD;   // what it refuses from there on is the peer, not us
         socks5_answer(&s->talk, s->got, &w);
         s->got_n = 0;
+        if (s->talk.state == SOCKS5_FAILED && !let_in)
+            proxy_failed(c->h, s->talk.err);
         if (!say_to_proxy(c, &b)) {
             conn_fail(c, ERR_CLOSED);
             return;
@@ -196,6 +211,7 @@ static void proxy_answers(struct conn *c)
         return;
     }
     c->state = CONN_OPEN;
+    c->h->proxy.said = false;
     node_connected(c->h->node, loop_now(c->h->loop), c->id, ERR_OK);
 }
 
@@ -206,6 +222,8 @@ static void on_ready(void *ctx, unsigned ready)
     if (c->state == CONN_CONNECTING) {
         const enum err e = net_connected(c->fd);
         if (e != ERR_OK) {
+            if (c->socks != NULL)
+                proxy_failed(h, e);
             conn_fail(c, e);
         } else if (c->socks != NULL) {
             proxy_begin(c);

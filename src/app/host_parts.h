@@ -58,7 +58,7 @@ enum conn_state { CONN_CONNECTING, CONN_PROXY, CONN_OPEN, CONN_FLUSHING, CONN_GO
 
 // Where all streams go first, and all datagrams of NODE_PORT_PEER.
 struct proxy {
-    bool on;
+    bool on, said;                      // said: that it does not serve us
     struct addr addr;
     char user[SOCKS5_TEXT_MAX + 1], password[SOCKS5_TEXT_MAX + 1];
 };
@@ -177,6 +177,8 @@ MUST_USE enum err relay_name(struct host *h, struct slice name, struct addr *out
 
 // host_conn.c
 void conn_open(struct host *h, const struct addr *to, uint32_t id);
+// The proxy cannot be reached or does not let us in, because of e: warns, once until it serves again.
+void proxy_failed(struct host *h, enum err e);
 void conn_adopt(struct host *h, int fd, enum node_port port, const struct addr *from);
 struct conn *conn_of(struct host *h, uint32_t id);
 void conn_close(struct host *h, uint32_t id, bool flush);

@@ -287,6 +287,7 @@ static void opened(struct relay *r)
         return;
     }
     r->state = RELAY_OPEN;
+    h->proxy.said = false;
     r->fails = 0;
     timer_set(r->timer, NSEC_NEVER);
     send_held(r);
@@ -311,6 +312,7 @@ static void connected(struct relay *r)
     const enum err e = net_connected(r->fd);
     const int on = 1, idle = RELAY_ALIVE_S;
     if (e != ERR_OK) {
+        proxy_failed(h, e);
         again_later(r, e, false);
         return;
     }
