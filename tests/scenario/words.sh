@@ -1,0 +1,67 @@
+#!/bin/sh
+# words.sh KITH: what is said to people is true. Without it gates held over nodes that never completed, and a hint did not lead to its item.
+set -eu
+kith=$(realpath "$1")
+work=$(mktemp -d)
+pids=''
+trap 'for p in $pids; do kill "$p" 2>/dev/null || true; done; rm -rf "$work"' EXIT
+cd "$work"
+# says STATUS TEXT COMMAND...: it ends with that status and says that
+says() {
+    status=$1 text=$2 got=0
+    shift 2
+    timeout 60 "$@" >said 2>&1 || got=$?
+    [ "$got" = "$status" ] && grep -qF -- "$text" said || { echo "$*: $got, wanted $status and: $text"; cat said; exit 1; }
+}
+not() { ! grep -qF -- "$1" said || { echo "said: $1"; cat said; exit 1; }; }
+port() { /usr/bin/python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+
+# The laboratory: nobody can find the seed.
+printf 'content c0 size=1MiB piece=32KiB\nnode s0 has=c0\nnode p0 want=c0\nworld end=1m\n' >lost.scn
+{ cat lost.scn; echo 'gate own p0.max <= 4m'; } >max.scn
+says 1 'MISSED p0.max: 0 of 1 complete' "$kith" lab run max.scn
+{ cat lost.scn; echo 'gate own p0.waste <= 1%'; } >waste.scn
+says 0 'holds  p0.waste' "$kith" lab run waste.scn
+{ cat lost.scn; echo 'gate E99.x p0.max'; } >row.scn
+says 2 'row.scn:5: no published row E99.x' "$kith" lab run row.scn
+says 3 'cannot open none' "$kith" lab fuzz --corpus none
+echo 'swarm x' >corpus
+says 2 'corpus:1: write `CLASS SEED`' "$kith" lab fuzz --corpus corpus
+says 1 'cannot write none/such/dht.tsv' "$kith" lab dht --quick --out none/such
+
+# Sharing without a tracker: the DHT tells where we are, if it is on.
+head -c 100000 /dev/urandom >f.bin
+"$kith" create f.bin --private -o private.torrent -q >/dev/null
+at=$(port)
+set -- --listen 127.0.0.1 --no-port-map --seed-idle 1s --state st
+says 0 'no tracker, no DHT: peers must be told' "$kith" share f.bin "$@" --no-dht --no-lsd
+says 0 'no tracker, no DHT: peers outside this network must be told' "$kith" share f.bin "$@" --no-dht
+says 0 'seeding on port' "$kith" share f.bin "$@" --dht-router "127.0.0.1:$at" --no-lsd
+not 'must be told'
+says 0 'no tracker: peers must be told' "$kith" share f.bin --torrent private.torrent "$@" --dht-router "127.0.0.1:$at"
+
+# An item with a salt is not found without it.
+"$kith" dht --listen 127.0.0.1 --port "$at" --state node -q &
+pids="$pids $!"
+set -- --listen 127.0.0.2 --dht-router "127.0.0.1:$at" --state ask
+says 0 '` finds it' "$kith" dht put hello --key key "$@"
+says 0 '` with the same --salt finds it' "$kith" dht put hello --key key --salt s "$@"
+
+# A proxy that is not there, and one that does not let us in.
+"$kith" create f.bin -o f.torrent -q >/dev/null
+set -- --listen 127.0.0.1 --no-port-map --no-dht --no-lsd --no-utp --timeout 2s --peer "127.0.0.1:$(port)" --state get
+gone=$(port)
+says 12 "the proxy 127.0.0.1:$gone does not serve us (refused)" "$kith" get f.torrent -o out --proxy "socks5://127.0.0.1:$gone" "$@"
+says 12 "the proxy 127.0.0.1:$gone does not serve us (refused)" "$kith" get 'magnet:?xt=urn:btih:0123456789012345678901234567890123456789' -o out \
+    --proxy "socks5://127.0.0.1:$gone" --listen 127.0.0.1 --no-port-map --no-lsd --dht-router "127.0.0.1:$at" --timeout 2s --state get2
+/usr/bin/python3 -u -c 'import socket
+s = socket.create_server(("127.0.0.1", 0))
+print(s.getsockname()[1])
+while True:
+    c = s.accept()[0]
+    c.recv(3)
+    c.sendall(b"\5\xff")' >proxy.txt &
+pids="$pids $!"
+while [ ! -s proxy.txt ]; do sleep 0.1; done
+says 12 "the proxy 127.0.0.1:$(cat proxy.txt) does not serve us" "$kith" get f.torrent -o out --proxy "socks5://127.0.0.1:$(cat proxy.txt)" "$@"
+echo 'all is true'
