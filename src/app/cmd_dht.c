@@ -167,6 +167,19 @@ static void show_peer(struct asking *s, const struct addr *peer)
 }
 
 // The value as people want it: a string's bytes, else its bencoded form.
+// For a terminal, which a stranger's bytes would steer. Lines stay lines.
+static void show_clean(FILE *out, struct slice text)
+{
+    for (size_t at = 0; at <= text.n;) {
+        const uint8_t *const end = at < text.n ? memchr(text.p + at, '\n', text.n - at) : NULL;
+        const size_t n = end != NULL ? (size_t)(end - text.p) - at : text.n - at;
+        json_t *line = talk_json_text(slice_sub(text, at, at + n));
+        (void)fprintf(out, "%s\n", line != NULL ? json_string_value(line) : "");
+        json_decref(line);
+        at += n + 1;
+    }
+}
+
 static void show_value(struct asking *s)
 {
     const struct slice raw = slice_of(s->best, s->best_n);
@@ -180,6 +193,10 @@ static void show_value(struct asking *s)
     talk_emit(&s->a->talk, e);
     if (s->a->talk.json)
         return;
+    if (isatty(fileno(s->a->talk.out)) == 1) {
+        show_clean(s->a->talk.out, text);
+        return;
+    }
     fwrite(text.p, 1, text.n, s->a->talk.out);
     fputc('\n', s->a->talk.out);
 }

@@ -47,6 +47,14 @@ set -- --listen 127.0.0.2 --dht-router "127.0.0.1:$at" --state ask
 says 0 '` finds it' "$kith" dht put hello --key key "$@"
 says 0 '` with the same --salt finds it' "$kith" dht put hello --key key --salt s "$@"
 
+# A stranger's item does not steer the terminal; whoever reads it from a pipe gets every byte.
+value=$(printf 'two\nlines \033[31m')
+item=$("$kith" dht put "$value" "$@" 2>err)
+[ "$("$kith" dht get "$item" "$@" 2>err)" = "$value" ] || { echo "the item has changed"; exit 1; }
+says 0 'lines ' /usr/bin/python3 -c 'import pty, sys; sys.exit(pty.spawn(sys.argv[1:]))' "$kith" dht get "$item" "$@" --no-color
+not "$(printf '\033[31m')"
+[ "$(grep -c '^two\|^lines ' said)" = 2 ] || { cat said; exit 1; }
+
 # A proxy that is not there, and one that does not let us in.
 "$kith" create f.bin -o f.torrent -q >/dev/null
 set -- --listen 127.0.0.1 --no-port-map --no-dht --no-lsd --no-utp --timeout 2s --peer "127.0.0.1:$(port)" --state get
