@@ -164,10 +164,18 @@ static void open_bucket(struct queue *q)
     turn_to(q, bucket + 1);
 }
 
+// What is pushed before `at` has to be sorted in at once. So it may be ahead of the next event a little only: nothing to open yet.
+static bool is_ahead(const struct queue *q)
+{
+    if (q->soon_at == q->soon.n)
+        return false;
+    return q->near_n == 0 || next_full(q) > bucket_of(q->soon.items[q->soon_at].t) + QUEUE_AHEAD;
+}
+
 // Whoever asks for the next gets to know those behind it, too.
 static void look_ahead(struct queue *q)
 {
-    while (q->soon.n - q->soon_at < QUEUE_SOON && (q->near_n != 0 || q->far.n != 0)) {
+    while (q->soon.n - q->soon_at < QUEUE_SOON && (q->near_n != 0 || q->far.n != 0) && !is_ahead(q)) {
         if (q->soon_at != 0) {
             q->soon.n -= q->soon_at;
             memmove(q->soon.items, q->soon.items + q->soon_at, q->soon.n * sizeof *q->soon.items);

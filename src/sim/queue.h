@@ -7,7 +7,8 @@
 
 enum {
     QUEUE_EVENTS_MAX = 1 << 28,
-    QUEUE_SOON = 8,                     // so many are known to be the next ones, while there are so many
+    QUEUE_SOON = 8,                     // so many are known to be the next ones, while there are so many within
+    QUEUE_AHEAD = 16,                   // so many buckets
     QUEUE_BUCKETS = 1024,
     QUEUE_BUCKET_BITS = 20,             // of ns: 1.05 ms
 };

@@ -76,6 +76,24 @@ static void events_come_in_order(void **state)
     }
 }
 
+// One event is hours off and few are near: what comes meanwhile is not sorted into one long list, which would never be emptied.
+static void what_is_far_off_waits(void **state)
+{
+    UNUSED_STATE(state);
+    struct queue q;
+    queue_init(&q, &test_mem);
+    struct rng r = rng_make(1, 0);
+    queue_push(&q, 7200 * NSEC_S, 2, 0, 0);
+    for (uint32_t i = 0; i < 3; i++)
+        queue_push(&q, i, 1, 0, 0);
+    for (uint32_t i = 0; i < STEPS; i++) {
+        const struct ev ev = queue_pop(&q);
+        queue_push(&q, ev.t + rng_below(&r, 50 * NSEC_MS), 1, 0, 0);
+        assert_true(q.soon.cap <= 64);
+    }
+    queue_done(&q);
+}
+
 // A crowd at one time, in the order of its pushing, and just before it.
 static void a_crowd_is_sorted(void **state)
 {
@@ -123,6 +141,7 @@ static void events_are_put_off(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(events_come_in_order), cmocka_unit_test(a_crowd_is_sorted), cmocka_unit_test(events_are_put_off)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(events_come_in_order), cmocka_unit_test(a_crowd_is_sorted),
+        cmocka_unit_test(what_is_far_off_waits), cmocka_unit_test(events_are_put_off)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
