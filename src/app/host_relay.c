@@ -2,7 +2,8 @@
 // the proxy relays, and one socket for all datagrams of NODE_PORT_PEER.
 //
 // Names are left to the proxy, too. The node wants addresses for them, so each name gets one from a range that nobody has
-// (240.0.0.0/4, RFC 1112), and a datagram to it goes out with the name. Its answer comes from an address that we have never seen: what
+// (240.0.0.0/8, RFC 1112), and a datagram to it goes out with the name. When there are too many names, the one that was used longest ago
+// is forgotten: its address means nothing from then on, and is not given again soon. Its answer comes from an address that we have never seen: what
 // looks like an answer and comes from the port that was asked is given to the node a second time, as from the name's address.
 #include <errno.h>
 #include <netinet/in.h>
@@ -15,7 +16,7 @@
 
 enum {
     RELAY_HELD_MAX = 64 * 1024,         // bytes that wait for the relay to stand: the first questions
-    RELAY_NAMES_MAX = 256,
+    RELAY_NAMES_MAX = 256,              // remembered; the last byte of an address tells which
     RELAY_TRAIN_MAX = 63 * 1024,        // with heads
     RELAY_ALIVE_S = 60,                 // TCP keep-alive of the control connection
 };
@@ -30,8 +31,10 @@ enum relay_state { RELAY_WAITING, RELAY_CONNECTING, RELAY_TALKING, RELAY_OPEN };
 
 struct relay_name {
     char *text;
+    uint16_t turn;                      // how many had this place before; part of its address
     uint16_t port;                      // that was asked last
-    nsec asked_at;
+    nsec asked_at;                      // NSEC_NEVER: it was not yet
+    uint64_t used;                      // number of its last use
 };
 
 struct relay {
@@ -48,11 +51,34 @@ struct relay {
     struct buf train, held;
     struct relay_name names[RELAY_NAMES_MAX];
     uint32_t names_n;
+    uint64_t uses;
 };
 
-static const uint8_t NAME_RANGE[4] = {240, 0, 0, 0};
+enum { NAME_RANGE = 240 };              // first byte of their addresses
+static_assert(RELAY_NAMES_MAX <= UINT8_MAX + 1, "a byte is enough to tell which");
 
 // ---- names
+
+static struct addr address_of(const struct relay *r, const struct relay_name *n, uint16_t port)
+{
+    const uint8_t ip[4] = {NAME_RANGE, (uint8_t)(n->turn >> 8), (uint8_t)n->turn, (uint8_t)(n - r->names)};
+    return addr_ipv4(ip, port);
+}
+
+// An answer to it may be under way.
+static bool is_asked(const struct relay_name *n, nsec now) { return n->asked_at != NSEC_NEVER && now - n->asked_at <= RELAY_ASKED_MAX; }
+
+// A place for another name: a free one, or that of the one that was used longest ago. NULL: all have been asked just now.
+static struct relay_name *name_place(struct relay *r, nsec now)
+{
+    struct relay_name *found = NULL;
+    if (r->names_n < RELAY_NAMES_MAX)
+        return &r->names[r->names_n++];
+    for (uint32_t i = 0; i < r->names_n; i++)
+        if (!is_asked(&r->names[i], now) && (found == NULL || r->names[i].used < found->used))
+            found = &r->names[i];
+    return found;
+}
 
 enum err relay_name(struct host *h, struct slice name, struct addr *out)
 {
@@ -64,25 +90,33 @@ enum err relay_name(struct host *h, struct slice name, struct addr *out)
         return ERR_SYNTAX;
     while (i < r->names_n && !slice_eq(slice_str(r->names[i].text), name))
         i++;
-    if (i == RELAY_NAMES_MAX)
-        return ERR_FULL;
-    if (i == r->names_n) {
+    struct relay_name *n = i < r->names_n ? &r->names[i] : NULL;
+    if (n == NULL) {
         char *text = strndup((const char *)name.p, name.n);
         if (text == NULL)
             return ERR_NOMEM;
-        r->names[r->names_n++] = (struct relay_name){.text = text, .asked_at = NSEC_NEVER};
+        n = name_place(r, loop_now(h->loop));
+        if (n == NULL) {
+            free(text);
+            return ERR_FULL;
+        }
+        free(n->text);
+        *n = (struct relay_name){.text = text, .turn = (uint16_t)(n->turn + 1), .asked_at = NSEC_NEVER};
     }
-    const uint8_t ip[4] = {NAME_RANGE[0], 0, (uint8_t)(i >> 8), (uint8_t)i};
-    *out = addr_ipv4(ip, 0);
+    n->used = ++r->uses;
+    *out = address_of(r, n, 0);
     return ERR_OK;
 }
 
-// The name behind one of our made-up addresses, NULL: an ordinary address, or one of that range that we did not make up.
+// The name behind one of our made-up addresses, NULL: an ordinary address, or one of that range that is no name's, or not any more.
 static struct relay_name *named(struct relay *r, const struct addr *a, bool *out_made_up)
 {
-    *out_made_up = a->family == ADDR_IPV4 && a->ip[0] >= NAME_RANGE[0];
-    const uint32_t i = (uint32_t)a->ip[2] << 8 | a->ip[3];
-    return *out_made_up && a->ip[0] == NAME_RANGE[0] && a->ip[1] == 0 && i < r->names_n ? &r->names[i] : NULL;
+    *out_made_up = addr_is_reserved(a);
+    if (!*out_made_up || a->ip[3] >= r->names_n)
+        return NULL;
+    struct relay_name *n = &r->names[a->ip[3]];
+    const struct addr its = address_of(r, n, a->port);
+    return addr_eq(&its, a) ? n : NULL;
 }
 
 // ---- receiving
@@ -106,10 +140,9 @@ static void deliver(struct relay *r, const struct socks5_udp *head, struct slice
     for (uint32_t i = 0; i < r->names_n && looks_like_answer(data); i++) {
         const struct relay_name *n = &r->names[i];
         const bool fits = head->addr.family != ADDR_NONE || slice_eq(slice_str(n->text), head->name);
-        if (!fits || n->port != head->addr.port || n->asked_at == NSEC_NEVER || now - n->asked_at > RELAY_ASKED_MAX)
+        if (!fits || n->port != head->addr.port || !is_asked(n, now))
             continue;
-        const uint8_t ip[4] = {NAME_RANGE[0], 0, (uint8_t)(i >> 8), (uint8_t)i};
-        const struct addr from = addr_ipv4(ip, n->port);
+        const struct addr from = address_of(r, n, n->port);
         node_datagram(h->node, now, NODE_PORT_PEER, &from, data);
     }
 }
@@ -186,6 +219,7 @@ void relay_send(struct host *h, const struct node_out *o)
         to = (struct socks5_udp){.name = slice_str(name->text), .addr.port = o->addr.port};
         name->port = o->addr.port;
         name->asked_at = loop_now(h->loop);
+        name->used = ++r->uses;
     }
     const size_t len = o->segment != 0 ? o->segment : o->bytes.n;
     if (len == 0 || len > UDP_LEN_MAX)

@@ -186,6 +186,57 @@ static void test_both_ways(void **state)
     assert_true(addr_eq(&from[2], &named));
 }
 
+enum { OTHERS = 300 };
+
+static struct addr others[OTHERS];
+
+static void on_resolved_many(uint32_t id, enum err e, const struct addr *addrs, uint32_t n)
+{
+    assert_int_equal(e, ERR_OK);
+    assert_int_equal(n, 1);
+    others[id] = addrs[0];
+    others[id].port = 6881;
+    if (id == 0 || id == 1 || id == OTHERS - 1)
+        say(&others[id], id == 1 ? "soon forgotten" : "to a name", 0);
+    if (id != OTHERS - 1)
+        return;
+    say(&others[2], "to nobody", 0);
+    say(&others[0], "again", 0);
+}
+
+static void answer_named(struct proxy *p, const struct sockaddr_in *client)
+{
+    tell(p->udp, client, "\0\0\0\3\4n000\32\341", 11, "d an answer");
+}
+
+// Torrents of strangers have names by the hundred. They push each other out, but none that waits for its answer, and the address of
+// what is forgotten is not that of what took its place.
+static void test_many_names(void **state)
+{
+    UNUSED_STATE(state);
+    static char names[OTHERS][8];
+    begin("\5\0\0\1\0\0\0\0\0\0", 1, 4);
+    proxy.then = answer_named;
+    fake.resolved = on_resolved_many;
+    stop_after = 1;
+    for (uint32_t i = 0; i < OTHERS; i++) {
+        (void)snprintf(names[i], sizeof names[i], "n%03u", i);
+        fake_push(NODE_RESOLVE, &(struct node_out){.id = i, .bytes = slice_str(names[i])});
+        host_drain(host);
+    }
+    run();
+    for (uint32_t i = 0; i < OTHERS; i++)
+        for (uint32_t k = 0; k < i; k++)
+            assert_false(addr_eq(&others[i], &others[k]));
+    assert_int_equal(proxy.got_n, 4);
+    static const char *const TO[] = {"n000", "n001", "n299", "n000"};
+    for (uint32_t i = 0; i < 4; i++)
+        assert_memory_equal(proxy.got[i] + 5, TO[i], 4);
+    assert_string_equal((const char *)proxy.got[3] + 11, "again");
+    assert_int_equal(heard, 1);
+    assert_true(addr_eq(&from[0], &others[0]));
+}
+
 static uint32_t seconds;
 
 static void each_second(void *ctx)
@@ -259,6 +310,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_both_ways, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_many_names, setup, teardown),
         cmocka_unit_test_setup_teardown(test_made_again, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
     };
