@@ -231,6 +231,8 @@ bool addr_is_multicast(const struct addr *a)
     return a->family == ADDR_IPV4 ? (a->ip[0] & 0xf0) == 0xe0 : a->family == ADDR_IPV6 && a->ip[0] == 0xff;
 }
 
+bool addr_is_reserved(const struct addr *a) { return a->family == ADDR_IPV4 && a->ip[0] >= 240; }
+
 bool addr_is_local(const struct addr *a)
 {
     if (addr_is_loopback(a))

@@ -32,6 +32,8 @@ char *addr_format_ip(const struct addr *a, char out[ADDR_TEXT_MAX]);
 
 bool addr_is_loopback(const struct addr *a);
 bool addr_is_multicast(const struct addr *a);
+// Nobody has it: IPv4 240.0.0.0/4 (RFC 1112 section 4), with the broadcast. A host makes addresses of these for names that it may not look up.
+bool addr_is_reserved(const struct addr *a);
 bool addr_is_any(const struct addr *a);
 // Private, link-local, unique-local or loopback: not routed on the internet (RFC 1918, 3927, 4193, 6598).
 bool addr_is_local(const struct addr *a);

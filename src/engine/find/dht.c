@@ -394,7 +394,8 @@ void dht_load(struct dht *d, nsec now, struct slice saved)
         uint8_t node_id[NODE_ID_LEN];
         struct addr a;
         for (uint32_t k = 0; k < DHT_SAVED_MAX && krpc_node(nodes, s->family, k, node_id, &a); k++)
-            dht_add(d, now, &a);
+            if (!addr_is_reserved(&a))          // a name's, which meant something in that run only
+                dht_add(d, now, &a);
     }
 }
 

@@ -181,7 +181,7 @@ static struct dht_rpc *rpc_of(struct dht *d, const struct addr *from, struct sli
 
 bool rpc_plausible(const struct addr *a, const struct addr *by)
 {
-    if (a->port == 0 || addr_is_any(a) || addr_is_multicast(a))
+    if (a->port == 0 || addr_is_any(a) || addr_is_multicast(a) || addr_is_reserved(a))
         return false;
     return addr_is_local(by) || !addr_is_local(a);
 }

@@ -196,7 +196,7 @@ static void add_torrent_nodes(struct node *n, struct slice nodes)
                 (void)bencode_raw(&b);
         }
         struct addr a;
-        if (port > 0 && port <= UINT16_MAX && addr_parse(host, (uint16_t)port, &a) == ERR_OK)
+        if (port > 0 && port <= UINT16_MAX && addr_parse(host, (uint16_t)port, &a) == ERR_OK && !addr_is_reserved(&a))
             add(n, &a);
     }
 }

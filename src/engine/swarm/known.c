@@ -84,7 +84,7 @@ void known_add(struct known_set *k, const struct addr *a, bool trusted)
         old->trusted |= trusted;
         return;
     }
-    if (k->map.n >= k->map.max || a->port == 0 || addr_is_any(a) || addr_is_multicast(a))
+    if (k->map.n >= k->map.max || a->port == 0 || addr_is_any(a) || addr_is_multicast(a) || addr_is_reserved(a))
         return;
     struct known *e = mem_zalloc(k->mem, sizeof *e);
     if (e == NULL)

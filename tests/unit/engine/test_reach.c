@@ -67,6 +67,13 @@ static void one_machine_is_not_flooded(void **state)
     a.port = 700;
     known_add(&k, &a, false);
     assert_non_null(known_find(&k, &a));
+    // An address that nobody has stands for a name where a proxy looks names up: strangers must not name it.
+    const struct addr nobody = ip(240, 0, 1, 0), last = ip(239, 255, 255, 255), broadcast = ip(255, 255, 255, 255);
+    const uint32_t before = k.map.n;
+    known_add(&k, &nobody, false);
+    known_add(&k, &last, false);
+    known_add(&k, &broadcast, false);
+    assert_int_equal(k.map.n, before);
     known_done(&k);
 }
 
