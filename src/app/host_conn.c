@@ -145,10 +145,34 @@ static void read_stream(struct conn *c)
     }
 }
 
-// What is said to a proxy is short, and the socket is fresh: it takes all or is of no use.
-static bool say_to_proxy(struct conn *c, const struct buf *b)
+// What is said is short, and the socket is fresh.
+bool socks_say(int fd, const struct buf *b)
 {
-    return b->n == 0 || send(c->fd, b->p, b->n, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)b->n;
+    return b->n == 0 || send(fd, b->p, b->n, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)b->n;
+}
+
+enum err socks_hear(struct socks *s, int fd)
+{
+    while (s->talk.state < SOCKS5_DONE) {
+        ASSERT(s->talk.want > s->got_n);
+        s->let_in = s->talk.state >= SOCKS5_HEAD;
+        const ssize_t got = recv(fd, s->got + s->got_n, (size_t)(s->talk.want - s->got_n), MSG_DONTWAIT);
+        if (got < 0 && (errno == EAGAIN || errno == EINTR))
+            return ERR_AGAIN;
+        if (got <= 0)
+            return got == 0 ? ERR_CLOSED : err_of_errno(errno);
+        s->got_n = (uint8_t)(s->got_n + got);
+        if (s->got_n < s->talk.want)
+            continue;
+        uint8_t space[SOCKS5_TX_MAX];
+        struct buf b = {space, 0, sizeof space};
+        struct wr w = wr_make(&b);
+        socks5_answer(&s->talk, s->got, &w);
+        s->got_n = 0;
+        if (!socks_say(fd, &b))
+            return ERR_CLOSED;
+    }
+    return ERR_OK;
 }
 
 void proxy_failed(struct host *h, enum err e)
@@ -170,44 +194,23 @@ static void proxy_begin(struct conn *c)
     const struct addr to = s->talk.to;
     socks5_begin(&s->talk, &to, slice_str(h->proxy.user), slice_str(h->proxy.password), &w);
     c->state = CONN_PROXY;
-    if (!say_to_proxy(c, &b))
+    if (!socks_say(c->fd, &b))
         conn_fail(c, ERR_CLOSED);
 }
 
-// The proxy's answers, never a byte more: what follows is the peer's.
+// What follows its last answer is the peer's.
 static void proxy_answers(struct conn *c)
 {
     struct socks *s = c->socks;
-    while (s->talk.state < SOCKS5_DONE) {
-        ASSERT(s->talk.want > s->got_n);
-        const ssize_t got = recv(c->fd, s->got + s->got_n, (size_t)(s->talk.want - s->got_n), MSG_DONTWAIT);
-        if (got < 0 && (errno == EAGAIN || errno == EINTR))
-            return;
-        if (got <= 0) {
-            const enum err e = got == 0 ? ERR_CLOSED : err_of_errno(errno);
-            if (s->talk.state < SOCKS5_HEAD)
-                proxy_failed(c->h, e);
-            conn_fail(c, e);
-            return;
-        }
-        s->got_n = (uint8_t)(s->got_n + got);
-        if (s->got_n < s->talk.want)
-            continue;
-        uint8_t space[SOCKS5_TX_MAX];
-        struct buf b = {space, 0, sizeof space};
-        struct wr w = wr_make(&b);
-        const bool let_in = s->talk.state >= SOCKS5_HEAD;   // what it refuses from there on is the peer, not us
-        socks5_answer(&s->talk, s->got, &w);
-        s->got_n = 0;
-        if (s->talk.state == SOCKS5_FAILED && !let_in)
-            proxy_failed(c->h, s->talk.err);
-        if (!say_to_proxy(c, &b)) {
-            conn_fail(c, ERR_CLOSED);
-            return;
-        }
-    }
-    if (s->talk.state == SOCKS5_FAILED) {
-        conn_fail(c, s->talk.err);
+    enum err e = socks_hear(s, c->fd);
+    if (e == ERR_AGAIN)
+        return;
+    if (e == ERR_OK && s->talk.state == SOCKS5_FAILED)
+        e = s->talk.err;
+    if (e != ERR_OK) {
+        if (!s->let_in)
+            proxy_failed(c->h, e);
+        conn_fail(c, e);
         return;
     }
     c->state = CONN_OPEN;

@@ -68,6 +68,7 @@ struct socks {
     struct socks5 talk;
     uint8_t got[SOCKS5_TEXT_MAX + 2];
     uint8_t got_n;
+    bool let_in;                        // it knows us: what it refuses from there on is what was asked for
 };
 
 struct conn {
@@ -177,6 +178,11 @@ MUST_USE enum err relay_name(struct host *h, struct slice name, struct addr *out
 
 // host_conn.c
 void conn_open(struct host *h, const struct addr *to, uint32_t id);
+// To a proxy: it takes all, or is of no use (false).
+MUST_USE bool socks_say(int fd, const struct buf *b);
+// Reads what it answers, never a byte more, and says what comes next. ERR_OK: talk.state is SOCKS5_DONE or SOCKS5_FAILED; ERR_AGAIN: more
+// is to come; ERR_CLOSED or another: the stream has ended.
+MUST_USE enum err socks_hear(struct socks *s, int fd);
 // The proxy cannot be reached or does not let us in, because of e: warns, once until it serves again.
 void proxy_failed(struct host *h, enum err e);
 void conn_adopt(struct host *h, int fd, enum node_port port, const struct addr *from);

@@ -332,11 +332,6 @@ static void opened(struct relay *r)
     host_turn_node(h);
 }
 
-static bool say(struct relay *r, const struct buf *b)
-{
-    return b->n == 0 || send(r->fd, b->p, b->n, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)b->n;
-}
-
 static void connected(struct relay *r)
 {
     struct host *h = r->h;
@@ -356,7 +351,7 @@ static void connected(struct relay *r)
     socks5_begin_udp(&r->socks.talk, slice_str(h->proxy.user), slice_str(h->proxy.password), &w);
     r->state = RELAY_TALKING;
     watch_set(r->watch, WATCH_READ);
-    if (!say(r, &b))
+    if (!socks_say(r->fd, &b))
         again_later(r, ERR_CLOSED, false);
 }
 
@@ -372,28 +367,12 @@ static void still_there(struct relay *r)
 static void answers(struct relay *r)
 {
     struct socks *s = &r->socks;
-    while (s->talk.state < SOCKS5_DONE) {
-        const ssize_t got = recv(r->fd, s->got + s->got_n, (size_t)(s->talk.want - s->got_n), MSG_DONTWAIT);
-        if (got < 0 && (errno == EAGAIN || errno == EINTR))
-            return;
-        if (got <= 0) {
-            again_later(r, ERR_CLOSED, false);
-            return;
-        }
-        s->got_n = (uint8_t)(s->got_n + got);
-        if (s->got_n < s->talk.want)
-            continue;
-        uint8_t space[SOCKS5_TX_MAX];
-        struct buf b = {space, 0, sizeof space};
-        struct wr w = wr_make(&b);
-        socks5_answer(&s->talk, s->got, &w);
-        s->got_n = 0;
-        if (!say(r, &b)) {
-            again_later(r, ERR_CLOSED, false);
-            return;
-        }
-    }
-    if (s->talk.state == SOCKS5_FAILED)
+    const enum err e = socks_hear(s, r->fd);
+    if (e == ERR_AGAIN)
+        return;
+    if (e != ERR_OK)
+        again_later(r, e, false);
+    else if (s->talk.state == SOCKS5_FAILED)
         again_later(r, s->talk.err, true);
     else
         opened(r);
