@@ -58,10 +58,14 @@ static enum part begin_file(struct reader *r, const char **attributes)
         return PART_NONE;
     }
     const char *const name = attribute(attributes, "name");
+    if (strlen(name) > METALINK_TEXT_MAX) {
+        fail(r, ERR_TOO_LONG, "a name is too long");
+        return PART_NONE;
+    }
     struct metalink_file *files = realloc(m->files, (m->files_n + 1) * sizeof *files);
     if (files != NULL)
         m->files = files;
-    char *copy = strlen(name) <= METALINK_TEXT_MAX ? strdup(name) : NULL;
+    char *copy = strdup(name);
     if (files == NULL || copy == NULL || *name == 0) {
         free(copy);
         fail(r, *name == 0 ? ERR_SYNTAX : ERR_NOMEM, *name == 0 ? "a file without a name" : "out of memory");

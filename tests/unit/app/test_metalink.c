@@ -87,12 +87,28 @@ static void what_is_refused(void **state)
     assert_false(metalink_is_name(".meta4"));
 }
 
+// More than a limit is said to be that, not a lack of memory.
+static void too_much_is_named(void **state)
+{
+    UNUSED_STATE(state);
+    static char text[2 * METALINK_TEXT_MAX];
+    struct metalink m;
+    char why[METALINK_WHY_MAX];
+    (void)snprintf(text, sizeof text, HEAD "<file name=\"%0*d\"><size>1</size></file></metalink>", METALINK_TEXT_MAX + 1, 7);
+    assert_int_equal(metalink_parse(&m, slice_str(text), why), ERR_TOO_LONG);
+    assert_string_equal(why, "line 1: a name is too long");
+    (void)snprintf(text, sizeof text, HEAD "<file name=\"%0*d\"><size>1</size></file></metalink>", METALINK_TEXT_MAX, 7);
+    assert_int_equal(metalink_parse(&m, slice_str(text), why), ERR_OK);
+    metalink_free(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_a_document_says),
         cmocka_unit_test(of_many_addresses_the_best_are_kept),
         cmocka_unit_test(what_is_refused),
+        cmocka_unit_test(too_much_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
