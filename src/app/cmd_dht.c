@@ -166,7 +166,6 @@ static void show_peer(struct asking *s, const struct addr *peer)
         talk_data(&s->a->talk, "%s", text);
 }
 
-// The value as people want it: a string's bytes, else its bencoded form.
 // For a terminal, which a stranger's bytes would steer. Lines stay lines.
 static void show_clean(FILE *out, struct slice text)
 {
@@ -180,6 +179,7 @@ static void show_clean(FILE *out, struct slice text)
     }
 }
 
+// The value as people want it: a string's bytes, else its bencoded form.
 static void show_value(struct asking *s)
 {
     const struct slice raw = slice_of(s->best, s->best_n);
