@@ -53,9 +53,9 @@ static inline uint64_t u64_add_sat(uint64_t a, uint64_t b) { return a > UINT64_M
 // The bigger of 0 and a - b.
 static inline uint64_t u64_sub_sat(uint64_t a, uint64_t b) { return a > b ? a - b : 0; }
 
-// Asks for n bytes to be fetched from memory meanwhile; changes nothing, any address will do.
+// Asks for n bytes to be fetched from memory meanwhile; changes nothing, any address will do, NULL too.
 static inline void prefetch(const void *p, size_t n)
 {
     for (size_t i = 0; i < n; i += 64)
-        __builtin_prefetch((const char *)p + i);
+        __builtin_prefetch((const void *)((uintptr_t)p + i));
 }

@@ -470,7 +470,8 @@ void node_warm(const struct node *n, uint32_t id, uint32_t step)
         return;                         // of several torrents it is not known which
     if (step == 0) {
         prefetch(n->torrents, 8);
-        prefetch(&n->conns[i], 8);
+        if (n->conns != NULL)
+            prefetch(&n->conns[i], 8);
         prefetch(n->timers.items, 1);
         return;
     }
