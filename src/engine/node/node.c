@@ -1,5 +1,20 @@
 // The composition: torrents, connections, the tracker, and one poll over all of them. See node.h.
+#include "engine/find/announcer.h"
+#include "engine/find/lsd.h"
+#include "engine/find/tracker.h"
+#include "engine/node/node_conn.h"
 #include "engine/node/node_crypt.h"
+#include "engine/node/node_dht.h"
+#include "engine/node/node_external.h"
+#include "engine/node/node_int.h"
+#include "engine/node/node_load.h"
+#include "engine/node/node_lsd.h"
+#include "engine/node/node_map.h"
+#include "engine/node/node_stream.h"
+#include "engine/node/node_torrent.h"
+#include "engine/reach/utp.h"
+#include "engine/swarm/metadata.h"
+#include "engine/swarm/swarm.h"
 
 enum err node_new(struct node **out, const struct node_config *cfg, const struct env *env, nsec now)
 {

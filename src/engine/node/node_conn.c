@@ -1,5 +1,13 @@
 // Streams before they are peers: connecting, shaking hands, finding their torrent. BEP 3, 52 (upgrade to v2).
+#include "engine/find/tracker.h"
+#include "engine/node/node_conn.h"
 #include "engine/node/node_crypt.h"
+#include "engine/node/node_int.h"
+#include "engine/node/node_magnet.h"
+#include "engine/node/node_stream.h"
+#include "engine/node/node_torrent.h"
+#include "engine/swarm/metadata.h"
+#include "engine/swarm/swarm.h"
 
 enum { CONN_INDEX_BITS = 12 };
 static_assert(NODE_CONNS_MAX <= 1 << CONN_INDEX_BITS, "a conn's index fits its id");

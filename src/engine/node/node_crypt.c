@@ -1,6 +1,11 @@
 // Encrypted streams: see node_crypt.h. Bittorrent note 2.9: prefer hides the handshake and takes plaintext behind it, so that
 // content still goes from files; require is RC4 both ways.
+#include "engine/node/node_conn.h"
 #include "engine/node/node_crypt.h"
+#include "engine/node/node_int.h"
+#include "engine/node/node_load.h"
+#include "engine/node/node_stream.h"
+#include "engine/node/node_torrent.h"
 
 static uint8_t allowed(const struct node *n)
 {

@@ -1,7 +1,8 @@
 // Encrypted streams of the node (MSE/PE): the handshake before the handshake, and RC4 on what follows. A stream whose handshake
 // selected plaintext is an ordinary one from then on.
 #pragma once
-#include "engine/node/node_int.h"
+#include "engine/node/node_conn.h"
+#include "engine/node/node_load.h"
 #include "engine/reach/mse.h"
 
 // Of one stream, from the first byte that is not BitTorrent's until plaintext is agreed on, or the end.

@@ -1,6 +1,11 @@
 // The DHT in the node: its datagrams and timers, routers' names, saved nodes, and for each torrent the search for peers and the
 // announcing of ourselves, as often as it is needed. BEP 5, 27 (never for private torrents), 52 (both hashes of a hybrid).
+#include "engine/find/dht.h"
+#include "engine/node/node_dht.h"
+#include "engine/node/node_external.h"
 #include "engine/node/node_int.h"
+#include "engine/node/node_magnet.h"
+#include "engine/node/node_torrent.h"
 
 #include "codec/bencode.h"
 

@@ -1,6 +1,12 @@
 // Our address, as trackers (BEP 24), peers (BEP 10), the DHT (BEP 42) and the router see it, and who needs to know it: the order
 // of candidates (BEP 40), our id in the DHT, trackers of private torrents (BEP 7), and the front ends.
+#include "engine/find/announcer.h"
+#include "engine/node/node_dht.h"
+#include "engine/node/node_external.h"
 #include "engine/node/node_int.h"
+#include "engine/node/node_torrent.h"
+#include "engine/swarm/metadata.h"
+#include "engine/swarm/swarm.h"
 
 static uint32_t side(const struct addr *a) { return a->family == ADDR_IPV6; }
 

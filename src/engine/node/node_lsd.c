@@ -1,6 +1,10 @@
 // Local discovery in the node: which torrents are to be found (never private ones), and what becomes of who is heard. BEP 14, 27, 52
 // (both hashes of a hybrid).
+#include "engine/find/lsd.h"
 #include "engine/node/node_int.h"
+#include "engine/node/node_lsd.h"
+#include "engine/node/node_magnet.h"
+#include "engine/node/node_torrent.h"
 
 enum err node_lsd_new(struct node *n)
 {

@@ -1,6 +1,15 @@
 // A torrent of which only a magnet link is known: its peers belong to the metadata engine, and to the swarm afterwards.
 // BEP 9; see swarm/metadata.h.
+#include "engine/find/announcer.h"
+#include "engine/node/node_conn.h"
 #include "engine/node/node_crypt.h"
+#include "engine/node/node_external.h"
+#include "engine/node/node_int.h"
+#include "engine/node/node_magnet.h"
+#include "engine/node/node_stream.h"
+#include "engine/node/node_torrent.h"
+#include "engine/swarm/metadata.h"
+#include "engine/swarm/swarm.h"
 
 // ---- the same with and without metadata
 

@@ -1,5 +1,8 @@
 // Port mapping: which mappings we hold at the router, when they are renewed, and who is told of the external port and address.
+#include "engine/node/node_external.h"
 #include "engine/node/node_int.h"
+#include "engine/node/node_map.h"
+#include "engine/node/node_torrent.h"
 
 #include "codec/pcp.h"
 

@@ -1,5 +1,9 @@
 // Torrents that leave while the node goes on: they say goodbye to peers and trackers, save, and are forgotten.
+#include "engine/node/node_conn.h"
 #include "engine/node/node_crypt.h"
+#include "engine/node/node_int.h"
+#include "engine/node/node_torrent.h"
+#include "engine/swarm/metadata.h"
 
 void conn_drop_shaking(struct node *n, const struct torrent *of)
 {

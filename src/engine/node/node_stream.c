@@ -2,7 +2,13 @@
 //
 // On the internet uTP goes first, because it gives way to others; on local addresses TCP, which costs less and has nobody to
 // give way to. The other one is tried STREAM_OTHER_S later, or at once when the first fails.
+#include "engine/node/node_conn.h"
 #include "engine/node/node_int.h"
+#include "engine/node/node_stream.h"
+#include "engine/node/node_torrent.h"
+#include "engine/reach/utp.h"
+#include "engine/swarm/metadata.h"
+#include "engine/swarm/swarm.h"
 
 enum err stream_start(struct node *n)
 {

@@ -1,6 +1,9 @@
 // What goes out over uTP: what a swarm queued is copied into the transport as it takes it; ranges of files are read by jobs just
 // before, so that memory is held for no longer than a read lasts.
+#include "engine/node/node_conn.h"
 #include "engine/node/node_int.h"
+#include "engine/node/node_stream.h"
+#include "engine/reach/utp.h"
 
 enum { READ_MIN = 8 * 1024 };           // bytes; the transport says that it takes more when it takes so much
 

@@ -1,5 +1,16 @@
 // A torrent in the node: its swarm and its announcer, and what they ask carried to the host or to each other.
+#include "engine/find/announcer.h"
+#include "engine/node/node_conn.h"
 #include "engine/node/node_crypt.h"
+#include "engine/node/node_dht.h"
+#include "engine/node/node_external.h"
+#include "engine/node/node_int.h"
+#include "engine/node/node_lsd.h"
+#include "engine/node/node_magnet.h"
+#include "engine/node/node_stream.h"
+#include "engine/node/node_torrent.h"
+#include "engine/swarm/metadata.h"
+#include "engine/swarm/swarm.h"
 
 #include "codec/url.h"
 
