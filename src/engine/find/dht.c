@@ -1,5 +1,8 @@
 // The DHT node's doors, and its upkeep: joining, keeping the table fresh, coming back after an outage. See dht.h.
 #include "engine/find/dht_int.h"
+#include "engine/find/dht_lookup.h"
+#include "engine/find/dht_op.h"
+#include "engine/find/dht_rpc.h"
 
 enum { PURPOSE_DHT = 0x646874, PROBES_PER_STEP = 2, STEP_BUSY_S = 1, STEP_CALM_S = 4, NODES_FEW = 32 };
 

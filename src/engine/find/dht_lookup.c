@@ -5,6 +5,9 @@
 // nearest whose id is bound to their address (BEP 42) have, so that ids made up around a target do not hide those that
 // were not; one place for each network; nodes that only one has named get at most half of the questions; a limit.
 #include "engine/find/dht_int.h"
+#include "engine/find/dht_lookup.h"
+#include "engine/find/dht_op.h"
+#include "engine/find/dht_rpc.h"
 
 struct dht_lookup *lookup_new(struct dht *d, struct dht_op *op, enum addr_family family, enum krpc_method method, const uint8_t target[NODE_ID_LEN])
 {

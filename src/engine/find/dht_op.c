@@ -1,5 +1,8 @@
 // The owner's questions: what answers on the way mean, and what is stored at the end of it. BEP 5, 33, 44, 51.
 #include "engine/find/dht_int.h"
+#include "engine/find/dht_lookup.h"
+#include "engine/find/dht_op.h"
+#include "engine/find/dht_rpc.h"
 
 enum { PEERS_OF_REPLY_MAX = 128 };
 

@@ -1,5 +1,8 @@
 // Questions and their answers: transactions, time-outs, what is learnt from every message. BEP 5, 42, 43.
 #include "engine/find/dht_int.h"
+#include "engine/find/dht_lookup.h"
+#include "engine/find/dht_op.h"
+#include "engine/find/dht_rpc.h"
 
 const struct slice dht_version = {(const uint8_t *)"KH\0\1", KRPC_VERSION_LEN};
 

@@ -1,5 +1,6 @@
 // Answering strangers' questions. BEP 5, 32, 33, 42, 44, 51. How much, to whom: dht_guard.h.
 #include "engine/find/dht_int.h"
+#include "engine/find/dht_rpc.h"
 
 enum {
     SAMPLE_INTERVAL_S = 600,            // BEP 51: at most 21,600; our samples change with each question
