@@ -1,5 +1,15 @@
 // All connections of a node: their table, their lives, one poll. See utp.h.
+#include "engine/reach/utp_conn.h"
 #include "engine/reach/utp_int.h"
+
+enum {
+    CONN_INDEX_BITS = 12,
+    RESETS_PER_S = 50,                  // for packets of no known connection
+};
+
+#define KEEPALIVE (29 * NSEC_S)         // NATs forget silent UDP after 30 s
+#define SYN_WAIT (10 * NSEC_S)          // an accepted one that says nothing
+#define LINGER_MAX (30 * NSEC_S)        // after the owner has left
 
 static_assert(UTP_CONNS_MAX <= 1 << CONN_INDEX_BITS, "a connection's index fits its id");
 

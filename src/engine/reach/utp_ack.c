@@ -1,6 +1,12 @@
 // What the other side says of our packets: arrived, lost, or nothing at all. Losses are found by the order of sending, as in
 // RFC 9002, so that a lost repetition is found like any other.
+#include "engine/reach/utp_conn.h"
 #include "engine/reach/utp_int.h"
+
+enum {
+    REORDER_PACKETS = 3,                // later ones acknowledged before one counts as lost (RFC 5681, 9002)
+    SYN_TRIES = 3, FIN_TRIES = 4, DATA_TRIES = 8,
+};
 
 struct news {
     uint32_t bytes;

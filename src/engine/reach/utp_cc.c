@@ -1,6 +1,24 @@
 // How much may be under way: LEDBAT (RFC 6817), and the search for the path's MTU (RFC 8899 in spirit: probes are padded
 // packets that travel alone, and their loss says nothing about congestion).
+#include "engine/reach/utp_conn.h"
 #include "engine/reach/utp_int.h"
+
+enum {
+    ETHERNET_MTU = 1500,
+    MTU_CLOSE_ENOUGH = 8,               // the search ends when its bounds are so near
+    MTU_LOSSES = 2,                     // of a probe of one size before that size is given up
+    CWND_MIN_PACKETS = 2,               // RFC 6817 MIN_CWND
+    MSS_SMALL = 400,                    // bytes of a packet at least, where a thin line makes windows small
+    CWND_FULL_PACKETS = 4,              // a window that holds so many of them is filled with packets of full size
+    GAIN_BYTES = 3000,                  // growth per round trip with an empty queue, as in libutp and libtorrent
+    GAIN_SHARE_UP = 8, GAIN_SHARE_DOWN = 4,     // but of a small window no more than such a part
+};
+
+#define RANDOM_LOSS_US 10000            // less queueing than this: a loss says little about our rate
+#define RTO_MIN (500 * NSEC_MS)         // BEP 29
+#define RTO_START (1000 * NSEC_MS)
+#define RTO_MAX (16 * NSEC_S)
+#define MTU_PAUSE (600 * NSEC_S)        // until larger packets are tried again
 
 static void set_mss(struct conn *c)
 {

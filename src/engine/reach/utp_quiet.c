@@ -3,7 +3,12 @@
 // LEDBAT (RFC 6817 section 4.5) takes the least delay that it has seen for that of the empty path. Who begins while others keep their
 // 100 ms of queue takes that for empty and adds 100 ms of its own, and the others give way to it. LEDBAT++ lets each flow slow down by
 // itself now and then; but the flows over our line are all ours, so they can do it at once, and briefly.
+#include "engine/reach/utp_conn.h"
 #include "engine/reach/utp_int.h"
+
+#define QUIET_MAX (1000 * NSEC_MS)      // of one quiet moment
+#define QUIET_PAUSE (15 * NSEC_S)       // between two
+#define QUIET_LOOK (1 * NSEC_S)         // whether more than one sends
 
 static bool is_sending(const struct conn *c)
 {

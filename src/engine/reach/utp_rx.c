@@ -1,5 +1,18 @@
 // What arrives: whose it is, in which order, what of it can be kept. See utp.h.
+#include "engine/reach/utp_conn.h"
 #include "engine/reach/utp_int.h"
+
+enum {
+    STORE_MAX = 1 << 14,                // packets kept by the receiver, and how far ahead one may be;
+    SPAN_START = 1 << 10,               // at first no further than this, and one more for so many bytes that came
+    SPAN_BYTES = 256,
+    WINDOW_START = 1 << 20,             // receive window; each byte received in order adds one, up to UTP_WINDOW_MAX
+    LEFT_SHARE = 4,                     // of the memory left for all, such a part may be one connection's,
+    WINDOW_FLOOR = 16 * 1024,           // but so much always
+    ACK_PACKETS = 2,                    // BEP 29: every second packet is acknowledged at once
+    RESET_BEHIND = 32,                  // a RESET may answer a packet that has been acknowledged meanwhile, so far back
+    WINDOW_WAKE = 16 * 1024,            // a window that was nearly shut is said again when so much has opened
+};
 
 // ---- the receiver's store: packets out of order, or in order and not taken
 

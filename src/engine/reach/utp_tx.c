@@ -1,5 +1,11 @@
 // What goes out: acknowledgements, and trains of equal packets. A packet keeps its bytes for all its repetitions.
+#include "engine/reach/utp_conn.h"
 #include "engine/reach/utp_int.h"
+
+enum {
+    RING_MIN = 16 * 1024,
+    UNSENT_MAX = 128 * 1024,            // bytes beyond the congestion window that may be written, at most
+};
 
 // ---- the bytes that are not acknowledged
 
