@@ -8,6 +8,8 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "app/host_conn.h"
+#include "app/host_net.h"
 #include "app/host_parts.h"
 #include "app/names.h"
 #include "codec/url.h"

@@ -1,6 +1,7 @@
 // Questions of the node to the world outside of streams and disks: URLs, names, the state that is kept.
 #include <stdlib.h>
 
+#include "app/host_net.h"
 #include "app/host_parts.h"
 #include "app/names.h"
 #include "codec/url.h"

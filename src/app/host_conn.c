@@ -5,6 +5,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "app/host_conn.h"
+#include "app/host_out.h"
 #include "app/host_parts.h"
 
 struct conn *conn_of(struct host *h, uint32_t id)

@@ -1,7 +1,9 @@
 // Jobs on content: handing them to workers and bringing the outcome back. What a worker does is in host_work.c.
 #include <stdlib.h>
 
+#include "app/host_conn.h"
 #include "app/host_jobs.h"
+#include "app/host_parts.h"
 
 uint64_t disk_key(uint32_t store, uint32_t file) { return (uint64_t)store << 32 | file; }
 

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "app/host_conn.h"
+#include "app/host_net.h"
 #include "app/host_parts.h"
 #include "codec/lsd.h"
 #include "codec/pcp.h"

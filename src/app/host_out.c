@@ -1,7 +1,8 @@
-// What waits to be sent on one stream: see host_parts.h.
+// What waits to be sent on one stream: see host_out.h.
 #include <stdlib.h>
 
-#include "app/host_parts.h"
+#include "app/host_out.h"
+#include "codec/metainfo.h"
 
 enum {
     ITEMS_MIN = 16,

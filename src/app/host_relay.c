@@ -12,6 +12,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "app/host_conn.h"
+#include "app/host_net.h"
 #include "app/host_parts.h"
 
 enum {

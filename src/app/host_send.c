@@ -6,6 +6,8 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include "app/host_conn.h"
+#include "app/host_out.h"
 #include "app/host_parts.h"
 
 enum {

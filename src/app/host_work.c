@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "app/host_jobs.h"
+#include "app/host_parts.h"
 
 enum {
     READ_AHEAD = 1 << 20,               // the extent that is fetched around a cold read
