@@ -51,7 +51,7 @@ enum fail fail_of_err(enum err e)
     case ERR_HASH: return FAIL_HASH_MISMATCH;
     case ERR_EXISTS: return FAIL_DUPLICATE;
     case ERR_TIMEOUT: return FAIL_TIMEOUT;
-    case ERR_CLOSED: case ERR_REFUSED: case ERR_UNREACHABLE: case ERR_PROTOCOL: return FAIL_NETWORK;
+    case ERR_CLOSED: case ERR_REFUSED: case ERR_UNREACHABLE: case ERR_PROTOCOL: case ERR_PROXY: return FAIL_NETWORK;
     case ERR_CANCELLED: return FAIL_INTERRUPTED;
     case ERR_OK: case ERR_NOMEM: case ERR_FULL: case ERR_RANGE: case ERR_SYNTAX: case ERR_TOO_LONG: case ERR_AGAIN:
     case ERR_UNSUPPORTED: case ERR_N: break;

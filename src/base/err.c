@@ -29,6 +29,7 @@ const char *err_text(enum err e)
     case ERR_PROTOCOL: return "protocol violation";
     case ERR_LINK: return "a symbolic link is in the way, which is not followed";
     case ERR_IS_DIR: return "a directory is in the way";
+    case ERR_PROXY: return "the proxy does not serve us";
     case ERR_N: break;
     }
     return "unknown error";

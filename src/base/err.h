@@ -27,6 +27,7 @@ enum err {
     ERR_PROTOCOL,    // the other side broke the protocol
     ERR_LINK,        // a symbolic link that is not followed (ELOOP)
     ERR_IS_DIR,      // a directory where a file belongs (EISDIR)
+    ERR_PROXY,       // the proxy in between cannot be reached or does not let us in: nothing is known of the other side
     ERR_N,
 };
 
