@@ -38,7 +38,7 @@ struct plain {
 
 static int fail_url(struct plain *g, const struct probe *p)
 {
-    char url[TALK_NAME_MAX];
+    char url[TALK_NAME_MAX], why[PROBE_WHY_MAX];
     talk_clean(slice_str(p->url), url);
     if (p->status == 404 || p->status == 410)
         return talk_fail(&g->a->talk, FAIL_NOT_FOUND, NULL, "%s: the server has no such file (%d)", url, p->status);
@@ -51,7 +51,8 @@ static int fail_url(struct plain *g, const struct probe *p)
         return talk_fail(&g->a->talk, FAIL_NOT_FOUND, NULL, "%s: the server has no such file", url);
     const enum fail f = p->err == ERR_UNREACHABLE ? FAIL_DNS : p->err == ERR_TIMEOUT ? FAIL_TIMEOUT :
         p->err == ERR_ACCESS ? FAIL_PERMISSION : FAIL_NETWORK;
-    return talk_fail(&g->a->talk, f, NULL, "%s: %s", url, p->err == ERR_OK ? "no answer of use" : err_text(p->err));
+    return talk_fail(&g->a->talk, f, p->err == ERR_PROXY ? "is it running, and are its port, name and password right?" : NULL, "%s: %s", url,
+        p->err == ERR_OK ? "no answer of use" : probe_why(g->a, p->err, why));
 }
 
 static bool is_there(const struct probe *p)
@@ -90,7 +91,7 @@ static bool has_size(const struct plain *g, const struct probe *p)
 // Which URLs have the file: the Metalink or the first that answers says how long it is, and others must agree.
 static int choose(struct plain *g)
 {
-    char url[TALK_NAME_MAX];
+    char url[TALK_NAME_MAX], why[PROBE_WHY_MAX];
     bool found = false;
     for (uint32_t i = 0; i < g->n; i++) {
         found |= is_there(&g->probes[i]);
@@ -111,7 +112,7 @@ static int choose(struct plain *g)
             talk_warn(&g->a->talk, "%s is left out: its file has another size", talk_clean(slice_str(p->url), url));
         else
             talk_warn(&g->a->talk, "%s is left out: %s", talk_clean(slice_str(p->url), url),
-                p->status != 0 ? "the server does not give it" : err_text(p->err));
+                p->status != 0 ? "the server does not give it" : probe_why(g->a, p->err, why));
     }
     return 0;
 }
@@ -291,7 +292,7 @@ static int fetch_stream(struct plain *g)
     if (e == ERR_OK && fsync(fd) != 0)
         e = ERR_IO;
     close(fd);
-    char size[UNITS_TEXT_MAX];
+    char size[UNITS_TEXT_MAX], why[PROBE_WHY_MAX];
     if (e == ERR_OK) {
         talk_note(&g->a->talk, "%s%s", g->a->talk.utf8 ? "✓ " : "", units_size(n, size));
         return 0;
@@ -300,7 +301,7 @@ static int fetch_stream(struct plain *g)
     if (e == ERR_CANCELLED)
         return talk_fail(&g->a->talk, FAIL_INTERRUPTED, "this server cannot go on in the middle", "stopped after %s", units_size(n, size));
     return talk_fail(&g->a->talk, e == ERR_NOSPACE ? FAIL_DISK_FULL : e == ERR_IO ? FAIL_IO : FAIL_NETWORK, NULL, "%s: %s after %s", g->name,
-        err_text(e), units_size(n, size));
+        probe_why(g->a, e, why), units_size(n, size));
 }
 
 static int fetch_file(struct plain *g)
@@ -328,11 +329,11 @@ static int fetch_file(struct plain *g)
 static int read_torrent(struct plain *g, struct metainfo *out)
 {
     struct buf bytes = {0};
-    char why[160] = "", url[TALK_NAME_MAX];
+    char why[PROBE_WHY_MAX] = "", url[TALK_NAME_MAX];
     talk_clean(slice_str(g->best->url), url);
     enum err e = probe_read(g->a, g->best->url, METAINFO_BYTES_MAX, &bytes);
     if (e != ERR_OK)
-        return talk_fail(&g->a->talk, e == ERR_CANCELLED ? FAIL_INTERRUPTED : FAIL_NETWORK, NULL, "%s: %s", url, err_text(e));
+        return talk_fail(&g->a->talk, e == ERR_CANCELLED ? FAIL_INTERRUPTED : FAIL_NETWORK, NULL, "%s: %s", url, probe_why(g->a, e, why));
     e = metainfo_parse(out, &app_mem, buf_slice(&bytes), why);
     free(bytes.p);
     return e == ERR_OK ? 0 : talk_fail(&g->a->talk, FAIL_BAD_TORRENT, NULL, "%s: %s", url, why[0] != 0 ? why : err_text(e));
@@ -403,11 +404,11 @@ int get_metalink(struct app *a, const char *what, struct slice bytes, struct met
 static int follow_metalink(struct plain *g, struct metainfo *torrent, bool *is_torrent)
 {
     struct buf bytes = {0};
-    char url[TALK_NAME_MAX];
+    char url[TALK_NAME_MAX], why[PROBE_WHY_MAX];
     talk_clean(slice_str(g->best->url), url);
     const enum err e = probe_read(g->a, g->best->url, METALINK_BYTES_MAX, &bytes);
     if (e != ERR_OK)
-        return talk_fail(&g->a->talk, e == ERR_CANCELLED ? FAIL_INTERRUPTED : FAIL_NETWORK, NULL, "%s: %s", url, err_text(e));
+        return talk_fail(&g->a->talk, e == ERR_CANCELLED ? FAIL_INTERRUPTED : FAIL_NETWORK, NULL, "%s: %s", url, probe_why(g->a, e, why));
     const int status = get_metalink(g->a, g->best->url, buf_slice(&bytes), torrent, is_torrent);
     free(bytes.p);
     return status;

@@ -246,7 +246,7 @@ static enum err read_proxy(struct host *h, const char *text, char why[HOST_WHY_M
         return ERR_UNREACHABLE;
     }
     h->proxy.addr = all[0];
-    h->proxy.addr.port = u.port != 0 ? u.port : 1080;
+    h->proxy.addr.port = u.port != 0 ? u.port : HOST_PROXY_PORT;
     h->proxy.on = true;
     return ERR_OK;
 }

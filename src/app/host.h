@@ -5,7 +5,7 @@
 
 struct host;
 
-enum { HOST_WHY_MAX = 256 };
+enum { HOST_WHY_MAX = 256, HOST_PROXY_PORT = 1080 };    // port: where a proxy listens if its URL does not say it
 
 struct host_config {
     const char *listen;                 // numeric address to bind and to connect from; NULL: all, IPv4 and IPv6

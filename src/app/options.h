@@ -119,7 +119,8 @@ struct options {
     X(FLAG, "no-tcp", 0, NULL, no_tcp, IN_PEER, "reach peers by uTP only") \
     X(TEXT, "blocklist", 0, "FILE", blocklist, IN_PEER, "talk to nobody in it: P2P, DAT, CIDR or plain lines, also gzip") \
     X(TEXT, "interface", 0, "NAME", interface, IN_NET, "network device of all traffic, names too; while it is gone, none") \
-    X(TEXT, "proxy", 0, "URL", proxy, IN_PEER, "socks5://[user:password@]host:port for TCP, and UDP if it relays that; no way around it") \
+    X(TEXT, "proxy", 0, "URL", proxy, IN_PEER, \
+        "socks5://[user:password@]host[:port], port 1080 if none is said: for TCP, and UDP if it relays that; no way around it") \
     X(FLAG, "no-port-map", 0, NULL, no_port_map, IN_PEER, "do not ask the router to let peers in (PCP, NAT-PMP, UPnP)") \
     X(TEXT, "encryption", 0, "MODE", encryption_text, IN_PEER, "of connections (MSE): prefer (the default), require or off") \
     X(TEXT, "state", 0, "DIR", state, IN_PEER | IN_DHT, "where resume data and DHT nodes are kept; default: $XDG_STATE_HOME/kith") \

@@ -90,7 +90,8 @@ static enum err check_peers(const struct check *c)
     if (o->listen != NULL && addr_parse(slice_str(o->listen), 0, &a) != ERR_OK)
         return refuse(c, "write 192.0.2.7 or 2001:db8::7", "--listen %.200s: not an IP address", o->listen);
     if (o->proxy != NULL && (url_parse(slice_str(o->proxy), &u) != ERR_OK || !url_is(&u, "socks5")))
-        return refuse(c, "write socks5://[user:password@]host:port", "--proxy %.200s: not the URL of a SOCKS5 proxy", o->proxy);
+        return refuse(c, "write socks5://[user:password@]host[:port]; without a port it is 1080",
+            "--proxy %.200s: not the URL of a SOCKS5 proxy", o->proxy);
     if (o->no_tcp && o->no_utp)
         return refuse(c, "leave one of them out", "--no-tcp and --no-utp together leave no way to any peer");
     return ERR_OK;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/uio.h>
 
+#include "app/host.h"
 #include "app/interrupt.h"
 #include "app/metalink.h"
 #include "app/names.h"
@@ -37,6 +38,17 @@ bool probe_is_url(const char *text)
 {
     struct url u;
     return url_parse(slice_str(text), &u) == ERR_OK && (url_is(&u, "http") || url_is(&u, "https") || url_is(&u, "ftp") || url_is(&u, "ftps"));
+}
+
+const char *probe_why(const struct app *a, enum err e, char out[PROBE_WHY_MAX])
+{
+    struct url u;
+    if (e != ERR_PROXY || a->options.proxy == NULL || url_parse(slice_str(a->options.proxy), &u) != ERR_OK)
+        return err_text(e);
+    const bool is_v6 = u.host.n != 0 && memchr(u.host.p, ':', u.host.n) != NULL;
+    (void)snprintf(out, PROBE_WHY_MAX, "the proxy %s%.*s%s:%u cannot be reached or does not let us in", is_v6 ? "[" : "",
+        (int)size_min(u.host.n, 150), (const char *)u.host.p, is_v6 ? "]" : "", u.port != 0 ? u.port : HOST_PROXY_PORT);
+    return out;
 }
 
 static void on_turn(void *ctx) { (void)ctx; }

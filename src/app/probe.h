@@ -4,7 +4,7 @@
 #include "app/cmd.h"
 #include "codec/path.h"
 
-enum { PROBE_URLS_MAX = 64, PROBE_MARK_MAX = 256 };
+enum { PROBE_URLS_MAX = 64, PROBE_MARK_MAX = 256, PROBE_WHY_MAX = 256 };
 
 #define PROBE_SIZE_UNKNOWN UINT64_MAX
 
@@ -21,6 +21,8 @@ struct probe {
 };
 
 bool probe_is_url(const char *text);
+// err_text, or which proxy it was, without name and password.
+const char *probe_why(const struct app *a, enum err e, char out[PROBE_WHY_MAX]);
 // Asks all of them at the same time and fills the rest of each. Only errors that concern no single URL are returned:
 // ERR_NOMEM, ERR_IO, ERR_CANCELLED (a signal).
 MUST_USE enum err probe_all(struct app *a, struct probe *items, uint32_t n);

@@ -76,6 +76,33 @@ static enum err err_of_curl(CURLcode c)
     return ERR_IO;
 }
 
+// What a proxy says of the other side is as if there were none; all else is the proxy's.
+static enum err err_of_proxy(CURL *easy)
+{
+    long why = 0;
+    (void)curl_easy_getinfo(easy, CURLINFO_PROXY_ERROR, &why);
+    switch (why) {
+    case CURLPX_REPLY_CONNECTION_REFUSED:
+    case CURLPX_REPLY_GENERAL_SERVER_FAILURE: return ERR_REFUSED;
+    case CURLPX_REPLY_HOST_UNREACHABLE:
+    case CURLPX_REPLY_NETWORK_UNREACHABLE:
+    case CURLPX_RESOLVE_HOST: return ERR_UNREACHABLE;
+    case CURLPX_REPLY_TTL_EXPIRED: return ERR_TIMEOUT;
+    default: return ERR_PROXY;
+    }
+}
+
+static enum err outcome(const struct fetch *t, CURLcode code)
+{
+    if (t->too_long)
+        return ERR_TOO_LONG;
+    if (code == CURLE_PROXY)
+        return err_of_proxy(t->easy);
+    // With a proxy it is the only one that we connect to.
+    const bool at_it = code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_PROXY;
+    return at_it && t->f->proxy != NULL ? ERR_PROXY : err_of_curl(code);
+}
+
 static void fetch_free(struct fetch *t)
 {
     (void)curl_multi_remove_handle(t->f->multi, t->easy);
@@ -181,7 +208,7 @@ static void collect(struct fetcher *f)
         (void)curl_easy_getinfo(easy, CURLINFO_PRIVATE, &priv);
         (void)curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
         struct fetch *t = (struct fetch *)(void *)priv;
-        const enum err e = t->too_long ? ERR_TOO_LONG : err_of_curl(code);
+        const enum err e = outcome(t, code);
         tell_head(t, code != CURLE_OK);
         char *next = NULL;
         (void)curl_easy_getinfo(easy, CURLINFO_REDIRECT_URL, &next);

@@ -45,7 +45,8 @@ struct fetcher_config {
     const char *proxy;                  // a URL for libcurl, socks5h://…; NULL: none. It resolves all names
     size_t body_max;                    // bytes after decompression; more: ERR_TOO_LONG
     // body is lent for the call. status: of HTTP, 0 if there was none. May start other fetches.
-    // ERR_UNREACHABLE: no such host or no route; ERR_REFUSED, ERR_TIMEOUT, ERR_TOO_LONG, ERR_CLOSED, ERR_PROTOCOL, ERR_IO.
+    // ERR_UNREACHABLE: no such host or no route; ERR_PROXY: the proxy, not what is behind it;
+    // ERR_REFUSED, ERR_TIMEOUT, ERR_TOO_LONG, ERR_CLOSED, ERR_PROTOCOL, ERR_IO.
     // A status of 400 and above is ERR_OK: the caller judges it.
     void (*done)(void *ctx, uint32_t id, enum err e, int status, struct slice body);
     // Only with `device`: instead of done; the owner fetches `next` (without a pin; borrowed for the call) or gives up.

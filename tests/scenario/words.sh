@@ -72,4 +72,23 @@ while True:
 pids="$pids $!"
 while [ ! -s proxy.txt ]; do sleep 0.1; done
 says 12 "the proxy 127.0.0.1:$(cat proxy.txt) does not serve us" "$kith" get f.torrent -o out --proxy "socks5://127.0.0.1:$(cat proxy.txt)" "$@"
+# The same for a file by its URL: the proxy is named, its password is not. What it says of the server is not its own fault.
+says 5 "the proxy 127.0.0.1:$gone cannot be reached" "$kith" get http://192.0.2.1/a --proxy "socks5://me:secret@127.0.0.1:$gone" --state get3
+not secret
+says 5 "the proxy [::1]:1080 cannot be reached" "$kith" get http://192.0.2.1/a --proxy 'socks5://[::1]' --state get3
+says 5 "the proxy 127.0.0.1:$(cat proxy.txt) cannot be reached or does not let us in" "$kith" get http://192.0.2.1/a \
+    --proxy "socks5://127.0.0.1:$(cat proxy.txt)" --state get3
+/usr/bin/python3 -u -c 'import socket
+s = socket.create_server(("127.0.0.1", 0))
+print(s.getsockname()[1])
+while True:
+    c = s.accept()[0]
+    c.recv(16)
+    c.sendall(b"\5\0")
+    c.recv(10)
+    c.sendall(b"\5\5\0\1\0\0\0\0\0\0")' >refuses.txt &
+pids="$pids $!"
+while [ ! -s refuses.txt ]; do sleep 0.1; done
+says 5 'http://192.0.2.1/a: refused' "$kith" get http://192.0.2.1/a --proxy "socks5://127.0.0.1:$(cat refuses.txt)" --state get3
+says 0 'port 1080 if none is said' "$kith" help get
 echo 'all is true'
