@@ -1,5 +1,6 @@
 // Faults at work: see fault.h.
 #include "sim/fault.h"
+#include "sim/net.h"
 
 #include "sim/net_int.h"
 

@@ -1,5 +1,7 @@
 // The small HTTP/1.1 client of simulated hosts, and names: see fetch.h.
 #include "sim/fetch.h"
+#include "sim/net.h"
+#include "sim/stream.h"
 
 #include "codec/url.h"
 #include "sim/hostile.h"

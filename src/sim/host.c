@@ -1,5 +1,7 @@
 // Lives of simulated machines: start, crash, leave; and the inputs of their nodes. See host.h.
 #include "sim/host_int.h"
+#include "sim/link.h"
+#include "sim/net.h"
 
 #include "sim/hostile.h"
 #include "sim/oracle.h"

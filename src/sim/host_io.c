@@ -4,7 +4,9 @@
 #include "sim/host_int.h"
 #include "sim/hostile.h"
 #include "sim/job.h"
+#include "sim/net.h"
 #include "sim/oracle.h"
+#include "sim/stream.h"
 #include "sim/web.h"
 
 // The stream end that a conn of the node names; NULL: it is gone already.

@@ -1,5 +1,7 @@
 // Streams of hostile peers: dialling, handshakes, taking messages apart. See hostile.h.
 #include "sim/hostile.h"
+#include "sim/net.h"
+#include "sim/stream.h"
 
 #include "base/bits.h"
 #include "sim/fetch.h"

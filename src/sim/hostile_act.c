@@ -1,5 +1,7 @@
 // What hostile peers do, kind by kind: see hostile.h.
 #include "sim/hostile.h"
+#include "sim/net.h"
+#include "sim/stream.h"
 
 #include "base/bits.h"
 

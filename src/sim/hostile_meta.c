@@ -1,5 +1,7 @@
 // Peers that spoil the metadata of a magnet link: false sizes, false bytes, silence, refusals, floods. BEP 9, 10. See hostile.h.
 #include "sim/hostile.h"
+#include "sim/net.h"
+#include "sim/stream.h"
 
 #include "codec/extended.h"
 #include "codec/ut_metadata.h"

@@ -2,8 +2,11 @@
 //
 // A block goes out in one piece, but small messages and datagrams do not wait for its end: they go at the next packet boundary and
 // put the end off. So what happens is as if packets took turns, at a tenth of the events.
+#include "sim/link.h"
+#include "sim/net.h"
 #include "sim/net_int.h"
 #include "sim/oracle.h"
+#include "sim/stream.h"
 
 enum { DGRAM_OVERHEAD = 28, PACKET_LEN = 1500 };          // IPv4 and UDP headers
 

@@ -1,5 +1,8 @@
 // Judges over nodes: see oracle.h.
+#include "sim/link.h"
+#include "sim/net.h"
 #include "sim/oracle.h"
+#include "sim/stream.h"
 
 #include "base/bits.h"
 

@@ -1,4 +1,5 @@
 // Ways through NAT boxes: see route.h.
+#include "sim/net.h"
 #include "sim/route.h"
 
 #include "sim/world.h"

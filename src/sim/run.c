@@ -3,7 +3,9 @@
 #include "sim/host_int.h"
 #include "sim/hostile.h"
 #include "sim/job.h"
+#include "sim/net.h"
 #include "sim/oracle.h"
+#include "sim/stream.h"
 #include "sim/warm.h"
 
 // An action begins, or the time of one is over.

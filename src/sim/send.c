@@ -1,7 +1,9 @@
 // From what a node wants sent to the parts of a stream: bytes are copied, content stays a reference. See net.h.
 #include "sim/job.h"
+#include "sim/net.h"
 #include "sim/net_int.h"
 #include "sim/oracle.h"
+#include "sim/stream.h"
 #include "sim/watch.h"
 
 static struct part *part_new(struct world *w, uint64_t len, size_t bytes_n, bool payload)

@@ -1,8 +1,10 @@
 // Modelled streams: windows, losses as delay, order, ends. See net.h.
 #include "sim/fetch.h"
 #include "sim/hostile.h"
+#include "sim/net.h"
 #include "sim/net_int.h"
 #include "sim/oracle.h"
+#include "sim/stream.h"
 #include "sim/watch.h"
 
 enum { PORT_FIRST = 32768, CREDITS_MAX = 1 << 20 };

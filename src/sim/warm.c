@@ -1,6 +1,8 @@
 // What events to come will look at is fetched from memory while others are worked on. A host is looked at some times a second and
 // the others are thousands: nearly all of it is far from the cache each time. A step follows one pointer, which the step before
 // has fetched, so that nothing is waited for.
+#include "sim/net.h"
+#include "sim/stream.h"
 #include "sim/warm.h"
 
 #include "sim/task.h"

@@ -1,4 +1,6 @@
 // What is wrong on the wire: see watch.h.
+#include "sim/net.h"
+#include "sim/stream.h"
 #include "sim/watch.h"
 
 #include "sim/world.h"

@@ -1,7 +1,7 @@
 // A judge that reads the wire: an independent small parser of the peer protocol checks what nodes say against what they were told.
 // It shares no code with codec/peerwire.h. BEP 3, 6.
 #pragma once
-#include "sim/net.h"
+#include "sim/stream.h"
 
 enum { WATCH_ASKED_MAX = 1 << 16, WATCH_HEAD_MAX = 17, WATCH_HANDSHAKE = 68, WATCH_ALLOWED_MAX = 64 };
 

@@ -1,4 +1,6 @@
 // Making a world and running it: see world.h.
+#include "sim/link.h"
+#include "sim/net.h"
 #include "sim/world.h"
 
 #include <stdarg.h>

@@ -1,5 +1,6 @@
 // See probe.h.
 #include "probe.h"
+#include "sim/net.h"
 
 #include "lab/scenario.h"
 

@@ -1,5 +1,7 @@
 // Faults of nodes, clocks, addresses and services do what they say.
 #include "probe.h"
+#include "sim/net.h"
+#include "sim/stream.h"
 
 #include "sim/fetch.h"
 

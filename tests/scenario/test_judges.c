@@ -1,5 +1,7 @@
 // Every judge of the wire, the lines, memory and the end of a run fires on what it is there for, and not on what is right.
 #include "lab.h"
+#include "sim/net.h"
+#include "sim/stream.h"
 
 #include "sim/oracle.h"
 #include "sim/watch.h"

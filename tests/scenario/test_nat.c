@@ -1,5 +1,6 @@
 // NAT boxes: the table alone with literal times, ways through one or two of them, and streams of whole nodes.
 #include "lab.h"
+#include "sim/net.h"
 
 enum { HOME_PORT = 6881, SERVER_PORT = 3478, PAIRS = 3000 };
 

@@ -1,5 +1,6 @@
 // Whole nodes whose peers meet over uTP alone, every packet of it: they complete on bad paths, and a home's uplink stays usable.
 #include "lab.h"
+#include "sim/link.h"
 
 static const uint64_t mb10[] = {10000000}, mb3[] = {3000000};
 

@@ -1,5 +1,6 @@
 // The simulated world itself, with a toy in place of the node: exact times, exact disks, equal traces, judges that fire.
 #include "lab.h"
+#include "sim/stream.h"
 
 #include "sim/fetch.h"
 #include "sim/oracle.h"

@@ -1,4 +1,5 @@
 // The generator of round-trip times against PlanetLab's: rows LAT.pl.* of the published results; and the six regions.
+#include "sim/net.h"
 #include "test.h"
 
 #include <stdlib.h>
