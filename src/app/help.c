@@ -1,4 +1,5 @@
 // The help texts and the man page, made from the tables of options.h.
+#include "app/option_table.h"
 #include "app/options.h"
 
 enum { EXAMPLES_N = 5 };

@@ -1,4 +1,5 @@
 // See options.h.
+#include "app/option_table.h"
 #include "app/options.h"
 
 #include <stdlib.h>

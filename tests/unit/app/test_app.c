@@ -2,6 +2,7 @@
 #include "test.h"
 
 #include "app/fileio.h"
+#include "app/option_table.h"
 #include "app/options.h"
 #include "app/progress.h"
 #include "app/select.h"
