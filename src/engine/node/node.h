@@ -118,8 +118,8 @@ struct slice node_torrent_have(const struct node *n, uint32_t torrent);
 void node_check(const struct node *n);
 
 enum { NODE_WARM_STEPS = 5 };
-// For hosts of many nodes, whose memory is far from the processor when something comes for them: asks for what an input for conn
+// For hosts of many nodes, whose memory is far from the processor when something comes for them: asks for what an input for id
 // (0: for none) will look at, step by step, some hundred nanoseconds apart, each behind the pointers that the last one fetched;
 // step: 0 … NODE_WARM_STEPS - 1. Before step 0 the host fetches the first NODE_WARM_LEN bytes of n. Changes nothing.
-void node_warm(const struct node *n, uint32_t conn, uint32_t step);
+void node_warm(const struct node *n, uint32_t id, uint32_t step);
 enum { NODE_WARM_LEN = 448 };
