@@ -2,6 +2,14 @@
 //
 // Most peers are idle, and a look at each of them is a walk through cold memory: a peer says when it needs the next beat, and what
 // happens to it before brings that forward (beat_wake).
+#include "engine/swarm/beat.h"
+#include "engine/swarm/hashes.h"
+#include "engine/swarm/limits.h"
+#include "engine/swarm/peer.h"
+#include "engine/swarm/peer_io.h"
+#include "engine/swarm/pex.h"
+#include "engine/swarm/request.h"
+#include "engine/swarm/super.h"
 #include "engine/swarm/swarm_int.h"
 
 #include "engine/swarm/webseed.h"

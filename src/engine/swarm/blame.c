@@ -1,8 +1,18 @@
 // Who sent the bad block. One source: banned at once. Several: the digests of the failed copy's blocks are kept and
 // compared with the next good copy; only who sent a differing block is banned. Bittorrent note, trap 11.
+#include "engine/swarm/blame.h"
+#include "engine/swarm/event.h"
+#include "engine/swarm/known.h"
+#include "engine/swarm/peer.h"
+#include "engine/swarm/peer_io.h"
+#include "engine/swarm/piece.h"
 #include "engine/swarm/swarm_int.h"
 
 #include "engine/swarm/webseed.h"
+
+enum {
+    SOURCES_MAX = 512,                  // peers remembered for blame after they left
+};
 
 struct blame {
     struct map_node node;

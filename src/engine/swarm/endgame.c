@@ -1,11 +1,16 @@
 // The end of a torrent: everything that is missing is asked for, and slow peers owe the last blocks. A peer that has time is asked for
 // such a block a second time, but only if it is likely to bring it well before: what comes twice is waste. Bittorrent note 2.6.
+#include "engine/swarm/beat.h"
+#include "engine/swarm/peer.h"
+#include "engine/swarm/piece.h"
+#include "engine/swarm/request.h"
 #include "engine/swarm/swarm_int.h"
 
 #include "base/bits.h"
 #include "engine/swarm/webseed.h"
 
 enum {
+    ENDGAME_ASKS_MAX = 2,
     GAIN_MS = 2000,                      // the second answer must be expected so much sooner, and in half the time
     SILENT_MS = 5000,                   // no block for so long: it may never come
     RATE_MIN = BLOCK_LEN / 2,           // bytes/s: what nobody is thought to be slower than, as long as it is not silent

@@ -1,9 +1,23 @@
 // Messages of the extension protocol: handshakes, the info dictionary served in parts, pieces taken back, who only
 // uploads. BEP 9, 10, 21, 54; peer exchange is in pex.c.
+#include "engine/swarm/beat.h"
+#include "engine/swarm/event.h"
+#include "engine/swarm/extend.h"
+#include "engine/swarm/peer.h"
+#include "engine/swarm/peer_io.h"
+#include "engine/swarm/pex.h"
+#include "engine/swarm/picker.h"
+#include "engine/swarm/punch.h"
+#include "engine/swarm/request.h"
 #include "engine/swarm/swarm_int.h"
 
 #include "base/bits.h"
 #include "codec/ut_metadata.h"
+
+enum {
+    METADATA_SHARE_S = 60,              // in so long a peer gets twice the info dictionary at most
+    LOST_MAX = 4096,                    // pieces taken back (BEP 54)
+};
 
 enum { EXT_TX_MIN = EXTENDED_HANDSHAKE_MAX, DONTHAVE_MSG_LEN = 10, UPLOAD_ONLY_MSG_LEN = 7 };
 

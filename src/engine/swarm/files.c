@@ -3,9 +3,20 @@
 // A piece that a wanted file shares with a skipped one brings bytes of both. What belongs to a skipped file that is not on
 // disk goes to the `.parts` file of the torrent, at the offset it has in piece space: that file is sparse and needs no table.
 // A file that becomes wanted gets its bytes from there first; until then none of its pieces is fetched.
+#include "engine/swarm/event.h"
+#include "engine/swarm/files.h"
+#include "engine/swarm/peer.h"
+#include "engine/swarm/peer_io.h"
+#include "engine/swarm/picker.h"
+#include "engine/swarm/piece.h"
+#include "engine/swarm/storage.h"
 #include "engine/swarm/swarm_int.h"
 
 #include "base/bits.h"
+
+enum {
+    BROKEN_MAX = 256,                   // files that cannot be written, one by one; after that all that are not complete
+};
 
 static bool is_real(const struct metainfo_file *f) { return f->len != 0 && (f->flags & (FILE_PAD | FILE_SYMLINK)) == 0; }
 

@@ -1,9 +1,22 @@
 // Answers to hash requests: from piece layers, and for what lies below them from the content on disk. BEP 52; the answers
 // are those of bep52_hash_wire.json.
+#include "engine/swarm/beat.h"
+#include "engine/swarm/hashes.h"
+#include "engine/swarm/peer.h"
+#include "engine/swarm/peer_io.h"
+#include "engine/swarm/storage.h"
 #include "engine/swarm/swarm_int.h"
 
 #include "base/bits.h"
 #include "codec/hash_request.h"
+
+enum {
+    HASH_SHARE_S = 60, HASH_ANSWERS_MAX = 4096, HASH_READS_MAX = 32,    // in a minute a peer gets so many, and of those from disk
+    HASH_LEAVES_MAX = 1024,             // read for one answer: 16 MiB
+    HASH_TREE_ANSWER = 512,             // pieces whose hashes, put together to a tree, count as one answer
+    HASH_OUT_LEN = 64 + HASHES_MAX * SHA256_LEN,
+    LEAF_KEPT_S = 10,
+};
 
 static uint32_t piece_level(const struct metainfo *m) { return hash_tree_height(m->piece_len / BLOCK_LEN); }
 

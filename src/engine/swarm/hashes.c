@@ -1,9 +1,21 @@
 // Hashes of v2 trees: piece layers that a magnet link does not bring are fetched, every part proved against its file's root
 // before it is believed; layers and leaves are served. BEP 52, messages 21 to 23; bittorrent note, traps 31 to 35.
+#include "engine/swarm/blame.h"
+#include "engine/swarm/event.h"
+#include "engine/swarm/files.h"
+#include "engine/swarm/hashes.h"
+#include "engine/swarm/peer.h"
+#include "engine/swarm/picker.h"
+#include "engine/swarm/storage.h"
 #include "engine/swarm/swarm_int.h"
 
 #include "base/bits.h"
 #include "codec/hash_request.h"
+
+enum {
+    HASH_ASKS_MAX = 4,                  // hash requests of ours at one peer
+    HASH_ANSWER_S = 20, HASH_PAUSE_S = 30,      // an answer takes longer, or is a refusal: the peer is not asked for so long
+};
 
 static uint32_t piece_level(const struct metainfo *m) { return hash_tree_height(m->piece_len / BLOCK_LEN); }
 

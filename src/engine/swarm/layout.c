@@ -1,4 +1,11 @@
 // Where pieces lie in files, and what makes a piece right. BEP 3, 47 (pads), 52 (trees).
+#include "engine/swarm/event.h"
+#include "engine/swarm/extend.h"
+#include "engine/swarm/files.h"
+#include "engine/swarm/hashes.h"
+#include "engine/swarm/peer.h"
+#include "engine/swarm/peer_io.h"
+#include "engine/swarm/picker.h"
 #include "engine/swarm/swarm_int.h"
 
 #include "base/bits.h"

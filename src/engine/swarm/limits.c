@@ -1,5 +1,9 @@
 // Rate limits inside of a torrent: who waits is served in turn, a bite each. Only content counts: requests, headers and
 // answers go free, or a limit of one direction would strangle the other. Bittorrent note 2.10.
+#include "engine/swarm/limits.h"
+#include "engine/swarm/peer.h"
+#include "engine/swarm/peer_io.h"
+#include "engine/swarm/serve.h"
 #include "engine/swarm/swarm_int.h"
 
 #include "engine/swarm/webseed.h"

@@ -1,9 +1,16 @@
 // Whether the files are still what was made of them. Before a torrent is said to be complete, and now and then while it is seeded, each
 // file is looked at: what somebody took away or put in its place is noticed though it is still open here. A file that is longer than
 // the torrent says is cut, once all of it is verified.
+#include "engine/swarm/event.h"
+#include "engine/swarm/files.h"
+#include "engine/swarm/storage.h"
 #include "engine/swarm/swarm_int.h"
 
 #include "base/bits.h"
+
+enum {
+    REMAKES_MAX = 3,
+};
 
 void look_begin(struct swarm *s)
 {

@@ -1,5 +1,8 @@
 // The info dictionary of a magnet link: see metadata.h. BEP 9, 10; bittorrent note, trap 13.
+#include "engine/swarm/known.h"
 #include "engine/swarm/metadata_int.h"
+#include "engine/swarm/peer.h"
+#include "engine/swarm/pex.h"
 
 #include "codec/extended.h"
 #include "codec/ut_pex.h"

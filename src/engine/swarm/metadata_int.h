@@ -1,8 +1,10 @@
 // What the two files of the metadata engine share.
 #pragma once
 #include "base/list.h"
+#include "engine/swarm/known.h"
 #include "engine/swarm/metadata.h"
-#include "engine/swarm/swarm_int.h"
+#include "engine/swarm/pex.h"
+#include "engine/swarm/swarm.h"
 
 struct metadata_ask {
     uint32_t part;

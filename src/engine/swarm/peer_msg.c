@@ -1,4 +1,15 @@
 // What each message of a peer means. BEP 3, 6.
+#include "engine/swarm/beat.h"
+#include "engine/swarm/event.h"
+#include "engine/swarm/extend.h"
+#include "engine/swarm/hashes.h"
+#include "engine/swarm/peer.h"
+#include "engine/swarm/peer_io.h"
+#include "engine/swarm/picker.h"
+#include "engine/swarm/request.h"
+#include "engine/swarm/rounds.h"
+#include "engine/swarm/serve.h"
+#include "engine/swarm/super.h"
 #include "engine/swarm/swarm_int.h"
 
 #include "base/bits.h"

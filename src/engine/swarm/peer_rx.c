@@ -1,8 +1,18 @@
 // Bytes in: where the next ones belong, and how messages are cut out of them. Blocks go from the socket straight into
 // their slot; a wrong guess costs one copy. Bittorrent note 2.2; BEP 3.
+#include "engine/swarm/beat.h"
+#include "engine/swarm/limits.h"
+#include "engine/swarm/peer.h"
+#include "engine/swarm/peer_io.h"
+#include "engine/swarm/piece.h"
+#include "engine/swarm/request.h"
 #include "engine/swarm/swarm_int.h"
 
 #include "base/bits.h"
+
+enum {
+    EXTENDED_KEPT_MAX = 16 * 1024,      // a longer extension handshake is skipped: no memory by the length field alone
+};
 
 void rx_close(struct swarm *s, struct swarm_peer *p, enum err e)
 {

@@ -1,4 +1,11 @@
 // Bytes out: what a peer must be told is derived from the state, so that a full buffer loses nothing. BEP 3, 6, 10.
+#include "engine/swarm/extend.h"
+#include "engine/swarm/hashes.h"
+#include "engine/swarm/peer.h"
+#include "engine/swarm/peer_io.h"
+#include "engine/swarm/request.h"
+#include "engine/swarm/serve.h"
+#include "engine/swarm/super.h"
 #include "engine/swarm/swarm_int.h"
 
 #include "base/bits.h"

@@ -1,10 +1,16 @@
 // Peer exchange: whom we have met and lost since is told to each peer once a minute, and what peers tell becomes candidates,
 // within limits. Never for private torrents. BEP 11, 27; bittorrent note, trap 14.
+#include "engine/swarm/blame.h"
+#include "engine/swarm/known.h"
+#include "engine/swarm/peer.h"
+#include "engine/swarm/peer_io.h"
+#include "engine/swarm/pex.h"
 #include "engine/swarm/swarm_int.h"
 
 #include "codec/ut_pex.h"
 
 enum {
+    PEX_GONE_MAX = SWARM_PEERS_MAX,     // peers lost that are remembered; older ones are not told
     PEX_FIRST_S = 10,                   // after the handshake
     PEX_EVERY_S = 60,                   // BEP 11
     PEX_EARLY_S = 45,                   // messages nearer to each other than this are ignored

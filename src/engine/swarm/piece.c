@@ -1,8 +1,19 @@
 // Partial pieces: blocks arrive, are hashed in order, verified, written, and become a `have`. See bittorrent note 2.3, 2.4.
+#include "engine/swarm/blame.h"
+#include "engine/swarm/files.h"
+#include "engine/swarm/peer.h"
+#include "engine/swarm/picker.h"
+#include "engine/swarm/piece.h"
+#include "engine/swarm/request.h"
+#include "engine/swarm/storage.h"
 #include "engine/swarm/swarm_int.h"
 
 #include "base/bits.h"
 #include "engine/swarm/webseed.h"
+
+enum {
+    HASH_BLOCKS = IO_SPANS_MAX,         // blocks of one hash job: 1 MiB, or the piece
+};
 
 struct piece *piece_find(const struct swarm *s, uint32_t index)
 {

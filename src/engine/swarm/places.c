@@ -1,4 +1,8 @@
 // Who makes room when all places of a swarm are taken. BEP 40; bittorrent note, section 1.
+#include "engine/swarm/blame.h"
+#include "engine/swarm/peer.h"
+#include "engine/swarm/peer_io.h"
+#include "engine/swarm/rounds.h"
 #include "engine/swarm/swarm_int.h"
 
 #include "codec/peer_priority.h"

@@ -2,6 +2,12 @@
 // once, by uTP, and each opens its router for the other. BEP 55; bittorrent note, trap 15.
 //
 // We are all three of its parts: who asks (punch_ask), who is asked and tells both (on_rendezvous), who is told (on_connect).
+#include "engine/swarm/blame.h"
+#include "engine/swarm/event.h"
+#include "engine/swarm/known.h"
+#include "engine/swarm/peer.h"
+#include "engine/swarm/pex.h"
+#include "engine/swarm/punch.h"
 #include "engine/swarm/swarm_int.h"
 
 enum {

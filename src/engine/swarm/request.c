@@ -1,10 +1,22 @@
 // What we ask of a peer: how deep, which block next, what happens when it does not come. Bittorrent note 2.6, 2.7.
+#include "engine/swarm/beat.h"
+#include "engine/swarm/choker.h"
+#include "engine/swarm/peer.h"
+#include "engine/swarm/peer_io.h"
+#include "engine/swarm/picker.h"
+#include "engine/swarm/piece.h"
+#include "engine/swarm/request.h"
 #include "engine/swarm/swarm_int.h"
 
 #include "base/bits.h"
 #include "engine/swarm/webseed.h"
 
 enum {
+    STALL_S = 20, DROP_S = 60,          // no block while asked: one request only; requests given up
+    ASK_MAX_S = 60,                     // a request that was passed over is given up
+    CHOKED_ANSWER_S = 5,                // a peer with fast that chokes us neither answers nor rejects: not waited for any longer
+    ASK_PAUSE_S = 2,                    // who did not deliver is asked after all others have had their choice
+    REJECTS_ROW_MAX = 16,               // without a block in between
     OWN_S = 30,                         // piece affinity holds while the owner can finish within this
     OWN_GRACE_S = 10,                   // and at the beginning, when its rate is not known
     PARTIALS_BASE = 8,

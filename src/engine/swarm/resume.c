@@ -1,5 +1,9 @@
 // What is saved of a torrent: a bencoded dictionary, keys in order. Only what is on stable storage is claimed; what was
 // written since, or is being written, is marked to be hashed at the next start.
+#include "engine/swarm/files.h"
+#include "engine/swarm/picker.h"
+#include "engine/swarm/piece.h"
+#include "engine/swarm/storage.h"
 #include "engine/swarm/swarm_int.h"
 
 #include "base/bits.h"

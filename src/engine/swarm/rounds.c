@@ -1,4 +1,10 @@
 // Choking rounds: the table is filled, the choker decides, the peers are told. BEP 3; bittorrent note, section 3.
+#include "engine/swarm/beat.h"
+#include "engine/swarm/choker.h"
+#include "engine/swarm/limits.h"
+#include "engine/swarm/peer.h"
+#include "engine/swarm/rounds.h"
+#include "engine/swarm/serve.h"
 #include "engine/swarm/swarm_int.h"
 
 static uint32_t net_of(const struct addr *a)

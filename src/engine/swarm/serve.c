@@ -1,8 +1,21 @@
 // Its requests: checked, queued, answered one by one, never dropped in silence. BEP 3, 6; bittorrent note 2.5, 2.7.
+#include "engine/swarm/beat.h"
+#include "engine/swarm/files.h"
+#include "engine/swarm/limits.h"
+#include "engine/swarm/peer.h"
+#include "engine/swarm/peer_io.h"
+#include "engine/swarm/request.h"
+#include "engine/swarm/serve.h"
+#include "engine/swarm/super.h"
 #include "engine/swarm/swarm_int.h"
 
 #include "base/bits.h"
 #include "codec/allowed_fast.h"
+
+enum {
+    REJECT_QUEUE_MAX = 4096,
+    CANCEL_LOOKS_MAX = 1 << 17,         // queued requests looked at for one peer's cancels in a second
+};
 
 // Not read beyond this: what one receive may still bring has room, or a request would be lost in silence.
 enum { PLAIN_PAUSE = SWARM_REQQ_PLAIN - POOL_STAGING_LEN / REQUEST_MSG_LEN, QUEUE_FIRST = 16 };

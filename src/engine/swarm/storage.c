@@ -1,7 +1,21 @@
 // Jobs, and the order of checking, preparing, syncing and saving. A have bit is never durable before its data.
+#include "engine/swarm/event.h"
+#include "engine/swarm/files.h"
+#include "engine/swarm/hashes.h"
+#include "engine/swarm/peer.h"
+#include "engine/swarm/picker.h"
+#include "engine/swarm/piece.h"
+#include "engine/swarm/storage.h"
 #include "engine/swarm/swarm_int.h"
 
 #include "base/bits.h"
+
+enum {
+    SAVE_S = 5, SYNC_S = 30, RETRY_S = 30, RECHECKS_MAX = 20,
+    FULL_RETRY_S = 10,                  // a full disk: somebody is making room, it may be
+    SYNC_BYTES = 256 << 20,
+    TOTALS_S = 60,                      // what was sent is saved so often, if nothing else is
+};
 
 // One that is not busy; NULL: too many, or no memory.
 static struct job *job_free(struct swarm *s)

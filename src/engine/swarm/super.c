@@ -1,4 +1,7 @@
 // The swarm as an only seed: it looks like a peer with few pieces. The decisions are superseed.h's.
+#include "engine/swarm/peer.h"
+#include "engine/swarm/super.h"
+#include "engine/swarm/superseed.h"
 #include "engine/swarm/swarm_int.h"
 
 #include "base/bits.h"

@@ -1,8 +1,33 @@
 // The swarm's life: birth, timers, the poll that hands out work, figures. See swarm.h.
+#include "engine/swarm/beat.h"
+#include "engine/swarm/blame.h"
+#include "engine/swarm/choker.h"
+#include "engine/swarm/event.h"
+#include "engine/swarm/files.h"
+#include "engine/swarm/hashes.h"
+#include "engine/swarm/known.h"
+#include "engine/swarm/limits.h"
+#include "engine/swarm/peer.h"
+#include "engine/swarm/peer_io.h"
+#include "engine/swarm/pex.h"
+#include "engine/swarm/picker.h"
+#include "engine/swarm/piece.h"
+#include "engine/swarm/punch.h"
+#include "engine/swarm/request.h"
+#include "engine/swarm/rounds.h"
+#include "engine/swarm/serve.h"
+#include "engine/swarm/storage.h"
+#include "engine/swarm/super.h"
 #include "engine/swarm/swarm_int.h"
 
 #include "base/bits.h"
 #include "engine/swarm/webseed.h"
+
+enum {
+    REQQ_DEFAULT = 250,                 // a peer that does not say how many it keeps
+    SILENT_LOST_S = 4,                  // a peer that comes again has lost its first connection, if that was silent for so long
+    CALM_S = 5,                         // between connects with three quarters of the peers: the others are full, most of them
+};
 
 bool is_running(const struct swarm *s)
 {

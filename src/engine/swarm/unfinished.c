@@ -1,5 +1,10 @@
 // Pieces that a stop finds begun: what is there from their start on is written and saved, and the next start goes on behind it.
 // Nothing of it is trusted: it is read back and hashed as the first part of its piece. Bittorrent note, section 5.
+#include "engine/swarm/blame.h"
+#include "engine/swarm/files.h"
+#include "engine/swarm/picker.h"
+#include "engine/swarm/piece.h"
+#include "engine/swarm/storage.h"
 #include "engine/swarm/swarm_int.h"
 
 #include "base/bits.h"

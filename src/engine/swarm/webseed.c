@@ -1,4 +1,11 @@
 // Transfers of web seeds: answers judged, bytes put where they belong, failures. See webseed.h.
+#include "engine/swarm/files.h"
+#include "engine/swarm/limits.h"
+#include "engine/swarm/peer.h"
+#include "engine/swarm/picker.h"
+#include "engine/swarm/piece.h"
+#include "engine/swarm/request.h"
+#include "engine/swarm/swarm_int.h"
 #include "engine/swarm/webseed.h"
 
 #include "base/bits.h"

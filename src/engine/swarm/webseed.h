@@ -6,7 +6,8 @@
 // while the peers are fast nothing new is begun; who has nothing to do takes over the far half of a claim.
 #pragma once
 #include "codec/http_head.h"
-#include "engine/swarm/swarm_int.h"
+#include "engine/swarm/peer.h"
+#include "engine/swarm/swarm.h"
 
 enum {
     WEB_SOURCES_MAX = 64,               // URLs of a torrent that are used

@@ -1,4 +1,9 @@
 // What web seeds are asked for: gaps, claims, URLs. See webseed.h; BEP 19.
+#include "engine/swarm/files.h"
+#include "engine/swarm/limits.h"
+#include "engine/swarm/picker.h"
+#include "engine/swarm/piece.h"
+#include "engine/swarm/swarm_int.h"
 #include "engine/swarm/webseed.h"
 
 #include "base/bits.h"
