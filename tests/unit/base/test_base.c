@@ -3,6 +3,7 @@
 
 #include "base/addr.h"
 #include "base/bits.h"
+#include "base/fold.h"
 #include "base/heap.h"
 #include "base/map.h"
 
@@ -32,6 +33,22 @@ static void writing_without_room_writes_nothing(void **state)
     assert_int_equal(b.n, 4);
     wr_u8(&w, 1);
     assert_int_equal(b.n, 4);
+}
+
+// Without this a header or a scheme that is written in capitals would be another one; or "[" would be "{".
+static void case_does_not_count(void **state)
+{
+    UNUSED_STATE(state);
+    assert_true(fold_eq(SLICE_LIT("Content-Range"), SLICE_LIT("cONTENT-rANGE")));
+    assert_true(fold_eq_str(SLICE_LIT("AZ[@"), "az[@"));
+    assert_false(fold_eq_str(SLICE_LIT("["), "{"));
+    assert_false(fold_eq_str(SLICE_LIT("@"), "`"));
+    assert_false(fold_eq_str(SLICE_LIT("ab"), "abc"));
+    assert_false(fold_eq(SLICE_LIT("\xc3\x84"), SLICE_LIT("\xc3\xa4")));        // no letters of ASCII
+    assert_true(fold_eq_str((struct slice){0}, ""));
+    assert_true(fold_starts(SLICE_LIT("MAGNET:?x"), "magnet:"));
+    assert_true(fold_starts(SLICE_LIT("a"), ""));
+    assert_false(fold_starts(SLICE_LIT("MAGNET"), "magnet:"));
 }
 
 static void numbers_are_parsed_exactly(void **state)
@@ -194,7 +211,7 @@ int main(void)
         cmocka_unit_test(numbers_are_parsed_exactly),     cmocka_unit_test(heap_yields_in_order),
         cmocka_unit_test(map_keeps_insertion_order),      cmocka_unit_test(addresses_round_trip),
         cmocka_unit_test(bit_sets_are_wire_form),         cmocka_unit_test(siphash_matches_the_paper),
-        cmocka_unit_test(random_streams_are_apart),
+        cmocka_unit_test(random_streams_are_apart),       cmocka_unit_test(case_does_not_count),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
