@@ -1,6 +1,7 @@
 // HTTP announces and scrapes: see announce_http.h.
 #include "codec/announce_http.h"
 
+#include "base/fold.h"
 #include "codec/url.h"
 
 // ---- the client's requests
@@ -220,17 +221,6 @@ enum err scrape_reply_find(struct slice body, const uint8_t hash[20], struct scr
 
 // ---- requests, as the tracker reads them
 
-static uint8_t lower(uint8_t c) { return c >= 'A' && c <= 'Z' ? (uint8_t)(c + 32) : c; }
-
-static bool equal_fold(struct slice s, const char *text)
-{
-    size_t i = 0;
-    for (; i < s.n && text[i] != 0; i++)
-        if (lower(s.p[i]) != (uint8_t)text[i])
-            return false;
-    return i == s.n && text[i] == 0;
-}
-
 // The next line of r without its CR LF or LF; false and r untouched: no line end.
 static bool next_line(struct slice *s, struct slice *line)
 {
@@ -288,13 +278,13 @@ static enum err parse_header(struct http_request *q, struct slice line)
         return ERR_SYNTAX;
     const struct slice name = slice_of(line.p, (size_t)(colon - line.p));
     const struct slice value = trim(slice_sub(line, name.n + 1, line.n));
-    if (equal_fold(name, "transfer-encoding"))
+    if (fold_eq_str(name, "transfer-encoding"))
         return ERR_SYNTAX;
-    if (equal_fold(name, "content-length") && !slice_eq_str(value, "0"))
+    if (fold_eq_str(name, "content-length") && !slice_eq_str(value, "0"))
         return ERR_SYNTAX;
-    if (equal_fold(name, "connection") && equal_fold(value, "close"))
+    if (fold_eq_str(name, "connection") && fold_eq_str(value, "close"))
         q->keep_alive = false;
-    if (equal_fold(name, "connection") && equal_fold(value, "keep-alive"))
+    if (fold_eq_str(name, "connection") && fold_eq_str(value, "keep-alive"))
         q->keep_alive = true;
     return ERR_OK;
 }

@@ -1,6 +1,8 @@
 // DNS messages: see dns.h.
 #include "codec/dns.h"
 
+#include "base/fold.h"
+
 enum { CLASS_IN = 1, LABEL_MAX = 63, POINTER = 0xc0, HEADER_LEN = 12 };
 
 // Takes the next label off a name; an empty one is an error, but for a point at the very end.
@@ -38,8 +40,6 @@ enum err dns_question_write(struct wr *w, uint16_t id, struct slice name, uint16
     return w->ok ? ERR_OK : ERR_TOO_LONG;
 }
 
-static uint8_t lower(uint8_t c) { return c >= 'A' && c <= 'Z' ? (uint8_t)(c + 32) : c; }
-
 // Passes over a name in a record; a pointer ends it.
 static void skip_name(struct rd *r)
 {
@@ -66,11 +66,8 @@ static bool question_is(struct rd *r, struct slice name, uint16_t type)
         if (!next_label(&name, &label))
             return false;
         const struct slice got = rd_bytes(r, rd_u8(r));
-        if (!r->ok || got.n != label.n)
+        if (!r->ok || !fold_eq(got, label))
             return false;
-        for (size_t i = 0; i < got.n; i++)
-            if (lower(got.p[i]) != lower(label.p[i]))
-                return false;
     }
     const bool ends = rd_u8(r) == 0;
     const bool same = rd_be16(r) == type;

@@ -1,30 +1,9 @@
 // Header lines of HTTP answers: see http_head.h.
 #include "codec/http_head.h"
 
+#include "base/fold.h"
 #include "codec/path.h"
 #include "codec/url.h"
-
-static uint8_t lower(uint8_t c)
-{
-    return c >= 'A' && c <= 'Z' ? (uint8_t)(c + 32) : c;
-}
-
-// a begins with `word`; case does not count.
-static bool begins(struct slice a, const char *word)
-{
-    const size_t n = strlen(word);
-    if (a.n < n)
-        return false;
-    for (size_t i = 0; i < n; i++)
-        if (lower(a.p[i]) != (uint8_t)word[i])
-            return false;
-    return true;
-}
-
-static bool is_word(struct slice a, const char *word)
-{
-    return a.n == strlen(word) && begins(a, word);
-}
 
 static struct slice trim(struct slice a)
 {
@@ -50,12 +29,12 @@ static struct slice take_until(struct slice *a, uint8_t end)
 static void read_range(struct slice value, struct http_head *h)
 {
     uint64_t first = 0, last = 0, total = HTTP_LEN_UNKNOWN;
-    if (!begins(value, "bytes "))
+    if (!fold_starts(value, "bytes "))
         return;
     value = trim(slice_sub(value, 6, value.n));
     struct slice range = take_until(&value, '/');
     value = trim(value);
-    if (!is_word(value, "*") && dec_parse(value, INT64_MAX, &total) != ERR_OK)
+    if (!fold_eq_str(value, "*") && dec_parse(value, INT64_MAX, &total) != ERR_OK)
         return;
     h->total = total;
     const struct slice a = take_until(&range, '-');
@@ -72,25 +51,25 @@ static void read_line(struct slice line, struct http_head *h)
 {
     const struct slice name = trim(take_until(&line, ':')), value = trim(line);
     uint64_t v;
-    if (is_word(name, "content-range")) {
+    if (fold_eq_str(name, "content-range")) {
         h->has_range = false;
         read_range(value, h);
-    } else if (is_word(name, "content-length")) {
+    } else if (fold_eq_str(name, "content-length")) {
         h->len = dec_parse(value, INT64_MAX, &v) == ERR_OK ? v : HTTP_LEN_UNKNOWN;
-    } else if (is_word(name, "accept-ranges")) {
-        h->accepts_ranges = is_word(value, "bytes");
-    } else if (is_word(name, "content-encoding")) {
-        h->encoded = !is_word(value, "identity") && value.n != 0;
-    } else if (is_word(name, "retry-after")) {
+    } else if (fold_eq_str(name, "accept-ranges")) {
+        h->accepts_ranges = fold_eq_str(value, "bytes");
+    } else if (fold_eq_str(name, "content-encoding")) {
+        h->encoded = !fold_eq_str(value, "identity") && value.n != 0;
+    } else if (fold_eq_str(name, "retry-after")) {
         const bool number = dec_parse(value, HTTP_RETRY_MAX_S, &v) == ERR_OK;
         h->retry_after_s = number ? (uint32_t)u64_max(v, 1) : value.n != 0 ? HTTP_RETRY_DATE_S : 0;
-    } else if (is_word(name, "etag")) {
+    } else if (fold_eq_str(name, "etag")) {
         h->etag = value;
-    } else if (is_word(name, "last-modified")) {
+    } else if (fold_eq_str(name, "last-modified")) {
         h->modified = value;
-    } else if (is_word(name, "content-disposition")) {
+    } else if (fold_eq_str(name, "content-disposition")) {
         h->disposition = value;
-    } else if (is_word(name, "content-type")) {
+    } else if (fold_eq_str(name, "content-type")) {
         h->type = value;
     }
 }
@@ -144,15 +123,15 @@ bool http_disposition_name(struct slice disposition, struct wr *w)
     while (rest.n != 0) {
         const struct slice name = trim(take_until(&rest, '='));
         const struct slice value = parameter_value(rest, &rest);
-        if (is_word(name, "filename"))
+        if (fold_eq_str(name, "filename"))
             plain = value;
-        else if (is_word(name, "filename*"))
+        else if (fold_eq_str(name, "filename*"))
             extended = value;
     }
     uint8_t space[PATH_PART_MAX * 3];
     struct buf b = {space, 0, sizeof space};
     struct wr raw = wr_make(&b);
-    if (begins(extended, "utf-8'")) {   // RFC 8187: UTF-8'language'percent-encoded
+    if (fold_starts(extended, "utf-8'")) {   // RFC 8187: UTF-8'language'percent-encoded
         (void)take_until(&extended, '\'');
         (void)take_until(&extended, '\'');
         if (url_decode(&raw, extended) == ERR_OK && write_name(w, buf_slice(&b)))

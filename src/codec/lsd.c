@@ -1,6 +1,8 @@
 // See lsd.h. BEP 14.
 #include "codec/lsd.h"
 
+#include "base/fold.h"
+
 static const char METHOD[] = "BT-SEARCH * HTTP/1.1";
 
 struct addr lsd_group(enum addr_family family)
@@ -25,17 +27,12 @@ static bool next_line(struct slice *rest, struct slice *out)
     return true;
 }
 
-static uint8_t lower(uint8_t c) { return c >= 'A' && c <= 'Z' ? (uint8_t)(c + 'a' - 'A') : c; }
-
 // "name: value"; name in lower case. False: another header.
 static bool header(struct slice line, const char *name, struct slice *out)
 {
     const size_t n = strlen(name);
-    if (line.n <= n || line.p[n] != ':')
+    if (line.n <= n || line.p[n] != ':' || !fold_starts(line, name))
         return false;
-    for (size_t i = 0; i < n; i++)
-        if (lower(line.p[i]) != (uint8_t)name[i])
-            return false;
     struct slice value = slice_sub(line, n + 1, line.n);
     while (value.n != 0 && (value.p[0] == ' ' || value.p[0] == '\t'))
         value = slice_sub(value, 1, value.n);

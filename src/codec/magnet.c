@@ -1,22 +1,17 @@
 // Magnet links: see magnet.h.
 #include "codec/magnet.h"
 
+#include "base/fold.h"
 #include "codec/url.h"
 
 enum { BTIH_BASE32_LEN = 32, BTMH_PREFIX = 0x1220 };     // multihash: SHA-256, 32 bytes
 
-static uint8_t lower(uint8_t c) { return c >= 'A' && c <= 'Z' ? (uint8_t)(c + 32) : c; }
-
 // Whether s begins with a lower-case prefix, in any case; *s goes behind it then.
 static bool skip_prefix(struct slice *s, const char *prefix)
 {
-    const size_t n = strlen(prefix);
-    if (s->n < n)
+    if (!fold_starts(*s, prefix))
         return false;
-    for (size_t i = 0; i < n; i++)
-        if (lower(s->p[i]) != (uint8_t)prefix[i])
-            return false;
-    *s = slice_sub(*s, n, s->n);
+    *s = slice_sub(*s, strlen(prefix), s->n);
     return true;
 }
 
@@ -41,7 +36,7 @@ static enum err base32_parse(struct slice text, uint8_t out[SHA1_LEN])
     uint32_t bits = 0, bits_n = 0;
     size_t n = 0;
     for (size_t i = 0; i < text.n; i++) {
-        const uint8_t c = lower(text.p[i]);
+        const uint8_t c = fold(text.p[i]);
         if (!(c >= 'a' && c <= 'z') && !(c >= '2' && c <= '7'))
             return ERR_SYNTAX;
         bits = (bits << 5 | (uint32_t)(c >= 'a' ? c - 'a' : c - '2' + 26)) & 0xfff;

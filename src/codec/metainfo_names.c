@@ -2,6 +2,7 @@
 //
 // Letters of either case count as the same: the other peers' disks may not tell them apart. One hash table holds all
 // files and directories; it is keyed by the info-hash, so that who makes a torrent cannot make its names collide.
+#include "base/fold.h"
 #include "base/rng.h"
 #include "base/siphash.h"
 #include "codec/metainfo_int.h"
@@ -26,25 +27,13 @@ struct names {
     uint64_t link_work;                 // of LINK_WORK_MAX
 };
 
-static uint8_t lower(uint8_t c) { return c >= 'A' && c <= 'Z' ? (uint8_t)(c + 32) : c; }
-
-static bool same_name(struct slice a, struct slice b)
-{
-    if (a.n != b.n)
-        return false;
-    for (size_t i = 0; i < a.n; i++)
-        if (lower(a.p[i]) != lower(b.p[i]))
-            return false;
-    return true;
-}
-
 // Continues the hash of a directory with one part, so that all directories of a path cost one pass.
 static uint64_t hash_part(const struct names *s, uint64_t parent, struct slice part)
 {
     uint8_t low[2 * PATH_PART_MAX];
     ASSERT(part.n <= sizeof low);
     for (size_t i = 0; i < part.n; i++)
-        low[i] = lower(part.p[i]);
+        low[i] = fold(part.p[i]);
     return mix64(parent + 0x9e3779b97f4a7c15) ^ siphash(s->key, slice_of(low, part.n));
 }
 
@@ -67,7 +56,7 @@ static struct name *place_of(const struct names *s, struct slice path, uint64_t 
     ASSERT(s->used < s->cap);
     for (uint32_t i = (uint32_t)hash & (s->cap - 1);; i = (i + 1) & (s->cap - 1)) {
         struct name *e = &s->slots[i];
-        if (e->n == 0 || (e->hash == hash && same_name(text_of(s, e), path)))
+        if (e->n == 0 || (e->hash == hash && fold_eq(text_of(s, e), path)))
             return e;
     }
 }

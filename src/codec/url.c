@@ -1,8 +1,9 @@
 // URLs: see url.h.
 #include "codec/url.h"
 
-static uint8_t lower(uint8_t c) { return c >= 'A' && c <= 'Z' ? (uint8_t)(c + 32) : c; }
-static bool is_alpha(uint8_t c) { return lower(c) >= 'a' && lower(c) <= 'z'; }
+#include "base/fold.h"
+
+static bool is_alpha(uint8_t c) { return fold(c) >= 'a' && fold(c) <= 'z'; }
 static bool is_digit(uint8_t c) { return c >= '0' && c <= '9'; }
 static bool is_blank(uint8_t c) { return c <= ' ' || c == 0x7f; }
 
@@ -27,13 +28,7 @@ static size_t scheme_len(struct slice s)
 
 bool url_is(const struct url *u, const char *scheme)
 {
-    const size_t n = strlen(scheme);
-    if (u->scheme.n != n)
-        return false;
-    for (size_t i = 0; i < n; i++)
-        if (lower(u->scheme.p[i]) != (uint8_t)scheme[i])
-            return false;
-    return true;
+    return fold_eq_str(u->scheme, scheme);
 }
 
 static uint16_t default_port(const struct url *u)
