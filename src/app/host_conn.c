@@ -49,6 +49,8 @@ static void forget(struct conn *c)
 static void set_gone(struct conn *c)
 {
     ASSERT(c->state != CONN_GONE);
+    if (c->socks != NULL && (c->state == CONN_OPEN || c->state == CONN_FLUSHING))
+        c->h->proxy.open_n--;
     forget(c);
     c->state = CONN_GONE;
     watch_free(c->watch);
@@ -72,6 +74,8 @@ void conn_fail(struct conn *c, enum err e)
     if (state == CONN_GONE)
         return;
     set_gone(c);
+    if (state == CONN_OPEN && c->socks != NULL && h->proxy.open_n == 0)
+        relay_doubt(h);                 // that was the last one: it need not be the peer that went
     if (id == 0)
         return;
     if (state == CONN_CONNECTING || state == CONN_PROXY)
@@ -184,6 +188,7 @@ void proxy_failed(struct host *h, enum err e)
         log_line(&h->log, LOG_WARNING, "the proxy %s does not serve us (%s): no peer is reached until it does",
             addr_format(&h->proxy.addr, text), err_text(e));
     h->proxy.said = true;
+    relay_doubt(h);
 }
 
 static void proxy_begin(struct conn *c)
@@ -197,7 +202,7 @@ static void proxy_begin(struct conn *c)
     socks5_begin(&s->talk, &to, slice_str(h->proxy.user), slice_str(h->proxy.password), &w);
     c->state = CONN_PROXY;
     if (!socks_say(c->fd, &b))
-        conn_fail(c, ERR_CLOSED);
+        conn_fail(c, ERR_PROXY);
 }
 
 // What follows its last answer is the peer's.
@@ -212,10 +217,11 @@ static void proxy_answers(struct conn *c)
     if (e != ERR_OK) {
         if (!s->let_in)
             proxy_failed(c->h, e);
-        conn_fail(c, e);
+        conn_fail(c, s->let_in ? e : ERR_PROXY);
         return;
     }
     c->state = CONN_OPEN;
+    c->h->proxy.open_n++;
     c->h->proxy.said = false;
     node_connected(c->h->node, loop_now(c->h->loop), c->id, ERR_OK);
 }
@@ -229,7 +235,7 @@ static void on_ready(void *ctx, unsigned ready)
         if (e != ERR_OK) {
             if (c->socks != NULL)
                 proxy_failed(h, e);
-            conn_fail(c, e);
+            conn_fail(c, c->socks != NULL ? ERR_PROXY : e);
         } else if (c->socks != NULL) {
             proxy_begin(c);
         } else {
@@ -293,7 +299,7 @@ void conn_open(struct host *h, const struct addr *to, uint32_t id)
     if (bound || h->from.family == ADDR_NONE)
         e = net_connect(to, bound ? &h->from : NULL, h->device[0] != 0 ? h->device : NULL, &fd);
     if (e != ERR_OK && e != ERR_AGAIN) {
-        node_connected(h->node, loop_now(h->loop), id, e);
+        node_connected(h->node, loop_now(h->loop), id, h->proxy.on ? ERR_PROXY : e);
         return;
     }
     // One that is there already (loopback) takes the same way: it is writable at once.

@@ -15,6 +15,7 @@ enum {
 // Where all streams go first, and all datagrams of NODE_PORT_PEER.
 struct proxy {
     bool on, said;                      // said: that it does not serve us
+    uint32_t open_n;                    // streams through it
     struct addr addr;
     char user[SOCKS5_TEXT_MAX + 1], password[SOCKS5_TEXT_MAX + 1];
 };
@@ -50,6 +51,7 @@ MUST_USE enum err relay_new(struct host *h);    // with the node there; relay_fr
 void relay_free(struct host *h);
 void relay_stop(struct host *h);        // until relay_restart: the way to the proxy is gone
 void relay_restart(struct host *h);
+void relay_doubt(struct host *h);       // is the proxy still there? Soon it is asked, and when it is back, all peers are due
 void relay_send(struct host *h, const struct node_out *o);      // drops what cannot go through the proxy
 void relay_flush(struct host *h);
 // An address to send to whom the proxy shall find by name. ERR_UNREACHABLE: it relays nothing now; ERR_SYNTAX, ERR_FULL, ERR_NOMEM.

@@ -25,7 +25,7 @@ enum {
 
 #define RELAY_TALK_MAX (10 * NSEC_S)    // until the proxy has answered
 #define RELAY_RETRY_MIN NSEC_S
-#define RELAY_RETRY_MAX (60 * NSEC_S)
+#define RELAY_RETRY_MAX (10 * NSEC_S)   // all wait for it
 #define RELAY_REFUSED_RETRY (600 * NSEC_S)
 #define RELAY_ASKED_MAX (60 * NSEC_S)   // an answer to a name is waited for
 
@@ -48,8 +48,10 @@ struct relay {
     struct timer *timer;
     struct addr at;                     // where the proxy takes datagrams
     struct socks socks;
+    nsec due;                           // of the timer, while RELAY_WAITING
     uint32_t fails;
     bool said, was_lost;                // that there is no UDP; an association, or the proxy
+    bool away;                          // the proxy itself: not reached, or it ended the association
     struct buf train, held;
     struct relay_name names[RELAY_NAMES_MAX];
     uint32_t names_n;
@@ -274,14 +276,20 @@ static void again_later(struct relay *r, enum err e, bool refused)
     if (r->state == RELAY_OPEN)
         log_line(&h->log, LOG_INFO, "the proxy has let go of our datagrams: %s", err_text(e));
     let_go(r);
-    r->fails++;
+    r->fails = refused ? 0 : r->fails + 1;
     r->was_lost = true;
-    timer_set(r->timer, loop_now(h->loop) + wait);
+    r->due = loop_now(h->loop) + wait;
+    timer_set(r->timer, r->due);
     if (refused && !r->said) {
         r->said = true;
         log_line(&h->log, LOG_WARNING, "the proxy relays no UDP (%s): no uTP, no DHT and no UDP trackers, all else goes on by TCP", err_text(e));
     }
     node_datagrams(h->node, loop_now(h->loop), false);
+    if (refused)
+        h->proxy.said = false;
+    if (refused && r->away)
+        node_network_changed(h->node, loop_now(h->loop));       // it is back: peers are reached by TCP
+    r->away = !refused;
     host_turn_node(h);
 }
 
@@ -330,7 +338,7 @@ static void opened(struct relay *r)
     node_datagrams(h->node, loop_now(h->loop), true);
     if (r->was_lost)
         node_network_changed(h->node, loop_now(h->loop));       // whoever was reached over uTP is tried again, from another port
-    r->was_lost = false;
+    r->was_lost = r->away = false;
     host_turn_node(h);
 }
 
@@ -366,6 +374,12 @@ static void still_there(struct relay *r)
         again_later(r, got == 0 ? ERR_CLOSED : ERR_IO, false);
 }
 
+static void not_let_in(struct relay *r, enum err e)
+{
+    proxy_failed(r->h, e);
+    again_later(r, e, false);
+}
+
 static void answers(struct relay *r)
 {
     struct socks *s = &r->socks;
@@ -374,6 +388,8 @@ static void answers(struct relay *r)
         return;
     if (e != ERR_OK)
         again_later(r, e, false);
+    else if (s->talk.state == SOCKS5_FAILED && !s->let_in)
+        not_let_in(r, s->talk.err);
     else if (s->talk.state == SOCKS5_FAILED)
         again_later(r, s->talk.err, true);
     else
@@ -423,12 +439,23 @@ static void on_timer(void *ctx)
         again_later(r, ERR_TIMEOUT, false);
 }
 
+void relay_doubt(struct host *h)
+{
+    struct relay *r = h->relay;
+    const nsec soon = loop_now(h->loop) + RELAY_RETRY_MIN;
+    if (r == NULL || r->state != RELAY_WAITING || r->due <= loop_now(h->loop) + RELAY_RETRY_MAX)
+        return;                         // it will be asked anyway, or tells by itself
+    r->due = soon;
+    timer_set(r->timer, soon);
+}
+
 void relay_stop(struct host *h)
 {
     if (h->relay == NULL)
         return;
     let_go(h->relay);
     timer_set(h->relay->timer, NSEC_NEVER);
+    h->relay->due = 0;
 }
 
 void relay_restart(struct host *h)

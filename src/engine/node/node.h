@@ -31,6 +31,7 @@ enum node_kind node_poll(struct node *n, nsec now, struct buf *tx, struct node_o
 // Streams. conn is never 0.
 // A stream arrived; returns its conn, or 0: refuse it.
 uint32_t node_accept(struct node *n, nsec now, enum node_port port, const struct addr *from);
+// ERR_PROXY: the address was not tried, the way to everybody is closed.
 void node_connected(struct node *n, nsec now, uint32_t id, enum err e);
 // Ask, read into it at once, report what landed: no other call on the node between the two. Filling only the first
 // span, or a part of it, is always right. Without room: poll, because the deadline has changed.

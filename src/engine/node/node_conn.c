@@ -78,7 +78,10 @@ void conn_drop(struct node *n, struct conn *c, bool tell_host)
     if (c->state == CONN_SHAKING_IN)
         n->shaking_n--;
     if (c->torrent != NULL && c->peer == NULL && c->metadata == NULL && c->known && !try_again(n, c)) {
-        torrent_known_failed(n, c->torrent, &c->addr);
+        if (c->proxy_failed)
+            torrent_known_postponed(n, c->torrent, &c->addr);
+        else
+            torrent_known_failed(n, c->torrent, &c->addr);
         torrent_touch(n, c->torrent);
     }
     if (!tell_host) {
@@ -151,6 +154,7 @@ void node_connected(struct node *n, nsec now, uint32_t id, enum err e)
         return;                         // uTP was faster
     if (e != ERR_OK) {
         c->host_knows = false;
+        c->proxy_failed = e == ERR_PROXY;
         if (!stream_other(n, c, e))
             conn_drop(n, c, false);
         return;

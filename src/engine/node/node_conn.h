@@ -48,6 +48,7 @@ struct conn {
     bool host_knows;                    // a stream of the host's has this id, or is being connected
     bool tcp_due, tcp_cut;              // the host is still to be told: connect; forget that
     bool tcp_tried, utp_tried;
+    bool proxy_failed;                  // it was not tried by TCP: our proxy is to blame
     bool punches;                       // by uTP alone: the other side connects at the same time
     nsec other_at;                      // CONN_CONNECTING: when the other transport is tried, too
     struct stream out;

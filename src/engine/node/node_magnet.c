@@ -26,6 +26,22 @@ void torrent_known_failed(struct node *n, struct torrent *t, const struct addr *
         swarm_known_failed(t->swarm, n->now, a);
 }
 
+void torrent_known_postponed(struct node *n, struct torrent *t, const struct addr *a)
+{
+    if (t->metadata != NULL)
+        known_postponed(metadata_known(t->metadata), n->now, a);
+    else
+        swarm_known_postponed(t->swarm, n->now, a);
+}
+
+void torrent_known_retry(struct torrent *t)
+{
+    if (t->metadata != NULL)
+        known_retry(metadata_known(t->metadata));
+    else if (t->swarm != NULL)
+        swarm_known_retry(t->swarm);
+}
+
 void torrent_known_connected(struct node *n, struct torrent *t, const struct addr *a)
 {
     if (t->metadata == NULL) {

@@ -8,6 +8,8 @@ struct torrent;                         // node_torrent.h
 
 bool torrent_known_next(struct node *n, struct torrent *t, struct addr *out);
 void torrent_known_failed(struct node *n, struct torrent *t, const struct addr *a);
+void torrent_known_postponed(struct node *n, struct torrent *t, const struct addr *a);
+void torrent_known_retry(struct torrent *t);
 void torrent_known_connected(struct node *n, struct torrent *t, const struct addr *a);
 void torrent_known_add(struct node *n, struct torrent *t, const struct addr *a, bool trusted, bool named);
 // ERR_…: as swarm_peer_add or metadata_peer_add.

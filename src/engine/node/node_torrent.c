@@ -303,8 +303,8 @@ void node_network_changed(struct node *n, nsec now)
     node_dht_network_changed(n);
     node_lsd_network_changed(n);
     for (uint32_t i = 0; i < n->torrents_n && !n->stopping; i++)
-        if (n->torrents[i] != NULL && n->torrents[i]->swarm != NULL)
-            swarm_known_retry(n->torrents[i]->swarm);
+        if (n->torrents[i] != NULL)
+            torrent_known_retry(n->torrents[i]);
     torrents_tell_again(n);
 }
 

@@ -194,6 +194,23 @@ void known_failed(struct known_set *k, nsec now, const struct addr *a)
     e->retry_at = now + (e->trusted ? KNOWN_TRUSTED_S : pause_s) * NSEC_S;
 }
 
+void known_postponed(struct known_set *k, nsec now, const struct addr *a)
+{
+    struct known *e = known_find(k, a);
+    if (e == NULL)
+        return;
+    e->state = KNOWN_FREE;
+    e->retry_at = now + (e->trusted ? KNOWN_TRUSTED_S : KNOWN_PROXY_S) * NSEC_S;
+    known_wake(k);
+}
+
+void known_retry(struct known_set *k)
+{
+    for (struct map_node *n = map_first(&k->map); n != NULL; n = map_next(&k->map, n))
+        CONTAINER(n, struct known, node)->retry_at = 0;
+    known_wake(k);
+}
+
 void known_forget(struct known_set *k, const struct addr *a)
 {
     struct known *e = known_find(k, a);

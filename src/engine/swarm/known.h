@@ -6,6 +6,7 @@
 
 enum {
     KNOWN_RETRY_S = 60,                 // first pause after a failure, doubled each time
+    KNOWN_PROXY_S = 10,                 // after our proxy has failed: that says nothing of the peer
     KNOWN_TRUSTED_S = 5,                // for addresses that the user gave
     KNOWN_POINTLESS_S = 1800,           // for a seed met by a seed
     KNOWN_FAILS_MAX = 5,                // untrusted addresses are forgotten after so many
@@ -61,6 +62,10 @@ MUST_USE bool known_next(struct known_set *k, nsec now, struct addr *out);
 // NULL: not known.
 struct known *known_find(const struct known_set *k, const struct addr *a);
 void known_failed(struct known_set *k, nsec now, const struct addr *a);
+// It was not tried at all: our proxy is to blame.
+void known_postponed(struct known_set *k, nsec now, const struct addr *a);
+// Whoever is not connected is due now.
+void known_retry(struct known_set *k);
 // Somebody's state or time changed: known_next looks again.
 static inline void known_wake(struct known_set *k) { k->idle_until = 0; }
 void known_forget(struct known_set *k, const struct addr *a);

@@ -430,6 +430,12 @@ void swarm_known_failed(struct swarm *s, nsec now, const struct addr *a)
     known_failed(&s->known, now, a);
 }
 
+void swarm_known_postponed(struct swarm *s, nsec now, const struct addr *a)
+{
+    advance(s, now);
+    known_postponed(&s->known, now, a);
+}
+
 void swarm_known_connected(struct swarm *s, nsec now, const struct addr *a)
 {
     advance(s, now);
@@ -641,12 +647,7 @@ void swarm_stop(struct swarm *s, nsec now)
         rx_close(s, CONTAINER(link, struct swarm_peer, link), ERR_CANCELLED);
 }
 
-void swarm_known_retry(struct swarm *s)
-{
-    for (struct map_node *n = map_first(&s->known.map); n != NULL; n = map_next(&s->known.map, n))
-        CONTAINER(n, struct known, node)->retry_at = 0;
-    known_wake(&s->known);
-}
+void swarm_known_retry(struct swarm *s) { known_retry(&s->known); }
 
 void swarm_external(struct swarm *s, const struct addr *own) { known_own(&s->known, own); }
 

@@ -87,9 +87,10 @@ void swarm_read_failed(struct swarm *s, nsec now, uint32_t file);
 
 // Candidates: addresses of peers, known from trackers and the user.
 void swarm_known_add(struct swarm *s, nsec now, const struct addr *a, bool trusted);
-// The next address to connect to now, or false. The caller answers with one of the next two.
+// The next address to connect to now, or false. The caller answers with one of the next three; postponed: our proxy has failed.
 MUST_USE bool swarm_known_next(struct swarm *s, nsec now, struct addr *out);
 void swarm_known_failed(struct swarm *s, nsec now, const struct addr *a);
+void swarm_known_postponed(struct swarm *s, nsec now, const struct addr *a);
 void swarm_known_connected(struct swarm *s, nsec now, const struct addr *a);
 // How others reach us, port included: orders what swarm_known_next gives, and decides who makes room (BEP 40).
 void swarm_external(struct swarm *s, const struct addr *own);

@@ -40,6 +40,31 @@ static void candidates_come_by_rank(void **state)
     known_done(&k);
 }
 
+// What our proxy does wrong is not held against the peers behind it: they were forgotten after five times, and came back after minutes.
+static void a_dead_proxy_costs_no_peer(void **state)
+{
+    UNUSED_STATE(state);
+    struct known_set k;
+    known_init(&k, &test_mem, 100, 1);
+    const struct addr peer = ip(8, 8, 8, 8);
+    struct addr a;
+    nsec now = NSEC_S;
+    known_add(&k, &peer, false);
+    for (uint32_t i = 0; i < 2 * KNOWN_FAILS_MAX; i++) {
+        assert_true(known_next(&k, now, &a));
+        known_postponed(&k, now, &a);
+        assert_false(known_next(&k, now + KNOWN_PROXY_S * NSEC_S - 1, &a));
+        now += KNOWN_PROXY_S * NSEC_S;
+    }
+    assert_true(known_next(&k, now, &a));
+    known_failed(&k, now, &a);
+    assert_int_equal(known_find(&k, &peer)->fails, 1);
+    assert_false(known_next(&k, now + NSEC_S, &a));
+    known_retry(&k);
+    assert_true(known_next(&k, now + NSEC_S, &a));
+    known_done(&k);
+}
+
 // A peer that names a thousand ports of one machine does not make us knock at all of them: 12 KB had us send it 80 datagrams a
 // second for half an hour, and took the turns of all others. What the user gave counts for itself; who is forgotten makes room.
 static void one_machine_is_not_flooded(void **state)
@@ -397,6 +422,7 @@ static void flags_are_told(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_dead_proxy_costs_no_peer),
         cmocka_unit_test(candidates_come_by_rank),
         cmocka_unit_test(one_machine_is_not_flooded),
         cmocka_unit_test(the_useless_make_room_by_rank),

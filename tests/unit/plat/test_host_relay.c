@@ -306,6 +306,28 @@ static void test_refused(void **state)
     close(observer);
 }
 
+static enum err connect_err;
+
+static void on_connected(uint32_t conn, enum err e)
+{
+    assert_int_equal(conn, 5);
+    connect_err = e;
+    host_stop(host);
+}
+
+// A proxy that is gone: that is told of it, not of the peer.
+static void test_gone(void **state)
+{
+    UNUSED_STATE(state);
+    connect_err = ERR_OK;
+    fake.connected = on_connected;
+    start((struct host_config){.proxy = "socks5://127.0.0.1:1"});
+    fake_push(NODE_CONNECT, &(struct node_out){.conn = 5, .addr = addr_ipv4((const uint8_t[4]){192, 0, 2, 7}, 6881)});
+    host_drain(host);
+    assert_int_equal(host_run(host), ERR_OK);
+    assert_int_equal(connect_err, ERR_PROXY);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -313,6 +335,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_many_names, setup, teardown),
         cmocka_unit_test_setup_teardown(test_made_again, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_gone, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
