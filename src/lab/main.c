@@ -172,12 +172,12 @@ static const char *value_of(int argc, char **argv, int *i)
     return NULL;
 }
 
-static bool read_count(const char *name, const char *text, uint64_t max, uint64_t *out)
+static bool read_count(const char *name, const char *text, uint64_t min, uint64_t max, uint64_t *out)
 {
-    if (text != NULL && dec_parse(slice_str(text), max, out) == ERR_OK)
+    if (text != NULL && dec_parse(slice_str(text), max, out) == ERR_OK && *out >= min)
         return true;
     if (text != NULL)
-        (void)lab_say(LAB_USAGE, "%s %s: write a number up to %llu", name, text, (unsigned long long)max);
+        (void)lab_say(LAB_USAGE, "%s %s: write a number from %llu to %llu", name, text, (unsigned long long)min, (unsigned long long)max);
     return false;
 }
 
@@ -197,11 +197,11 @@ static bool read_option(struct lab_options *o, int argc, char **argv, int *i)
             return true;
         }
     if (strcmp(a, "--seed") == 0)
-        return read_count(a, value_of(argc, argv, i), UINT64_MAX, &o->seed);
+        return read_count(a, value_of(argc, argv, i), 0, UINT64_MAX, &o->seed);
     if (strcmp(a, "--seeds") == 0)
-        return read_count(a, value_of(argc, argv, i), 1000, &o->seeds);
+        return read_count(a, value_of(argc, argv, i), 1, 1000, &o->seeds);
     if (strcmp(a, "--runs") == 0)
-        return read_count(a, value_of(argc, argv, i), 100000000, &o->runs);
+        return read_count(a, value_of(argc, argv, i), 1, 100000000, &o->runs);
     if (strcmp(a, "--out") == 0)
         return (o->out = value_of(argc, argv, i)) != NULL;
     if (strcmp(a, "--class") == 0)

@@ -15,6 +15,7 @@ struct reader {
     uint32_t line;
     struct slice words[WORDS_MAX];
     uint32_t words_n;
+    uint64_t seen;                      // options of this line
 };
 
 FORMAT(2, 3)
@@ -240,6 +241,11 @@ static enum err read_option(struct reader *r, struct slice word, const struct fi
     if (f == NULL)
         return unknown(r, "option", name, near);
     f = twin(f, fields, n, value);
+    const uint64_t bit = (uint64_t)1 << (f - fields);
+    ASSERT(n <= 64);
+    if ((r->seen & bit) != 0)
+        return bad(r, "%.*s= is there twice", SHOWN(name));         // one of the two would be forgotten
+    r->seen |= bit;
     uint64_t v = 0;
     enum err e = ERR_OK;
     if (f->type == FIELD_SIZES)
@@ -412,13 +418,26 @@ static enum err unknown_key(struct reader *r, const struct action_info *info, st
     return bad(r, "fault %s has no option %.*s; write%s", info->name, SHOWN(name), all[0] == '\0' ? " none" : all);
 }
 
-// *seen: bit 0 and 1 for the action's a and b, bit 2 for node=.
-static enum err read_fault_option(struct reader *r, struct slice word, struct action *a, uint32_t *seen)
+// Whether an option of a fault stands before word `at`, too.
+static bool is_there(const struct reader *r, struct slice name, uint32_t at)
 {
+    struct slice other, value;
+    for (uint32_t i = 4; i < at; i++)
+        if (split(r->words[i], &other, &value) && slice_eq(name, other))
+            return true;
+    return false;
+}
+
+// Word `at` of the line. *seen: bit 0 and 1 for the action's a and b, bit 2 for node=.
+static enum err read_fault_option(struct reader *r, uint32_t at, struct action *a, uint32_t *seen)
+{
+    const struct slice word = r->words[at];
     const struct action_info *info = action_info(a->kind);
     struct slice name, value;
     if (!split(word, &name, &value))
         return bad(r, "%.*s: an option is written name=value", SHOWN(word));
+    if (is_there(r, name, at))
+        return bad(r, "%.*s= is there twice", SHOWN(name));
     if (slice_eq_str(name, "node") && info->scope != SCOPE_WORLD) {
         *seen |= 4;
         return read_hosts(r, value, &a->host, &a->count);
@@ -488,7 +507,7 @@ static enum err read_at(struct reader *r)
     *f = (struct scenario_fault){.t = t, .line = r->line, .action = action_make(kind)};
     uint32_t seen = 0;
     for (uint32_t i = 4; i < r->words_n; i++) {
-        e = read_fault_option(r, r->words[i], &f->action, &seen);
+        e = read_fault_option(r, i, &f->action, &seen);
         if (e != ERR_OK)
             return e;
     }
@@ -556,6 +575,7 @@ static enum err read_line(struct reader *r)
 static enum err cut(struct reader *r, struct slice line)
 {
     r->words_n = 0;
+    r->seen = 0;
     for (size_t i = 0; i < line.n;) {
         const uint8_t c = line.p[i];
         if (c == '#')

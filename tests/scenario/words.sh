@@ -25,6 +25,12 @@ says 0 'holds  p0.waste' "$kith" lab run waste.scn
 { cat lost.scn; echo 'gate E99.x p0.max'; } >row.scn
 says 2 'row.scn:5: no published row E99.x' "$kith" lab run row.scn
 says 3 'cannot open none' "$kith" lab fuzz --corpus none
+says 2 '--runs 0: write a number from 1 to' "$kith" lab fuzz --runs 0
+says 2 '--seeds 0: write a number from 1 to' "$kith" lab churn --seeds 0
+printf 'content c0 size=1MiB piece=32KiB\nnode s0 has=c0 up=1Mbit up=2Mbit\n' >twice.scn
+says 2 'twice.scn:2: up= is there twice' "$kith" lab run twice.scn
+{ cat lost.scn; echo 'at 1s fault loss p=1% node=p0 p=2%'; } >twice.scn
+says 2 'twice.scn:5: p= is there twice' "$kith" lab run twice.scn
 echo 'swarm x' >corpus
 says 2 'corpus:1: write `CLASS SEED`' "$kith" lab fuzz --corpus corpus
 says 1 'cannot write none/such/dht.tsv' "$kith" lab dht --quick --out none/such
