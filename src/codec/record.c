@@ -41,6 +41,12 @@ void record_write(struct wr *w, const struct record *r)
             wr_bytes(w, r->slice[i]);
 }
 
+bool record_is_whole(struct rd r)
+{
+    const uint32_t n = rd_be32(&r);
+    return r.ok && (n <= r.n || n > RECORD_FRAME_MAX);
+}
+
 enum err record_read(struct rd *r, struct record *out)
 {
     const uint32_t n = rd_be32(r);

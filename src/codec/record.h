@@ -77,4 +77,6 @@ size_t record_size(const struct record *r);
 void record_write(struct wr *w, const struct record *r);
 // Takes the next frame from r; slices point into it. ERR_SYNTAX: it is cut or no frame.
 MUST_USE enum err record_read(struct rd *r, struct record *out);
+// Whether as many bytes are left as the next frame has by its own word: if not, the recording was cut off there.
+bool record_is_whole(struct rd r);
 const char *record_name(enum record_kind kind);

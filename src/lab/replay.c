@@ -425,14 +425,23 @@ void replay_run(struct slice recording, struct replay *out)
     else if (p.jobs == NULL || p.tx.p == NULL)
         (void)snprintf(out->why, REPLAY_WHY_MAX, "not enough memory");
     struct rd rest = rd_make(slice_sub(recording, magic_n, recording.n));
+    bool stopped = false;
     while (out->why[0] == '\0' && !p.ended && rest.n > 0) {
         struct record r;
         out->frames++;
-        if (record_read(&rest, &r) != ERR_OK)
-            break;                      // a process that died has half a frame at the end
+        const bool whole = record_is_whole(rest);
+        if (record_read(&rest, &r) != ERR_OK) {
+            if (whole)
+                differs(&p, "no frame: the file is damaged");
+            else
+                out->frames--;          // a process that died has half a frame at the end
+            break;
+        }
+        stopped |= r.kind == RECORD_STOP;
         if (plausible(&p, &r))
             play(&p, &r);
     }
+    out->early = !stopped || rest.n != 0;
     if (out->why[0] == '\0' && p.node == NULL)
         (void)snprintf(out->why, REPLAY_WHY_MAX, "nothing is recorded");
     if (p.jobs_n == 0)

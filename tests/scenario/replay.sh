@@ -45,7 +45,7 @@ for out in out out2 out3 out4; do
 done
 for who in seed leech link web url router put ask tell; do
     "$kith" lab replay $who.rec | tee $who.txt
-    grep -q '^the same outputs' $who.txt
+    grep -q '^the same outputs$' $who.txt
 done
 /usr/bin/python3 -c 'd = bytearray(open("leech.rec", "rb").read()); d[len(d) // 2] ^= 1; open("bad.rec", "wb").write(d)'
 # A replay that ends with jobs under way leaves its node to the end of the process: no leak, whatever a sanitizer says.
@@ -55,4 +55,14 @@ if "$kith" lab replay bad.rec; then
     exit 1
 fi
 head -c 500000 leech.rec >cut.rec
-"$kith" lab replay cut.rec              # as of a process that was killed
+"$kith" lab replay cut.rec | tee cut.txt        # as of a process that was killed
+grep -q '^the same outputs up to where the recording ends early' cut.txt
+/usr/bin/python3 -c 'd = open("leech.rec", "rb").read(); i = 14
+for _ in range(20): i += 4 + int.from_bytes(d[i:i + 4], "big")
+open("whole.rec", "wb").write(d[:i]); open("torn.rec", "wb").write(d[:i + 4] + b"\xff" + d[i + 5:])'
+"$kith" lab replay whole.rec | tee cut.txt      # between two frames
+grep -q 'ends early' cut.txt
+if "$kith" lab replay torn.rec >cut.txt 2>&1 || ! grep -q 'frame 21, .*: no frame: the file is damaged' cut.txt; then
+    cat cut.txt
+    exit 1
+fi
