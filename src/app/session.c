@@ -239,7 +239,7 @@ int session_run(struct app *a, const struct session_config *cfg, uint32_t n)
     if (status == 0)
         status = load_blocklist(&s);
     if (status == 0)
-        status = session_peers(a, &s.peers);
+        status = session_peers(a, o->blocklist != NULL ? &s.blocked : NULL, &s.peers);
     if (status == 0) {
         open_state(&s);
         status = open_host(&s);

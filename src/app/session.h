@@ -36,11 +36,13 @@ MUST_USE int session_clash(struct app *a, const struct session_config *cfg, uint
 
 enum { SESSION_PEERS_MAX = 1000 };      // addresses of all --peer
 
+struct ranges;
+
 struct peer_list {
     struct addr *items;                 // from malloc
     uint32_t n, cap;
 };
 
 // The addresses of --peer HOST:PORT; names are resolved, which may take a while. Returns the exit status; the list is the
-// caller's in any case.
-MUST_USE int session_peers(struct app *a, struct peer_list *out);
+// caller's in any case. Whoever is in `blocked` (NULL: there is no blocklist) is said to be.
+MUST_USE int session_peers(struct app *a, const struct ranges *blocked, struct peer_list *out);

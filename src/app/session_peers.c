@@ -2,6 +2,7 @@
 #include "app/fileio.h"
 #include "app/names.h"
 #include "app/session.h"
+#include "base/ranges.h"
 
 enum { HOST_MAX = 256 };
 
@@ -42,16 +43,31 @@ static int resolve(struct app *a, const char *peer, struct peer_list *list)
     return status;
 }
 
-int session_peers(struct app *a, struct peer_list *out)
+// They stay in the list: the node leaves out whoever is blocked, from wherever it hears of him.
+static void say_blocked(struct app *a, const struct ranges *blocked, const struct peer_list *list, uint32_t first, const char *text)
+{
+    for (uint32_t i = first; i < list->n && blocked != NULL; i++) {
+        char addr[ADDR_TEXT_MAX], as[ADDR_TEXT_MAX + 8] = "";
+        if (!ranges_has(blocked, &list->items[i]))
+            continue;
+        if (strcmp(addr_format(&list->items[i], addr), text) != 0)
+            (void)snprintf(as, sizeof as, " (%s)", addr);
+        talk_warn(&a->talk, "--peer %s%s is in the blocklist: it is left out", text, as);
+    }
+}
+
+int session_peers(struct app *a, const struct ranges *blocked, struct peer_list *out)
 {
     int status = 0;
     for (uint32_t i = 0; i < a->options.peers.n && status == 0; i++) {
         const char *const text = a->options.peers.items[i];
         struct addr peer;
+        const uint32_t before = out->n;
         if (addr_parse(slice_str(text), 0, &peer) == ERR_OK && peer.port != 0)
             status = append(a, out, &peer);
         else
             status = resolve(a, text, out);
+        say_blocked(a, blocked, out, before, text);
     }
     return status;
 }

@@ -61,8 +61,14 @@ says 0 'lines ' /usr/bin/python3 -c 'import pty, sys; sys.exit(pty.spawn(sys.arg
 not "$(printf '\033[31m')"
 [ "$(grep -c '^two\|^lines ' said)" = 2 ] || { cat said; exit 1; }
 
-# A proxy that is not there, and one that does not let us in.
+# A peer that the user names and blocks.
 "$kith" create f.bin -o f.torrent -q >/dev/null
+echo '127.0.0.9 - 127.0.0.9' >blocked.txt
+says 12 '--peer 127.0.0.9:7 is in the blocklist: it is left out' "$kith" get f.torrent -o out --listen 127.0.0.1 --no-port-map --no-dht --no-lsd \
+    --timeout 1s --state get --blocklist blocked.txt --peer 127.0.0.9:7 --peer 127.0.0.8:7
+not '127.0.0.8:7 is in'
+
+# A proxy that is not there, and one that does not let us in.
 set -- --listen 127.0.0.1 --no-port-map --no-dht --no-lsd --no-utp --timeout 2s --peer "127.0.0.1:$(port)" --state get
 gone=$(port)
 says 12 "the proxy 127.0.0.1:$gone does not serve us (refused)" "$kith" get f.torrent -o out --proxy "socks5://127.0.0.1:$gone" "$@"
