@@ -64,8 +64,9 @@ static int step_down(int dir, const char *name, bool make)
     return fd;
 }
 
-// Opens the directory of path's last part, step by step. `root` stays open. path is cut in place; out_leaf is in it.
-static enum err open_parent(int root, char *path, bool make, int *out_fd, const char **out_leaf)
+// Goes down to the directory of path's last part, step by step: to `root`, which stays open, if that is the only one. path is cut
+// in place; out_leaf is in it. -1 and errno: no way.
+static int walk_down(int root, char *path, bool make, const char **out_leaf)
 {
     int dir = root;
     char *p = path;
@@ -75,17 +76,27 @@ static enum err open_parent(int root, char *path, bool make, int *out_fd, const 
         const int failed = errno;
         if (dir != root)
             (void)close(dir);
+        errno = failed;
         if (next < 0)
-            return err_of_errno(failed);
+            return -1;
         dir = next;
         p = slash + 1;
     }
+    *out_leaf = p;
+    return dir;
+}
+
+// The same, open apart from `root`.
+static enum err open_parent(int root, char *path, bool make, int *out_fd, const char **out_leaf)
+{
+    const char *leaf = NULL;
+    int dir = walk_down(root, path, make, &leaf);
     if (dir == root)
         dir = fcntl(root, F_DUPFD_CLOEXEC, 0);
     if (dir < 0)
         return err_of_errno(errno);
     *out_fd = dir;
-    *out_leaf = p;
+    *out_leaf = leaf;
     return ERR_OK;
 }
 
@@ -93,22 +104,11 @@ static int open_steps(int root, const char *path, int flags, mode_t mode)
 {
     char copy[FILE_PATH_MAX];
     memcpy(copy, path, strlen(path) + 1);
-    int dir = root;
-    char *p = copy;
-    for (char *slash = strchr(p, '/'); slash != NULL; slash = strchr(p, '/')) {
-        *slash = 0;
-        const int next = step_down(dir, p, false);
-        const int failed = errno;
-        if (dir != root)
-            (void)close(dir);
-        if (next < 0) {
-            errno = failed;
-            return -1;
-        }
-        dir = next;
-        p = slash + 1;
-    }
-    const int fd = openat(dir, p, flags | O_NOFOLLOW, mode);
+    const char *leaf = NULL;
+    const int dir = walk_down(root, copy, false, &leaf);
+    if (dir < 0)
+        return -1;
+    const int fd = openat(dir, leaf, flags | O_NOFOLLOW, mode);
     const int failed = errno;
     if (dir != root)
         (void)close(dir);
