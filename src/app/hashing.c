@@ -6,11 +6,11 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "plat/file.h"
-#include "plat/oserr.h"
 
 enum { LEAF_LEN = 16384 };              // BEP 52
 
@@ -70,17 +70,7 @@ static enum err use_file(struct worker *w, uint32_t file)
 
 static enum err read_chunk(struct worker *w, uint8_t *to, uint64_t off, size_t n)
 {
-    for (size_t at = 0; at < n;) {
-        const ssize_t got = pread(w->fd, to + at, n - at, (off_t)(off + at));
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return err_of_errno(errno);
-        if (got == 0)
-            return ERR_NOT_FOUND;
-        at += (size_t)got;
-    }
-    return ERR_OK;
+    return file_read_all(w->fd, &(struct iovec){to, n}, 1, off);
 }
 
 // Both digests while the chunk is in the cache. Every chunk of a piece but its last is whole leaves.
