@@ -336,8 +336,7 @@ static void on_event(void *ctx, const struct node_event *e)
 static void on_log(void *ctx, enum log_level level, const char *text)
 {
     struct asking *s = ctx;
-    if (level >= LOG_INFO || s->a->talk.verbose > 1)
-        talk_debug(&s->a->talk, "%s", text);
+    talk_log(&s->a->talk, level, text);
 }
 
 // On a worker.

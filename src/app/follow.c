@@ -59,8 +59,7 @@ static void on_event(void *ctx, const struct node_event *e)
 static void on_log(void *ctx, enum log_level level, const char *text)
 {
     struct following *f = ctx;
-    if (level >= LOG_INFO || f->a->talk.verbose > 1)
-        talk_debug(&f->a->talk, "%s", text);
+    talk_log(&f->a->talk, level, text);
 }
 
 // On a worker.

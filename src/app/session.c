@@ -82,8 +82,8 @@ static void on_log(void *ctx, enum log_level level, const char *text)
     struct session *s = ctx;
     if (level >= LOG_WARNING)
         talk_warn(&s->a->talk, "%s", text);
-    else if (level >= LOG_INFO || s->a->talk.verbose > 1)
-        talk_debug(&s->a->talk, "%s", text);
+    else
+        talk_log(&s->a->talk, level, text);
 }
 
 // ---- starting

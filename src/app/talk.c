@@ -133,38 +133,47 @@ void talk_warn(struct talk *t, const char *fmt, ...)
     talk_emit(t, e);
 }
 
+// fmt as a line of its own.
+FORMAT(3, 0)
+static void say_line(struct talk *t, FILE *to, const char *fmt, va_list args)
+{
+    char text[TALK_LINE_MAX];
+    compose(text, fmt, args);
+    say(t, to, "", text, "");
+}
+
 void talk_note(struct talk *t, const char *fmt, ...)
 {
     if (t->quiet)
         return;
-    char text[TALK_LINE_MAX];
     va_list args;
     va_start(args, fmt);
-    compose(text, fmt, args);
+    say_line(t, t->err, fmt, args);
     va_end(args);
-    say(t, t->err, "", text, "");
 }
 
 void talk_debug(struct talk *t, const char *fmt, ...)
 {
     if (t->verbose == 0)
         return;
-    char text[TALK_LINE_MAX];
     va_list args;
     va_start(args, fmt);
-    compose(text, fmt, args);
+    say_line(t, t->err, fmt, args);
     va_end(args);
-    say(t, t->err, "", text, "");
+}
+
+void talk_log(struct talk *t, enum log_level level, const char *text)
+{
+    if (level >= LOG_INFO || t->verbose > 1)
+        talk_debug(t, "%s", text);
 }
 
 void talk_data(struct talk *t, const char *fmt, ...)
 {
-    char text[TALK_LINE_MAX];
     va_list args;
     va_start(args, fmt);
-    compose(text, fmt, args);
+    say_line(t, t->out, fmt, args);
     va_end(args);
-    say(t, t->out, "", text, "");
 }
 
 void talk_field(struct talk *t, const char *label, struct slice text)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/bytes.h"
+#include "base/env.h"
 
 // The stable codes of errors and the exit status of each.
 #define FAILS(X) \
@@ -64,6 +65,8 @@ void talk_warn(struct talk *t, const char *fmt, ...) FORMAT(2, 3);
 void talk_note(struct talk *t, const char *fmt, ...) FORMAT(2, 3);
 // Talk on stderr only with -v; from any thread.
 void talk_debug(struct talk *t, const char *fmt, ...) FORMAT(2, 3);
+// What a host logs: only with -v, and what engines say in passing only with -vv.
+void talk_log(struct talk *t, enum log_level level, const char *text);
 // A line of data on stdout.
 void talk_data(struct talk *t, const char *fmt, ...) FORMAT(2, 3);
 // The same: a label and its text from outside, made harmless; nothing if that is empty. The digest in hexadecimal digits.
