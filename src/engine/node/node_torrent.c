@@ -56,6 +56,15 @@ static enum err skey_add(struct node *n, struct skey *k, const uint8_t hash[INFO
     return e;
 }
 
+static enum err hash_add(struct node *n, struct map_node *by, struct skey *k, const uint8_t hash[INFO_HASH_LEN], bool *in)
+{
+    const enum err e = map_put(&n->hashes, by, slice_of(hash, INFO_HASH_LEN));
+    if (e != ERR_OK)
+        return e;
+    *in = true;
+    return skey_add(n, k, hash) == ERR_OK ? ERR_OK : ERR_NOMEM;
+}
+
 enum err torrent_hashes_add(struct node *n, struct torrent *t)
 {
     const struct metainfo *m = t->meta;
@@ -64,21 +73,12 @@ enum err torrent_hashes_add(struct node *n, struct torrent *t)
     if (!t->in_v2)
         memcpy(t->hash_v2, m->hash_v2, INFO_HASH_LEN);  // BEP 52: truncated to 20 bytes
     if (m->has_v1 && !t->in_v1) {
-        const enum err e = map_put(&n->hashes, &t->by_v1, slice_of(t->hash_v1, INFO_HASH_LEN));
+        const enum err e = hash_add(n, &t->by_v1, &t->skey_v1, t->hash_v1, &t->in_v1);
         if (e != ERR_OK)
             return e;
-        t->in_v1 = true;
-        if (skey_add(n, &t->skey_v1, t->hash_v1) != ERR_OK)
-            return ERR_NOMEM;
     }
-    if (m->has_v2 && !t->in_v2) {
-        const enum err e = map_put(&n->hashes, &t->by_v2, slice_of(t->hash_v2, INFO_HASH_LEN));
-        if (e != ERR_OK)
-            return e;
-        t->in_v2 = true;
-        if (skey_add(n, &t->skey_v2, t->hash_v2) != ERR_OK)
-            return ERR_NOMEM;
-    }
+    if (m->has_v2 && !t->in_v2)
+        return hash_add(n, &t->by_v2, &t->skey_v2, t->hash_v2, &t->in_v2);
     return ERR_OK;
 }
 
