@@ -1,5 +1,6 @@
 // The commands of `kith lab` and what they share.
 #pragma once
+#include "lab/mem.h"
 #include "lab/run.h"
 
 // As the codes of `kith help exit`.
@@ -13,8 +14,6 @@ struct lab_options {
     nsec budget;
     const char *out, *class, *corpus;
 };
-
-extern const struct mem lab_heap;       // the C library's
 
 int lab_run(const struct lab_options *o);
 int lab_trace(const struct lab_options *o);

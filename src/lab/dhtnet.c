@@ -5,6 +5,7 @@
 
 #include "codec/krpc.h"
 #include "engine/find/dht_table.h"
+#include "lab/mem.h"
 
 enum { DHTLAB_WAKE, DHTLAB_PACKET, DHTLAB_BEAT };
 
@@ -13,25 +14,13 @@ enum {
     WIDE = 32,                          // first bytes of addresses, where each host has a /16 of its own
 };
 
-static void *heap_resize(void *ctx, void *p, size_t old_n, size_t new_n)
-{
-    (void)ctx;
-    (void)old_n;
-    if (new_n > 0)
-        return realloc(p, new_n);
-    free(p);
-    return NULL;
-}
-
-static const struct mem heap = {.resize = heap_resize};
-
 static void *counted(void *ctx, void *p, size_t old_n, size_t new_n)
 {
     struct dhtlab_host *h = ctx;
     h->mem += new_n;
     h->mem -= old_n;
     h->mem_peak = u64_max(h->mem_peak, h->mem);
-    return heap_resize(NULL, p, old_n, new_n);
+    return lab_heap.resize(NULL, p, old_n, new_n);
 }
 
 static bool is_node(const struct dhtlab_host *h) { return h->kind == DHTLAB_NODE || h->kind == DHTLAB_MISTAKEN; }
@@ -45,7 +34,7 @@ struct dhtlab *dhtlab_new(const struct dhtlab_config *cfg)
     l->cfg = *cfg;
     l->now = NSEC_S;
     l->rng = rng_make(cfg->seed, 1);
-    queue_init(&l->queue, &heap);
+    queue_init(&l->queue, &lab_heap);
     l->cfg.max = u32_max(cfg->max, cfg->n);
     l->hosts = calloc(l->cfg.max, sizeof *l->hosts);
     l->ops = calloc(DHTLAB_OPS_MAX, sizeof *l->ops);

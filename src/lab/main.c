@@ -8,19 +8,6 @@
 #include "base/units.h"
 #include "lab/exp.h"
 
-static void *heap_resize(void *ctx, void *p, size_t old_n, size_t new_n)
-{
-    (void)ctx;
-    (void)old_n;
-    if (new_n == 0) {
-        free(p);
-        return NULL;
-    }
-    return realloc(p, new_n);
-}
-
-const struct mem lab_heap = {.resize = heap_resize};
-
 int lab_say(enum lab_status status, const char *fmt, ...)
 {
     va_list args;

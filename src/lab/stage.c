@@ -7,6 +7,7 @@
 
 #include "codec/create.h"
 #include "codec/merkle.h"
+#include "lab/mem.h"
 
 enum { PAGE = 4096 };
 
@@ -17,11 +18,7 @@ static void *heap_resize(void *ctx, void *p, size_t old_n, size_t new_n)
     struct stage *s = ctx;
     s->used += new_n;
     s->used -= old_n;
-    if (new_n == 0) {
-        free(p);
-        return NULL;
-    }
-    return realloc(p, new_n);
+    return lab_heap.resize(NULL, p, old_n, new_n);
 }
 
 static void *pages_resize(void *ctx, void *p, size_t old_n, size_t new_n)

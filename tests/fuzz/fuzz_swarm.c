@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/rate.h"
 #include "engine/swarm/swarm.h"
+#include "lab/mem.h"
 
 enum { PIECES = 12, PIECE_LEN = 6 * BLOCK_LEN, LEN = PIECES * PIECE_LEN - 5000, OUTPUTS_MAX = 20000, PEERS = 4, LISTENED_MAX = 64, WEBS = 8 };
 
@@ -48,24 +48,12 @@ struct input {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void *resize(void *ctx, void *p, size_t old_n, size_t new_n)
-{
-    (void)ctx;
-    (void)old_n;
-    if (new_n == 0) {
-        free(p);
-        return NULL;
-    }
-    return realloc(p, new_n);
-}
-
-static const struct mem mem = {.resize = resize};
-static const struct env env = {.mem = &mem, .payload = &mem, .seed = 1};
+static const struct env env = {.mem = &lab_heap, .payload = &lab_heap, .seed = 1};
 static uint8_t content[PIECES * PIECE_LEN], hashes[PIECES * SHA1_LEN];
 static uint8_t peer_id[PEER_ID_LEN] = "-KH0100-fuzzfuzzfuzz";
 static struct metainfo_file files[2] = {{.path = {(const uint8_t *)"a", 1}, .len = 100000}, {.path = {(const uint8_t *)"b", 1}, .offset = 100000, .len = LEN - 100000}};
 static const struct metainfo meta = {.has_v1 = true, .piece_len = PIECE_LEN, .pieces_n = PIECES, .span = LEN, .len = LEN,
-                                     .pieces = hashes, .files = files, .files_n = 2, .mem = &mem};
+                                     .pieces = hashes, .files = files, .files_n = 2, .mem = &lab_heap};
 
 static struct metainfo_url web_seeds[2] = {{.url = {(const uint8_t *)"http://a/", 9}}, {.url = {(const uint8_t *)"ftp://b/c", 9}}};
 

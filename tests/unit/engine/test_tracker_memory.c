@@ -8,16 +8,6 @@
 
 enum { FEWER = 640000, PEERS = 1000000, SWARMS = 10000, BYTES_MAX = 16 };
 
-static void *resize(void *ctx, void *p, size_t old_n, size_t new_n)
-{
-    (void)ctx, (void)old_n;
-    if (new_n == 0) {
-        free(p);
-        return NULL;
-    }
-    return realloc(p, new_n);
-}
-
 static size_t from_system(void)
 {
     const struct mallinfo2 m = mallinfo2();
@@ -36,13 +26,12 @@ static void look(const struct tracker_store *s, uint32_t n, size_t bytes)
 static void a_million_peers(void **state)
 {
     UNUSED_STATE(state);
-    const struct mem mem = {resize, NULL};
     const struct store_limits limits = {SWARMS, PEERS, PEERS, 16, 60};
     const uint64_t secret[2] = {1, 2};
     struct rng rng = rng_make(3, 4);
     struct tracker_store s;
     const size_t before = from_system();
-    store_init(&s, &mem, &limits, secret);
+    store_init(&s, &test_mem, &limits, secret);
     for (uint32_t i = 0; i < PEERS; i++) {
         if (i == FEWER)
             look(&s, i, from_system() - before);
