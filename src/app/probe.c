@@ -47,7 +47,7 @@ const char *probe_why(const struct app *a, enum err e, char out[PROBE_WHY_MAX])
         return err_text(e);
     const bool is_v6 = u.host.n != 0 && memchr(u.host.p, ':', u.host.n) != NULL;
     (void)snprintf(out, PROBE_WHY_MAX, "the proxy %s%.*s%s:%u cannot be reached or does not let us in", is_v6 ? "[" : "",
-        (int)size_min(u.host.n, 150), (const char *)u.host.p, is_v6 ? "]" : "", u.port != 0 ? u.port : HOST_PROXY_PORT);
+        (int)size_min(u.host.n, 150), (const char *)u.host.p, is_v6 ? "]" : "", u.port != 0 ? (unsigned)u.port : HOST_PROXY_PORT);
     return out;
 }
 
