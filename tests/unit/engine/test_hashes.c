@@ -19,6 +19,7 @@ struct ground {
     uint8_t heard[HEARD_MAX];
     size_t heard_n;
     bool broken;                        // the disk holds something else
+    json_t *vectors;
 };
 
 static void run_job(struct ground *g, const struct io_job *j)
@@ -75,9 +76,12 @@ static void start(struct ground *g, bool v2_peer)
     drain(g);
 }
 
-static void open_ground(struct ground *g, const json_t *torrent, bool v2_peer)
+// The torrent of the vectors.
+static void open_ground(struct ground *g, bool v2_peer)
 {
     memset(g, 0, sizeof *g);
+    g->vectors = vector_json("bep52_hash_wire.json");
+    const json_t *torrent = json_object_get(g->vectors, "torrent");
     const struct slice file = json_hex(json_object_get(torrent, "hex"));
     char why[160];
     assert_int_equal(metainfo_parse(&g->meta, &test_mem, file, why), ERR_OK);
@@ -95,6 +99,7 @@ static void close_ground(struct ground *g)
     pool_done(&g->pool);
     metainfo_free(&g->meta);
     free(g->content);
+    json_decref(g->vectors);
 }
 
 static void ask(struct ground *g, const struct hash_request *r)
@@ -152,13 +157,13 @@ static void expect_reject(const struct ground *g, const struct hash_request *r)
 static void every_published_request(void **state)
 {
     UNUSED_STATE(state);
-    json_t *all = vector_json("bep52_hash_wire.json"), *c;
-    const json_t *torrent = json_object_get(all, "torrent");
     struct ground g;
-    open_ground(&g, torrent, true);
+    open_ground(&g, true);
+    const json_t *torrent = json_object_get(g.vectors, "torrent");
+    json_t *c;
     size_t i;
     uint32_t answered = 0, proved = 0;
-    json_array_foreach(json_object_get(all, "cases"), i, c) {
+    json_array_foreach(json_object_get(g.vectors, "cases"), i, c) {
         const struct hash_request r = request_of(c, json_text(torrent, "pieces_root"));
         g.now += 3 * NSEC_S;            // below the reads that one peer gets in a minute
         ask(&g, &r);
@@ -184,47 +189,41 @@ static void every_published_request(void **state)
     ask(&g, &r);
     expect_reject(&g, &r);              // "unknown_root"
     close_ground(&g);
-    json_decref(all);
 }
 
 // What lies on the disk is no longer what the torrent says: no false leaf is given out.
 static void a_changed_disk_gives_no_leaves(void **state)
 {
     UNUSED_STATE(state);
-    json_t *all = vector_json("bep52_hash_wire.json");
     struct ground g;
-    open_ground(&g, json_object_get(all, "torrent"), true);
+    open_ground(&g, true);
     struct hash_request r = {.length = 4, .proofs = 5};
     memcpy(r.root, g.meta.files[0].root, SHA256_LEN);
     g.broken = true;
     ask(&g, &r);
     assert_int_equal(g.heard[4], MSG_HASH_REJECT);
     close_ground(&g);
-    json_decref(all);
 }
 
 // A peer that came with the v1 hash has not agreed to such messages: it gets no answer, and stays.
 static void not_without_the_v2_hash(void **state)
 {
     UNUSED_STATE(state);
-    json_t *all = vector_json("bep52_hash_wire.json");
     struct ground g;
-    open_ground(&g, json_object_get(all, "torrent"), false);
+    open_ground(&g, false);
     struct hash_request r = {.base = 2, .length = 4, .proofs = 3};
     memcpy(r.root, g.meta.files[0].root, SHA256_LEN);
     ask(&g, &r);
     assert_int_equal(g.heard_n, 0);
     close_ground(&g);
-    json_decref(all);
 }
 
 // A flood of requests that need the disk is answered with refusals.
 static void reads_for_one_peer_are_bounded(void **state)
 {
     UNUSED_STATE(state);
-    json_t *all = vector_json("bep52_hash_wire.json");
     struct ground g;
-    open_ground(&g, json_object_get(all, "torrent"), true);
+    open_ground(&g, true);
     struct hash_request r = {.length = 4, .proofs = 5};
     memcpy(r.root, g.meta.files[0].root, SHA256_LEN);
     uint32_t answers = 0;
@@ -235,7 +234,6 @@ static void reads_for_one_peer_are_bounded(void **state)
     assert_true(answers >= 8);
     assert_true(answers <= 64);
     close_ground(&g);
-    json_decref(all);
 }
 
 // A flood of requests for what there is not costs a look among all files each: at some time they are refused unseen. The peer gets
@@ -243,9 +241,8 @@ static void reads_for_one_peer_are_bounded(void **state)
 static void looks_for_one_peer_are_bounded(void **state)
 {
     UNUSED_STATE(state);
-    json_t *all = vector_json("bep52_hash_wire.json");
     struct ground g;
-    open_ground(&g, json_object_get(all, "torrent"), true);
+    open_ground(&g, true);
     struct hash_request good = {.base = 2, .length = 4, .proofs = 3}, bad = {.root = {1, 2, 3}, .length = 2};
     memcpy(good.root, g.meta.files[0].root, SHA256_LEN);
     for (int i = 0; i < 5000; i++)
@@ -256,7 +253,6 @@ static void looks_for_one_peer_are_bounded(void **state)
     ask(&g, &good);
     assert_int_equal(g.heard[4], MSG_HASHES);
     close_ground(&g);
-    json_decref(all);
 }
 
 // Nine files in turn, of which we keep the trees of eight: every request has a whole piece layer hashed. That is counted.

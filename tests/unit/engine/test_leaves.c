@@ -71,26 +71,33 @@ static void answer_leaves(struct ground *g, uint32_t i, const struct hash_reques
     say(g, i, b.p, b.n);
 }
 
+// One gives the first half of a piece and leaves; a liar gives the rest.
+static uint32_t open_with_bad_piece(struct ground *g)
+{
+    struct peer_msg m;
+    uint32_t piece = UINT32_MAX;
+    open_v2(g);
+    meet_seed(g, ONE);
+    while (piece == UINT32_MAX && next_heard(&g->all[ONE], &m))
+        if (m.id == MSG_REQUEST)
+            piece = m.index;
+    assert_true(piece != UINT32_MAX);
+    for (uint32_t k = 0; k < 2; k++)
+        give(g, ONE, piece, k * BLOCK_LEN, true);
+    leave(g, ONE);
+    meet_seed(g, LIAR);
+    give(g, LIAR, piece, 2 * BLOCK_LEN, false);
+    give(g, LIAR, piece, 3 * BLOCK_LEN, true);
+    return piece;
+}
+
 // Without this an innocent peer that gave other blocks of the piece is banned, or the guilty one goes on until the piece is whole again.
 static void leaves_tell_who_lied(void **state)
 {
     (void)state;
     struct ground g;
     struct hash_request r;
-    struct peer_msg m;
-    uint32_t piece = UINT32_MAX;
-    open_v2(&g);
-    meet_seed(&g, ONE);
-    while (piece == UINT32_MAX && next_heard(&g.all[ONE], &m))
-        if (m.id == MSG_REQUEST)
-            piece = m.index;
-    assert_true(piece != UINT32_MAX);
-    for (uint32_t k = 0; k < 2; k++)
-        give(&g, ONE, piece, k * BLOCK_LEN, true);
-    leave(&g, ONE);                     // the piece is half there; a liar gives the rest
-    meet_seed(&g, LIAR);
-    give(&g, LIAR, piece, 2 * BLOCK_LEN, false);
-    give(&g, LIAR, piece, 3 * BLOCK_LEN, true);
+    const uint32_t piece = open_with_bad_piece(&g);
     assert_int_equal(g.banned, 0);      // both have given to it: who is to blame is not known
     g.all[LIAR].heard_n = 0;
     meet_seed(&g, WITNESS);
@@ -118,19 +125,7 @@ static void false_leaves_are_their_senders_ban(void **state)
     (void)state;
     struct ground g;
     struct hash_request r;
-    struct peer_msg m;
-    uint32_t piece = UINT32_MAX;
-    open_v2(&g);
-    meet_seed(&g, ONE);
-    while (piece == UINT32_MAX && next_heard(&g.all[ONE], &m))
-        if (m.id == MSG_REQUEST)
-            piece = m.index;
-    for (uint32_t k = 0; k < 2; k++)
-        give(&g, ONE, piece, k * BLOCK_LEN, true);
-    leave(&g, ONE);
-    meet_seed(&g, LIAR);
-    give(&g, LIAR, piece, 2 * BLOCK_LEN, false);
-    give(&g, LIAR, piece, 3 * BLOCK_LEN, true);
+    const uint32_t piece = open_with_bad_piece(&g);
     pass(&g, 1);
     assert_true(asked_for_leaves(&g, LIAR, &r));
     tree[0][piece * BLOCKS][0] ^= 1;    // as if the first one's block had been bad

@@ -215,22 +215,29 @@ static void the_silent_are_forgotten(void **state)
     tracker_free(t);
 }
 
+// A swarm of a thousand; every `nth` of the first `until` is a seed.
+static struct tracker_swarm *store_thousand(struct tracker_store *s, uint32_t nth, uint32_t until)
+{
+    static const struct store_limits limits = {10, 10000, 10000, 64, 62};
+    const uint64_t secret[2] = {1, 2};
+    struct tracker_swarm *swarm = NULL;
+    uint8_t hash[20] = {0};
+    uint32_t self;
+    store_init(s, &test_mem, &limits, secret);
+    for (uint32_t i = 0; i < 1000; i++) {
+        const struct store_announce a = {.hash = hash, .peer = host(i), .class = i < until && i % nth == 0 ? CLASS_SEED : CLASS_LEECH};
+        assert_int_equal(store_announce(s, &a, &swarm, &self), ERR_OK);
+    }
+    return swarm;
+}
+
 // Without this a reply could name somebody twice, or the asker, or favour some.
 static void samples_are_fair_and_distinct(void **state)
 {
     UNUSED_STATE(state);
-    const struct store_limits limits = {10, 10000, 10000, 64, 62};
-    const uint64_t secret[2] = {1, 2};
     struct tracker_store s;
-    struct tracker_swarm *swarm = NULL;
+    struct tracker_swarm *swarm = store_thousand(&s, 4, 1000);
     struct rng rng = rng_make(1, 1);
-    uint8_t hash[20] = {0};
-    uint32_t self;
-    store_init(&s, &test_mem, &limits, secret);
-    for (uint32_t i = 0; i < 1000; i++) {
-        const struct store_announce a = {.hash = hash, .peer = host(i), .class = i % 4 == 0 ? CLASS_SEED : CLASS_LEECH};
-        assert_int_equal(store_announce(&s, &a, &swarm, &self), ERR_OK);
-    }
     store_check(&s);
     assert_int_equal(store_count(swarm, CLASS_SEED), 250);
     static uint32_t hits[1000];
@@ -255,18 +262,10 @@ static void samples_are_fair_and_distinct(void **state)
 static void few_seeds_are_told_to_all(void **state)
 {
     UNUSED_STATE(state);
-    const struct store_limits limits = {10, 10000, 10000, 64, 62};
-    const uint64_t secret[2] = {1, 2};
     struct tracker_store s;
-    struct tracker_swarm *swarm = NULL;
+    struct tracker_swarm *swarm = store_thousand(&s, 1, 20);
     struct rng rng = rng_make(1, 1);
-    uint8_t hash[20] = {0};
-    uint32_t self, out[STORE_SAMPLE_MAX];
-    store_init(&s, &test_mem, &limits, secret);
-    for (uint32_t i = 0; i < 1000; i++) {
-        const struct store_announce a = {.hash = hash, .peer = host(i), .class = i < 20 ? CLASS_SEED : CLASS_LEECH};
-        assert_int_equal(store_announce(&s, &a, &swarm, &self), ERR_OK);
-    }
+    uint32_t out[STORE_SAMPLE_MAX];
     for (int round = 0; round < 1000; round++) {
         assert_int_equal(store_sample(&swarm->pools[0], CLASSES_N, 500, 50, &rng, out), 50);
         uint32_t seeds = 0;
