@@ -1,11 +1,12 @@
-// A rate limit in bytes per second: a virtual clock (GCRA), integers only. Shared by all who draw on the same limit.
+// A rate limit by one virtual clock (GCRA), integers only: of bytes, or of things, per second. Whoever comes first draws, and one
+// charge may overdraw; where many share a limit and each is to get its part, limit.h is the one.
 #pragma once
 #include "base/base.h"
 
 enum { RATE_BURST_MS = 20 };
 
 struct rate {
-    uint64_t bps;                       // 0: no limit
+    uint64_t bps;                       // bytes or things; 0: no limit
     nsec free_at;                       // when what was charged has been paid
 };
 

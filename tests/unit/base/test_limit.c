@@ -1,5 +1,6 @@
 // Without these a limit is a number that nobody keeps: windows, turns, and what a change does while bytes flow.
 #include "base/limit.h"
+#include "base/rate.h"
 
 #include "test.h"
 
@@ -72,6 +73,26 @@ static void slow_is_smooth(void **state)
     drive(&t, 16384, 0, ARRAY_LEN(got), got);
     for (size_t i = 1; i < ARRAY_LEN(got); i++)
         assert_in_range(got[i], 512, 1536);
+}
+
+// The simpler one. Without this it would let through too much after a rest, or forget what was overdrawn.
+static void a_rate_is_kept(void **state)
+{
+    UNUSED_STATE(state);
+    struct rate r;
+    rate_init(&r, 1000);
+    const nsec now = 100 * NSEC_S;
+    uint32_t n = 0;
+    for (; rate_ready(&r, now); n++)
+        rate_charge(&r, now, 1);
+    assert_int_equal(n, RATE_BURST_MS + 1);                     // what it had saved up, and one that overdraws
+    assert_true(rate_when(&r, now) == now + NSEC_MS);
+    assert_true(rate_ready(&r, now + NSEC_MS));
+    rate_charge(&r, now + NSEC_MS, 500);
+    assert_true(rate_when(&r, now + NSEC_MS) == now + 501 * NSEC_MS);
+    rate_init(&r, 0);                                           // no limit
+    rate_charge(&r, now, 1 << 30);
+    assert_true(rate_when(&r, now) == now);
 }
 
 // Who sends blocks and who sends crumbs get the same bytes; who has a limit of its own takes only that, and the others the rest.
@@ -152,8 +173,9 @@ static void a_limit_may_change(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(windows_are_kept), cmocka_unit_test(who_comes_late_loses_nothing), cmocka_unit_test(slow_is_smooth), cmocka_unit_test(turns_are_fair),
-        cmocka_unit_test(the_next_one_is_called), cmocka_unit_test(a_limit_may_change),
+        cmocka_unit_test(a_rate_is_kept), cmocka_unit_test(windows_are_kept), cmocka_unit_test(who_comes_late_loses_nothing),
+        cmocka_unit_test(slow_is_smooth), cmocka_unit_test(turns_are_fair), cmocka_unit_test(the_next_one_is_called),
+        cmocka_unit_test(a_limit_may_change),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
