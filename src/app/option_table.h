@@ -33,7 +33,7 @@
     X(FLAG, "super-seed", 0, NULL, super_seed, IN_SHARE, "the only seed: give each piece away once, until there is a second copy (BEP 16)") \
     X(COUNT, "max-downloads", 0, "N", max_downloads, IN_GET, "torrents fetched at a time, the others wait in order; default 5") \
     X(COUNT, "max-seeds", 0, "N", max_seeds, IN_PEER, "torrents seeded at a time; default 50") \
-    X(FLAG, "sequential", 0, NULL, sequential, IN_GET, "fetch in order of the files") \
+    X(FLAG, "sequential", 0, NULL, sequential, IN_GET, "fetch in order of the files; beside others that fetch, the rarest of the next few pieces") \
     X(FLAG, "preallocate", 0, NULL, preallocate, IN_GET, "take the room on the disk before fetching, not as data comes") \
     X(FLAG, "check", 0, NULL, check, IN_PEER, "hash what is on disk before starting") \
     X(FLAG, "sha256", 0, NULL, sha256, IN_GET, "print the SHA-256 of each file when complete") \

@@ -427,7 +427,8 @@ static void put_add(const struct node *n, nsec now, enum record_kind kind, const
     const uint64_t flags = (uint64_t)add->trust * RECORD_TRUST | (uint64_t)add->check * RECORD_CHECK |
         (uint64_t)add->check_only * RECORD_CHECK_ONLY | (uint64_t)add->sequential * RECORD_SEQUENTIAL |
         (uint64_t)add->reserve * RECORD_RESERVE | (uint64_t)add->random_order * RECORD_RANDOM |
-        (uint64_t)add->super_seed * RECORD_SUPER | (uint64_t)add->keep * RECORD_KEEP;
+        (uint64_t)add->super_seed * RECORD_SUPER | (uint64_t)add->keep * RECORD_KEEP |
+        (uint64_t)add->strict_order * RECORD_STRICT;
     if (active(n) && e == ERR_OK && rec.added_n < ADDED_KEPT)
         rec.added[rec.added_n++] = (struct added){torrent, add->meta->files_n};
     input(n, &(struct record){.kind = kind, .now = now, .num = {flags, torrent, (uint64_t)e, add->up_bps, add->down_bps},

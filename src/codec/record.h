@@ -58,7 +58,7 @@ enum record_kind {
 
 // Flags of RECORD_ADD.
 enum { RECORD_TRUST = 1, RECORD_CHECK = 2, RECORD_CHECK_ONLY = 4, RECORD_SEQUENTIAL = 8, RECORD_RESERVE = 16, RECORD_RANDOM = 32,
-       RECORD_SUPER = 64, RECORD_KEEP = 128 };
+       RECORD_SUPER = 64, RECORD_KEEP = 128, RECORD_STRICT = 256 };
 
 // Flags of RECORD_ASK; below them the family, << 8, and the kind.
 enum { RECORD_ASK_IMPLIED = 1 << 16, RECORD_ASK_SEED = 1 << 17, RECORD_ASK_SCRAPE = 1 << 18, RECORD_ASK_MUTABLE = 1 << 19, RECORD_ASK_CAS = 1 << 20 };

@@ -8,7 +8,7 @@ const struct experiment experiments[] = {
     {"distribution", "one server, k mirrors, the swarm: how long until N have the file, against the Kumar-Ross bound", exp_distribution},
     {"incentive", "why people upload: rate against what one gives; free riders; without tit-for-tat", exp_incentive},
     {"newcomer", "first piece and first upload of who has nothing, with and without the optimistic unchoke", exp_newcomer},
-    {"order", "rarest first, random, sequential; a strong seed, a weak one, one that leaves early", exp_order},
+    {"order", "rarest first, random, in order with and without a window; a strong seed, a weak one, one that leaves early", exp_order},
     {"flashcrowd", "all come within ten seconds: time and use of uplinks as the crowd grows", exp_flashcrowd},
     {"churn", "peers that crash and come back: what it costs", exp_churn},
     {"superlinear", "capacity grows with the crowd; when a swarm whose peers leave at once is stable (Hajek-Zhu)", exp_superlinear},

@@ -257,7 +257,8 @@ static void add(struct player *p, const struct record *r)
     p->roots[p->metas_n++] = root;
     const struct node_add a = {.meta = meta, .root = slice_of(root, r->slice[1].n), .resume = r->slice[2],
         .trust = (r->num[0] & RECORD_TRUST) != 0, .check = (r->num[0] & RECORD_CHECK) != 0, .check_only = (r->num[0] & RECORD_CHECK_ONLY) != 0,
-        .sequential = (r->num[0] & RECORD_SEQUENTIAL) != 0, .reserve = (r->num[0] & RECORD_RESERVE) != 0,
+        .sequential = (r->num[0] & RECORD_SEQUENTIAL) != 0, .strict_order = (r->num[0] & RECORD_STRICT) != 0,
+        .reserve = (r->num[0] & RECORD_RESERVE) != 0,
         .random_order = (r->num[0] & RECORD_RANDOM) != 0, .super_seed = (r->num[0] & RECORD_SUPER) != 0,
         .keep = (r->num[0] & RECORD_KEEP) != 0, .up_bps = r->num[3], .down_bps = r->num[4],
         .priorities = p->priorities.n == meta->files_n && meta->files_n > 0 ? p->priorities.p : NULL};

@@ -96,7 +96,8 @@ static void add_wants(const struct scenario *s, struct stage *st, const struct s
             continue;
         const enum want_kind wants = g->magnet != 0 ? WANT_MAGNET : g->check != 0 ? WANT_CHECK : WANT_LEECH;
         struct want *want = world_want(st->world, host, i, has ? WANT_SEED : wants);
-        want->sequential = g->order == 1;
+        want->sequential = g->order == 1 || g->order == 3;
+        want->strict_order = g->order == 3;
         want->random_order = g->order == 2;
     }
 }

@@ -14,7 +14,7 @@ static const char *const models[] = {"flat", "planetlab", "planet", NULL};      
 static const char *const forms[] = {"v1", "v2", "hybrid", NULL};
 static const char *const hostiles[] = {"none", "poison", "stall", "flood", "garbage", "oversize", "liar", "freerider",
     "metahuge", "metawrong", "metasizes", "metasilent", "metareject", "metaflood", NULL};      // enum hostile_kind
-static const char *const orders[] = {"rarest", "sequential", "random", NULL};
+static const char *const orders[] = {"rarest", "sequential", "random", "strict", NULL};
 static const char *const chokes[] = {"kith", "original", "blind", NULL};
 static const char *const sessions[] = {"whole", "debian", "redhat", "flatout", NULL};        // enum chance_swarm
 static const char *const afters[] = {"stay", "leave", "vanish", NULL};

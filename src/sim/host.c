@@ -235,7 +235,8 @@ static struct node_add how(const struct world *w, const struct host *h, const st
 {
     const struct torrent *t = &w->torrents[want->torrent];
     return (struct node_add){.meta = t->meta, .root = slice_str(t->root), .sequential = want->sequential,
-                             .random_order = want->random_order, .reserve = want->reserve, .super_seed = want->super_seed,
+                             .strict_order = want->strict_order, .random_order = want->random_order,
+                             .reserve = want->reserve, .super_seed = want->super_seed,
                              .up_bps = want->up_bps, .down_bps = want->down_bps,
                              .resume = saved_state(h, t), .trust = want->kind == WANT_SEED && h->life == 1,
                              .check = want->kind == WANT_CHECK && h->life == 1};

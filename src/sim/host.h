@@ -27,7 +27,7 @@ enum want_kind {
 struct want {
     uint32_t torrent;                   // of the world
     enum want_kind kind;
-    bool sequential, random_order, reserve, super_seed;
+    bool sequential, strict_order, random_order, reserve, super_seed;
     uint64_t up_bps, down_bps;          // limits of its own
     bool given;                         // to the present life of the node
     uint32_t number;                    // the node's

@@ -64,6 +64,36 @@ static void a_swarm_comes_near_the_bound(void **state)
     lab_close(&l);
 }
 
+// When the last of twenty has it who fetch in order, with a seed four times as fast as they are.
+static nsec twenty_in_order(const char *name, bool strict)
+{
+    enum { N = 20 };
+    const struct lab_swarm s = {.name = name, .world = {.seed = 5, .latency = 20 * NSEC_MS, .latency_spread = 60 * NSEC_MS},
+        .torrent = {.v1 = true, .piece_len = 32768, .lens = mb8, .files_n = 1},
+        .seed = {.up_bps = KBPS(400)}, .leech = {.up_bps = KBPS(100), .down_bps = KBPS(1000), .dials = 20}, .seeds = 1, .leeches = N};
+    struct lab l;
+    const struct lab_run run = lab_swarm(&l, &s);
+    for (uint32_t i = 0; i < N; i++) {
+        l.world->hosts[run.first_leech + i]->wants[0].sequential = true;
+        l.world->hosts[run.first_leech + i]->wants[0].strict_order = strict;
+    }
+    const nsec t = lab_complete(&l, 2000 * NSEC_S);
+    lab_close(&l);
+    return t;
+}
+
+// Who all want the same next piece have nothing for each other, and the seed sends it to each of them: more than twice the time.
+static void who_fetches_in_order_has_something_for_others(void **state)
+{
+    UNUSED_STATE(state);
+    const nsec bound = oracle_bound(mb8[0], KBPS(400), KBPS(100) * 20, KBPS(1000), 20);
+    const nsec t = twenty_in_order("in order", false), strict = twenty_in_order("strictly in order", true);
+    print_message("in order: last after %llu ms, strictly %llu ms, bound %llu ms\n", (unsigned long long)(t / NSEC_MS),
+        (unsigned long long)(strict / NSEC_MS), (unsigned long long)(bound / NSEC_MS));
+    assert_true(2 * t <= 3 * bound);
+    assert_true(strict >= 2 * bound);
+}
+
 // The mean time of ten with slow downlinks and a seed that could fill them all; streams leave lines in lumps of up to `quantum` bytes.
 static nsec ten_behind_slow_lines(uint32_t quantum)
 {
@@ -136,6 +166,7 @@ int main(void)
         cmocka_unit_test(two_nodes_copy_a_file),
         cmocka_unit_test(references_and_bytes_agree),
         cmocka_unit_test(a_swarm_comes_near_the_bound),
+        cmocka_unit_test(who_fetches_in_order_has_something_for_others),
         cmocka_unit_test(lumps_are_as_packets),
         cmocka_unit_test(two_hundred_under_churn_and_loss),
     };

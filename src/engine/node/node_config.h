@@ -65,7 +65,8 @@ struct node_add {
     bool check;                         // hash everything that exists before starting
     bool check_only;                    // stop after that
     bool keep;                          // the files are the user's own: one that is too long is not cut
-    bool sequential;
+    bool sequential;                    // in order of the files, but for a window of pieces: peers must have something for each other
+    bool strict_order;                  // with sequential: no window, for comparison
     bool random_order;                  // pieces at random instead of rarest first: for comparison
     bool reserve;                       // preallocate
     bool super_seed;                    // we are the only seed: BEP 16, until there is a second copy

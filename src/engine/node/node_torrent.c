@@ -115,7 +115,7 @@ enum err torrent_swarm_make(struct node *n, struct torrent *t, const struct node
         .slots = n->cfg.slots_max, .peers_max = u32_min(SWARM_PEERS_MAX, n->cfg.peers_max),
         .choke = (enum swarm_choke)n->cfg.choke, .no_optimistic = n->cfg.no_optimistic,
         .no_allowed_fast = n->cfg.no_allowed_fast,
-        .sequential = add->sequential, .random_order = add->random_order, .trust = add->trust, .check = add->check,
+        .sequential = add->sequential, .strict_order = add->strict_order, .random_order = add->random_order, .trust = add->trust, .check = add->check,
         .check_only = add->check_only, .keep = add->keep, .super_seed = add->super_seed, .priorities = add->priorities, .resume = add->resume,
     };
     struct buf b = {(uint8_t *)t->parts_path, 0, sizeof t->parts_path - 1};

@@ -219,14 +219,27 @@ uint32_t picker_next(struct picker *p, const uint8_t *has, uint32_t has_n)
     return has == NULL || end <= PICKER_WALK_MAX ? UINT32_MAX : next_sparse(p, has);
 }
 
-uint32_t picker_next_sequential(struct picker *p, const uint8_t *has)
+uint32_t picker_window(const struct picker *p)
+{
+    return u32_min(u32_max(p->pieces_n / PICKER_WINDOW_SHARE, PICKER_WINDOW_MIN), PICKER_WINDOW_MAX);
+}
+
+uint32_t picker_next_sequential(struct picker *p, const uint8_t *has, uint32_t window)
 {
     while (p->sequential_at < p->pieces_n && level_of(p, p->sequential_at) == level_never(p))
         p->sequential_at++;
-    for (uint32_t i = p->sequential_at; i < p->pieces_n; i++)
-        if (level_of(p, i) != level_never(p) && (has == NULL || bits_get(has, i)))
-            return i;
-    return UINT32_MAX;
+    const uint32_t end = u32_min(p->pieces_n - p->sequential_at, window) + p->sequential_at;
+    uint32_t best = UINT32_MAX, ties = 0;
+    for (uint32_t i = p->sequential_at; i < p->pieces_n && (i < end || best == UINT32_MAX); i++) {
+        if (level_of(p, i) == level_never(p) || (has != NULL && !bits_get(has, i)))
+            continue;
+        if (best != UINT32_MAX && p->avail[i] > p->avail[best])
+            continue;
+        ties = best != UINT32_MAX && p->avail[i] == p->avail[best] ? ties + 1 : 1;
+        if (ties == 1 || rng_below(&p->rng, ties) == 0)
+            best = i;
+    }
+    return best;
 }
 
 uint32_t picker_next_random(struct picker *p, const uint8_t *has)

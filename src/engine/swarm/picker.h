@@ -9,6 +9,9 @@ enum {
     PICKER_WALK_MAX = 1024,             // steps of one search in the order
     PICKER_RANK_NONE = UINT8_MAX,
     PICKER_RANDOM_FIRST = 4,            // pieces picked at random, of peers that do not have all, before rarest first begins
+    PICKER_WINDOW_MAX = 32,             // in order means: of so many, a sixteenth of the torrent in small ones, the rarest first. If all
+    PICKER_WINDOW_MIN = 8,              // want the same next piece, peers have nothing for each other, and the seed gives it to each
+    PICKER_WINDOW_SHARE = 16,
 };
 
 struct picker {
@@ -48,8 +51,10 @@ void picker_dec(struct picker *p, uint32_t piece);
 static inline bool picker_wants(const struct picker *p, uint32_t i) { return p->priority[i] != 0 && p->state[i] != PICKER_HAD; }
 // The best missing piece that `has` (a bitfield; NULL: everything) has, or UINT32_MAX. has_n: how many pieces it has.
 uint32_t picker_next(struct picker *p, const uint8_t *has, uint32_t has_n);
-// The lowest missing piece that it has.
-uint32_t picker_next_sequential(struct picker *p, const uint8_t *has);
+// In order: of the `window` pieces from the lowest missing one on, the rarest that it has; else the lowest beyond that it has.
+uint32_t picker_next_sequential(struct picker *p, const uint8_t *has, uint32_t window);
+// The window of a torrent: 5 to 10 % were best of all for playing (BiToS 2006).
+uint32_t picker_window(const struct picker *p);
 // Any missing piece that it has, all alike: what rarest first is compared with. Draws once; O(pieces).
 uint32_t picker_next_random(struct picker *p, const uint8_t *has);
 // Copies of the rarest piece at connected peers, seeds included.

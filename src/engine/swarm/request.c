@@ -205,6 +205,12 @@ static uint32_t with_gaps(const struct swarm *s)
     return n;
 }
 
+// Whoever is alone, or among seeds, has nothing to trade and can be strict.
+static uint32_t window(const struct swarm *s)
+{
+    return s->cfg.strict_order || s->peers_n == s->picker.seeds ? 1 : picker_window(&s->picker);
+}
+
 static struct piece *pick_new(struct swarm *s, struct swarm_peer *p)
 {
     if ((s->picker.closed_n == 0 && !web_yield(s)) || with_gaps(s) >= PARTIALS_BASE + s->peers_n * 3 / 2)
@@ -215,7 +221,7 @@ static struct piece *pick_new(struct swarm *s, struct swarm_peer *p)
             index = p->allowed[i];
     const uint8_t *const has = p->has_all ? NULL : p->has;
     if (!p->peer_choking)
-        index = s->cfg.sequential ? picker_next_sequential(&s->picker, has)
+        index = s->cfg.sequential ? picker_next_sequential(&s->picker, has, window(s))
             : s->cfg.random_order ? picker_next_random(&s->picker, has) : picker_next(&s->picker, has, p->has_n);
     return index == UINT32_MAX ? NULL : piece_open(s, index);
 }

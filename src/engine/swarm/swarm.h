@@ -38,7 +38,7 @@ struct swarm_config {
     uint32_t peers_max;                 // 1 … SWARM_PEERS_MAX
     enum swarm_choke choke;
     bool no_optimistic, no_allowed_fast;
-    bool sequential, random_order;
+    bool sequential, strict_order, random_order;
     bool super_seed;                    // as in node_add
     bool trust, check, check_only, keep;        // as in node_add
     const uint8_t *priorities;          // one for each file or NULL; read during swarm_new only

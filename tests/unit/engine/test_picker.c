@@ -115,11 +115,40 @@ static void sequential_is_in_order(void **state)
 {
     UNUSED_STATE(state);
     struct picker p = make(20);
-    assert_int_equal(picker_next_sequential(&p, NULL), 0);
+    assert_int_equal(picker_next_sequential(&p, NULL, 1), 0);
     picker_set_state(&p, 0, PICKER_OPEN);
-    assert_int_equal(picker_next_sequential(&p, NULL), 1);
+    assert_int_equal(picker_next_sequential(&p, NULL, 1), 1);
     picker_set_state(&p, 0, PICKER_MISSING);            // its hash failed
-    assert_int_equal(picker_next_sequential(&p, NULL), 0);
+    assert_int_equal(picker_next_sequential(&p, NULL, 1), 0);
+    picker_done(&p);
+}
+
+// All who fetch in order want the same pieces: a seed must be asked for different ones, or it sends each to everybody.
+static void in_order_is_a_window(void **state)
+{
+    UNUSED_STATE(state);
+    struct picker p = make(100);
+    had(&p, 0, 10);
+    for (uint32_t i = 0; i < 100; i++)
+        for (uint32_t k = 0; k < (i == 50 ? 0 : i == 13 || i == 17 ? 1 : 2); k++)
+            picker_inc(&p, i);
+    uint32_t seen[2] = {0};
+    for (uint32_t i = 0; i < 200; i++) {
+        const uint32_t piece = picker_next_sequential(&p, NULL, 8);
+        assert_true(piece == 13 || piece == 17);        // the rarest of 10 … 17; not 50, which is rarer still
+        seen[piece == 17]++;
+    }
+    assert_in_range(seen[0], 70, 130);
+    uint8_t has[13] = {0};
+    bits_set(has, 12);
+    bits_set(has, 50);
+    bits_set(has, 70);
+    assert_int_equal(picker_next_sequential(&p, has, 8), 12);
+    picker_set_state(&p, 12, PICKER_OPEN);
+    assert_int_equal(picker_next_sequential(&p, has, 8), 50);           // nothing in the window: the next that it has
+    had(&p, 0, 100);
+    assert_int_equal(picker_next_sequential(&p, NULL, 8), UINT32_MAX);
+    assert_int_equal(picker_window(&p), PICKER_WINDOW_MIN);
     picker_done(&p);
 }
 
@@ -154,7 +183,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_rarest_comes_first), cmocka_unit_test(the_first_pieces_are_random), cmocka_unit_test(priority_beats_rarity),
-        cmocka_unit_test(only_what_the_peer_has), cmocka_unit_test(sequential_is_in_order), cmocka_unit_test(random_order_knows_no_rarity),      cmocka_unit_test(any_history_keeps_the_order),
+        cmocka_unit_test(only_what_the_peer_has), cmocka_unit_test(sequential_is_in_order), cmocka_unit_test(in_order_is_a_window),
+        cmocka_unit_test(random_order_knows_no_rarity), cmocka_unit_test(any_history_keeps_the_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
