@@ -36,6 +36,16 @@ struct slice slice_sub(struct slice s, size_t from, size_t n)
     return (struct slice){s.p + from, size_min(n, s.n - from)};
 }
 
+struct slice slice_trim(struct slice s, const char *blanks)
+{
+    const size_t n = strlen(blanks);
+    while (s.n != 0 && memchr(blanks, s.p[0], n) != NULL)
+        s = slice_sub(s, 1, s.n);
+    while (s.n != 0 && memchr(blanks, s.p[s.n - 1], n) != NULL)
+        s.n--;
+    return s;
+}
+
 struct slice rd_bytes(struct rd *r, size_t n)
 {
     if (!r->ok || n > r->n) {

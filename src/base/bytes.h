@@ -31,6 +31,8 @@ bool slice_starts(struct slice a, const char *prefix);
 int slice_cmp(struct slice a, struct slice b);
 // The part from `from` (clamped to the length) of at most `n` bytes.
 struct slice slice_sub(struct slice s, size_t from, size_t n);
+// Without the bytes of `blanks` at both ends.
+struct slice slice_trim(struct slice s, const char *blanks);
 
 // A reading cursor. Reading past the end clears `ok` and yields zeros; check once after the whole parse.
 struct rd {

@@ -51,6 +51,17 @@ static void case_does_not_count(void **state)
     assert_false(fold_starts(SLICE_LIT("MAGNET"), "magnet:"));
 }
 
+// Without this a header's value would keep a blank, or lose a zero byte that is part of it.
+static void blanks_are_cut_off(void **state)
+{
+    UNUSED_STATE(state);
+    assert_true(slice_eq_str(slice_trim(SLICE_LIT(" \t a b\t"), " \t"), "a b"));
+    assert_true(slice_eq_str(slice_trim(SLICE_LIT("a\n"), " \t"), "a\n"));
+    assert_true(slice_eq(slice_trim(SLICE_LIT("\0a\0"), " "), SLICE_LIT("\0a\0")));
+    assert_int_equal(slice_trim(SLICE_LIT(" \t "), " \t").n, 0);
+    assert_int_equal(slice_trim((struct slice){0}, " ").n, 0);
+}
+
 static void numbers_are_parsed_exactly(void **state)
 {
     UNUSED_STATE(state);
@@ -212,6 +223,7 @@ int main(void)
         cmocka_unit_test(map_keeps_insertion_order),      cmocka_unit_test(addresses_round_trip),
         cmocka_unit_test(bit_sets_are_wire_form),         cmocka_unit_test(siphash_matches_the_paper),
         cmocka_unit_test(random_streams_are_apart),       cmocka_unit_test(case_does_not_count),
+        cmocka_unit_test(blanks_are_cut_off),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
