@@ -233,15 +233,6 @@ static bool next_line(struct slice *s, struct slice *line)
     return true;
 }
 
-static struct slice trim(struct slice s)
-{
-    while (s.n != 0 && (s.p[0] == ' ' || s.p[0] == '\t'))
-        s = slice_sub(s, 1, s.n);
-    while (s.n != 0 && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t'))
-        s.n--;
-    return s;
-}
-
 // "GET /announce?a=b HTTP/1.1". RFC 9112 §3.
 static enum err parse_request_line(struct http_request *q, struct slice line)
 {
@@ -277,7 +268,7 @@ static enum err parse_header(struct http_request *q, struct slice line)
     if (colon == NULL)
         return ERR_SYNTAX;
     const struct slice name = slice_of(line.p, (size_t)(colon - line.p));
-    const struct slice value = trim(slice_sub(line, name.n + 1, line.n));
+    const struct slice value = slice_trim(slice_sub(line, name.n + 1, line.n), " \t");
     if (fold_eq_str(name, "transfer-encoding"))
         return ERR_SYNTAX;
     if (fold_eq_str(name, "content-length") && !slice_eq_str(value, "0"))

@@ -1,16 +1,7 @@
 // Lines of blocklists: see blocklist.h.
 #include "codec/blocklist.h"
 
-static bool is_blank(uint8_t c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
-
-static struct slice trim(struct slice s)
-{
-    while (s.n != 0 && is_blank(s.p[0]))
-        s = slice_sub(s, 1, s.n);
-    while (s.n != 0 && is_blank(s.p[s.n - 1]))
-        s.n--;
-    return s;
-}
+static struct slice trim(struct slice s) { return slice_trim(s, " \t\r\n"); }
 
 static const uint8_t *last(struct slice s, uint8_t c)
 {

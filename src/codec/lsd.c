@@ -33,12 +33,7 @@ static bool header(struct slice line, const char *name, struct slice *out)
     const size_t n = strlen(name);
     if (line.n <= n || line.p[n] != ':' || !fold_starts(line, name))
         return false;
-    struct slice value = slice_sub(line, n + 1, line.n);
-    while (value.n != 0 && (value.p[0] == ' ' || value.p[0] == '\t'))
-        value = slice_sub(value, 1, value.n);
-    while (value.n != 0 && (value.p[value.n - 1] == ' ' || value.p[value.n - 1] == '\t'))
-        value.n--;
-    *out = value;
+    *out = slice_trim(slice_sub(line, n + 1, line.n), " \t");
     return true;
 }
 
