@@ -1,4 +1,4 @@
-// The help texts and the man page, made from the tables of options.h.
+// The help texts and the man page, made from the tables of commands.h and option_table.h.
 #include "app/option_table.h"
 #include "app/options.h"
 
