@@ -45,6 +45,8 @@ static void say(struct dhtlab *l, uint32_t i, const struct addr *to, uint32_t se
     m->tid = buf_slice(&b);
     m->has_id = true;
     memcpy(m->id, l->hosts[i].id, NODE_ID_LEN);
+    for (uint32_t k = 0; k < NODE_ID_LEN && l->flood.forged; k++)
+        m->id[k] = (uint8_t)rng_u64(&l->rng);
     b = (struct buf){space, 0, sizeof space};
     w = wr_make(&b);
     krpc_write(&w, m);

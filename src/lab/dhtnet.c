@@ -122,6 +122,14 @@ nsec dhtlab_rtt(const struct dhtlab *l, uint32_t a, uint32_t b)
     return (p->height_us + q->height_us + PLANET_US * distance / SQUARE * detour / 100) * NSEC_US;
 }
 
+// Of nobody here, nor local.
+static struct addr forged_addr(struct dhtlab *l)
+{
+    const uint32_t v = (uint32_t)rng_u64(&l->rng);
+    const uint8_t ip[4] = {(uint8_t)(130 + v % 30), (uint8_t)(v >> 8), (uint8_t)(v >> 16), (uint8_t)(v >> 24)};
+    return addr_ipv4(ip, (uint16_t)(1024 + v % 60000));
+}
+
 void dhtlab_send(struct dhtlab *l, uint32_t from, const struct addr *to, struct slice bytes)
 {
     struct dhtlab_host *h = &l->hosts[from];
@@ -151,11 +159,16 @@ void dhtlab_send(struct dhtlab *l, uint32_t from, const struct addr *to, struct 
     struct dhtlab_packet *p = malloc(sizeof *p + bytes.n);
     *p = (struct dhtlab_packet){.from = h->addr, .to = at, .n = (uint32_t)bytes.n};
     memcpy(p->bytes, bytes.p, bytes.n);
+    nsec spread = 0;
+    if (h->kind == DHTLAB_FLOOD && l->flood.forged) {
+        p->from = forged_addr(l);
+        spread = rng_below(&l->rng, DHTFLOOD_BEAT);     // between its bursts others would get through
+    }
     if (h->kind == DHTLAB_MISTAKEN && bytes.n > 13 && memcmp(bytes.p, "d2:ip6:", 7) == 0)
         memcpy(p->bytes + 7, l->false_ip.ip, 4);
     l->packets[slot] = p;
     const nsec jitter = rng_below(&l->rng, 4) * rng_below(&l->rng, 4) * NSEC_MS;
-    queue_push(&l->queue, l->now + dhtlab_rtt(l, from, at) / 2 + jitter, DHTLAB_PACKET, slot, 0);
+    queue_push(&l->queue, l->now + dhtlab_rtt(l, from, at) / 2 + jitter + spread, DHTLAB_PACKET, slot, 0);
 }
 
 static struct dhtlab_op *op_of(struct dhtlab *l, uint32_t host, uint32_t op)
@@ -225,7 +238,7 @@ void dhtlab_start(struct dhtlab *l, uint32_t i)
     h->side = 0;
     if (!is_node(h))
         return;
-    const struct dht_config cfg = {.ipv4 = true, .read_only = h->nat};
+    const struct dht_config cfg = {.ipv4 = true, .read_only = h->nat && !l->cfg.nat_answers};
     h->env = (struct env){.mem = &h->face, .log = &quiet, .seed = mix64(l->cfg.seed ^ mix64(i)) + l->now};
     const enum err made = dht_new(&h->dht, &cfg, &h->env, l->now);
     ASSERT(made == ERR_OK);

@@ -20,6 +20,7 @@ struct dhtlab_config {
     uint32_t nat_pct;                   // of the nodes: read-only behind a NAT that lets only answers in
     uint32_t loss_ppm;
     uint32_t local_pct;                 // nodes whose id is not bound to their address (BEP 42 not obeyed)
+    bool nat_answers;                   // nodes behind a NAT answer whom they have asked (no BEP 43), as most do
     bool wide;                          // each host in an IPv4 /16 of its own; else 256 share one
 };
 
@@ -27,6 +28,7 @@ struct dhtlab_config {
 struct dhtlab_flood {
     uint8_t target[NODE_ID_LEN];        // the attacked info-hash
     uint32_t on[8], on_n;               // the hosts it goes to
+    bool forged;                        // each question with another made-up address and id
     uint32_t qps;                       // questions a second, of each hostile host to all of them together
 };
 

@@ -41,6 +41,7 @@ enum err dht_new(struct dht **out, const struct dht_config *cfg, const struct en
     list_init(&d->events);
     heap_init(&d->timers, d->mem, RPCS_MAX);
     guard_init(&d->guard, d->mem, secret);
+    proof_init(&d->proof, d->mem, (const uint64_t[]){~secret[0], secret[1]});
     dht_store_init(&d->store, d->mem, secret);
     side_init(d, &d->sides[0], ADDR_IPV4);
     side_init(d, &d->sides[1], ADDR_IPV6);
@@ -95,6 +96,7 @@ void dht_free(struct dht *d)
     }
     dht_store_done(&d->store);
     guard_done(&d->guard);
+    proof_done(&d->proof);
     heap_done(&d->timers);
     mem_free(d->mem, d, sizeof *d);
 }

@@ -97,6 +97,7 @@ struct dht_stats {
     uint64_t rx_bad, rx_unasked;        // not KRPC; answers to no question of ours
     uint64_t tx_queries, tx_replies;
     uint64_t timeouts, limited;         // queries not answered because of limits
+    uint64_t asked_back, real;          // strangers asked back before they were answered, and how many of them are real
     uint64_t tx_dropped, events_dropped;
     uint64_t taken_peers, taken_items;  // announces and puts of others
     uint64_t refused;                   // announces and puts refused: token, signature, limits

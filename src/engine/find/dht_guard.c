@@ -42,29 +42,35 @@ static struct guard_slot *slot_of(struct guard *g, nsec now, const struct addr *
 
 static nsec burst_ns(uint64_t bytes, uint64_t bps) { return bytes * NSEC_S / bps; }
 
-bool guard_allows(struct guard *g, nsec now, const struct addr *to, bool proved)
+enum guard_verdict guard_judge(struct guard *g, nsec now, const struct addr *to, enum guard_class class, bool can_ask)
 {
     if (addr_is_local(to))
-        return true;
-    const nsec debt = u64_sub_sat(g->all_paid_at, now);
-    if (!proved && debt > burst_ns(GUARD_ALL_BURST, GUARD_ALL_BPS))
-        return false;
+        return GUARD_ANSWER;
+    const nsec debt = class == GUARD_PROVED ? 0 : u64_sub_sat(g->paid_at[class], now);
+    if (debt > burst_ns(GUARD_ALL_BURST, GUARD_ALL_BPS))
+        return GUARD_SILENCE;
     const struct guard_slot *s = slot_of(g, now, to);
-    if (s == NULL)
-        return true;
-    const bool begins = s->paid_at <= now || s->key != key_of(g, to);
-    if (!proved && !begins && debt > burst_ns(GUARD_ALL_CALM, GUARD_ALL_BPS))
-        return false;
-    return s->paid_at <= now + burst_ns(GUARD_STRANGER_BURST, GUARD_STRANGER_BPS);
+    if (s != NULL && s->paid_at > now + burst_ns(GUARD_STRANGER_BURST, GUARD_STRANGER_BPS))
+        return GUARD_SILENCE;
+    if (debt <= burst_ns(GUARD_ALL_CALM, GUARD_ALL_BPS))
+        return GUARD_ANSWER;
+    if (class == GUARD_STRANGER && can_ask)
+        return GUARD_ASK;
+    if (class == GUARD_STRANGER && debt > burst_ns(GUARD_ALL_BLIND, GUARD_ALL_BPS))
+        return GUARD_SILENCE;
+    // What asking back has cost does not count as an answer.
+    const nsec asked = class == GUARD_REAL ? burst_ns(GUARD_ASK_BYTES, GUARD_STRANGER_BPS) : 0;
+    const bool begins = s == NULL || s->paid_at <= now + asked || s->key != key_of(g, to);
+    return begins ? GUARD_ANSWER : GUARD_SILENCE;
 }
 
-void guard_charge(struct guard *g, nsec now, const struct addr *to, bool proved, size_t bytes)
+void guard_charge(struct guard *g, nsec now, const struct addr *to, enum guard_class class, size_t bytes)
 {
     if (addr_is_local(to))
         return;
-    if (!proved)
-        g->all_paid_at = u64_max(g->all_paid_at, now) + bytes * NSEC_S / GUARD_ALL_BPS;
+    if (class != GUARD_PROVED)
+        g->paid_at[class] = u64_max(g->paid_at[class], now) + burst_ns(bytes, GUARD_ALL_BPS);
     struct guard_slot *s = slot_of(g, now, to);
     if (s != NULL)
-        s->paid_at = u64_max(s->paid_at, now) + bytes * NSEC_S / ((uint64_t)GUARD_STRANGER_BPS * (proved ? GUARD_PROVED_TIMES : 1));
+        s->paid_at = u64_max(s->paid_at, now) + bytes * NSEC_S / ((uint64_t)GUARD_STRANGER_BPS * (class == GUARD_PROVED ? GUARD_PROVED_TIMES : 1));
 }

@@ -6,6 +6,7 @@
 #include "codec/krpc.h"
 #include "engine/find/dht.h"
 #include "engine/find/dht_guard.h"
+#include "engine/find/dht_proof.h"
 #include "engine/find/dht_store.h"
 #include "engine/find/dht_table.h"
 #include "engine/votes.h"
@@ -50,6 +51,7 @@ struct dht {
     struct dht_side sides[2];           // IPv4, IPv6
     struct dht_store store;
     struct guard guard;
+    struct proof proof;
     struct dht_rpc **rpcs;
     uint32_t rpcs_cap, rpcs_n, rpc_free, probes;
     struct heap timers;
@@ -68,3 +70,5 @@ static inline struct dht_side *side_of(struct dht *d, enum addr_family f) { retu
 
 // dht_serve.c
 void serve_query(struct dht *d, const struct addr *from, const struct krpc *q);
+// An answer to no question of the node's own: whoever was asked back is real, and gets its answer. False: it is not that.
+bool serve_proved(struct dht *d, const struct addr *from, const struct krpc *m);

@@ -222,7 +222,8 @@ static void reply(struct dht *d, const struct addr *from, const struct krpc *m)
 {
     struct dht_rpc *r = rpc_of(d, from, m->tid);
     if (r == NULL) {
-        d->stats.rx_unasked++;
+        if (!serve_proved(d, from, m))
+            d->stats.rx_unasked++;
         return;
     }
     if (m->kind == KRPC_REPLY)

@@ -213,6 +213,31 @@ static bool brings_token(struct serving *s)
     return dht_store_token_ok(&s->d->store, s->d->now, s->from, s->target, q->token);
 }
 
+// Shorter than the question.
+static void ask_back(struct dht *d, const struct addr *from, const struct krpc *q)
+{
+    uint8_t tid[PROOF_TID_LEN];
+    struct krpc m = {.kind = KRPC_QUERY, .method = KRPC_PING, .tid = slice_of(tid, sizeof tid), .has_id = true};
+    if (!proof_ask(&d->proof, d->now, from, q, tid))
+        return;
+    memcpy(m.id, side_of(d, from->family)->table.own, NODE_ID_LEN);
+    const size_t n = rpc_send(d, from, &m);
+    ASSERT(n <= GUARD_ASK_BYTES);
+    guard_charge(&d->guard, d->now, from, GUARD_STRANGER, n);
+    d->stats.asked_back++;
+}
+
+bool serve_proved(struct dht *d, const struct addr *from, const struct krpc *m)
+{
+    struct krpc q;
+    if (d->cfg.read_only || !proof_answer(&d->proof, d->now, from, m->tid, &q))
+        return false;
+    d->stats.real++;
+    if (q.tid.n != 0)
+        serve_query(d, from, &q);
+    return true;
+}
+
 void serve_query(struct dht *d, const struct addr *from, const struct krpc *q)
 {
     const struct dht_side *side = side_of(d, from->family);
@@ -223,9 +248,11 @@ void serve_query(struct dht *d, const struct addr *from, const struct krpc *q)
         return;                         // BEP 43
     s.has_token = brings_token(&s);
     s.proved |= s.has_token;
-    if (!guard_allows(&d->guard, d->now, from, s.proved)) {
-        d->stats.limited++;
-        return;
+    const enum guard_class class = s.proved ? GUARD_PROVED : proof_has(&d->proof, d->now, from) ? GUARD_REAL : GUARD_STRANGER;
+    switch (guard_judge(&d->guard, d->now, from, class, proof_can_ask(q))) {
+    case GUARD_SILENCE: d->stats.limited++; return;
+    case GUARD_ASK: ask_back(d, from, q); return;
+    case GUARD_ANSWER: break;
     }
     s.r = (struct krpc){.kind = KRPC_REPLY, .tid = q->tid, .version = dht_version, .ip = *from, .has_id = true};
     memcpy(s.r.id, side->table.own, NODE_ID_LEN);
@@ -248,5 +275,5 @@ void serve_query(struct dht *d, const struct addr *from, const struct krpc *q)
     const size_t n = rpc_send(d, from, &s.r);
     if (n != 0)
         d->stats.tx_replies++;
-    guard_charge(&d->guard, d->now, from, s.proved, n);
+    guard_charge(&d->guard, d->now, from, class, n);
 }

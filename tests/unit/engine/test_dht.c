@@ -4,6 +4,7 @@
 #include "codec/krpc.h"
 #include "engine/find/dht.h"
 #include "engine/find/dht_guard.h"
+#include "engine/find/dht_proof.h"
 #include "engine/find/dht_store.h"
 #include "engine/find/dht_table.h"
 
@@ -253,6 +254,96 @@ static void strangers_get_little(void **state)
     assert_int_equal(poll(d, 80 * NSEC_S, &out), DHT_SEND);
     assert_in_range(out.bytes.n, 200, GUARD_STRANGER_REPLY);
     (void)to;
+    dht_free(d);
+}
+
+// Questions from 4,000 new addresses, until strangers are asked back.
+static void pour(struct dht *d, nsec now, uint32_t n)
+{
+    struct krpc q = query(KRPC_GET_PEERS, hash);
+    q.read_only = false;
+    struct dht_out out;
+    for (uint32_t i = 0; i < n; i++) {
+        const struct addr forged = ip(40, (uint8_t)(i >> 16), (uint8_t)(i >> 8), (uint8_t)i);
+        send(d, now, &forged, &q);
+        while (poll(d, now, &out) != DHT_IDLE)
+            ;
+    }
+}
+
+// What is sent to somebody, without what was sent to others before.
+static bool sent_to(struct dht *d, nsec now, const struct addr *whom, struct krpc *m)
+{
+    struct addr to;
+    while (next_sent(d, now, &to, m))
+        if (addr_eq(&to, whom))
+            return true;
+    return false;
+}
+
+// Without this forged addresses use up what strangers get, or whoever hears of a question can have its answer sent to another one.
+static void a_stranger_proves_that_it_is_there(void **state)
+{
+    UNUSED_STATE(state);
+    struct dht *d = node(false);
+    const struct addr me = ip(50, 1, 2, 3), other = ip(50, 9, 9, 9), third = ip(50, 7, 7, 7);
+    struct krpc q = query(KRPC_GET_PEERS, hash), m;
+    struct addr to;
+    uint8_t tid[PROOF_TID_LEN];
+    nsec now = 100 * NSEC_S;
+    pour(d, now, 4000);
+    const struct addr shy = ip(50, 5, 5, 5);
+    assert_int_equal(ask(d, now, &shy, &q).kind, KRPC_REPLY);       // a read-only node is not asked back
+    q.read_only = false;
+    const size_t asked = send(d, now, &me, &q);
+    struct dht_out out;
+    assert_int_equal(poll(d, now, &out), DHT_SEND);
+    assert_true(addr_eq(&out.addr, &me));
+    assert_true(out.bytes.n <= asked);                  // nobody is sent more than was sent in his name
+    assert_int_equal(krpc_parse(&m, out.bytes), ERR_OK);
+    assert_int_equal(m.kind, KRPC_QUERY);
+    assert_int_equal(m.method, KRPC_PING);
+    assert_int_equal(m.tid.n, sizeof tid);
+    memcpy(tid, m.tid.p, sizeof tid);
+
+    struct krpc pong = {.kind = KRPC_REPLY, .tid = slice_of(tid, sizeof tid), .has_id = true};
+    send(d, now, &other, &pong);                        // it is no proof of another address, nor with a changed byte
+    assert_false(sent_to(d, now, &me, &m));
+    tid[sizeof tid - 1] ^= 1;
+    send(d, now, &me, &pong);
+    assert_false(sent_to(d, now, &me, &m));
+    tid[sizeof tid - 1] ^= 1;
+    now += 100 * NSEC_MS;
+    send(d, now, &me, &pong);
+    assert_true(sent_to(d, now, &me, &m));              // the answer to the question
+    assert_int_equal(m.kind, KRPC_REPLY);
+    assert_true(slice_eq(m.tid, q.tid));
+    assert_int_equal(m.token.n, TOKEN_LEN);
+    send(d, now, &me, &pong);                           // once
+    assert_false(next_sent(d, now, &to, &m));
+    now += NSEC_S;
+    pour(d, now, 4000);
+    assert_int_equal(ask(d, now, &me, &q).kind, KRPC_REPLY);            // from now on at once
+
+    send(d, now, &other, &q);                           // a flood pushes out the question that waits, not the proof
+    assert_true(sent_to(d, now, &other, &m));
+    assert_int_equal(m.method, KRPC_PING);
+    memcpy(tid, m.tid.p, sizeof tid);
+    for (uint32_t i = 0; i < 10; i++)
+        pour(d, now += 200 * NSEC_MS, PROOF_WAITING / 2);
+    send(d, now, &other, &pong);
+    assert_false(sent_to(d, now, &other, &m));
+    assert_int_equal(ask(d, now, &other, &q).kind, KRPC_REPLY);
+
+    pour(d, now, 4000);
+    send(d, now += 200 * NSEC_MS, &third, &q);           // too late
+    assert_true(sent_to(d, now, &third, &m));
+    memcpy(tid, m.tid.p, sizeof tid);
+    now += 3 * PROOF_STEP;
+    send(d, now, &third, &pong);
+    struct dht_stats s;
+    dht_stats(d, &s);
+    assert_int_equal(s.real, 3);
     dht_free(d);
 }
 
@@ -672,7 +763,7 @@ static void quiet_is_not_deaf(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(peers_are_kept_for_others), cmocka_unit_test(items_are_kept_and_guarded),
+        cmocka_unit_test(a_stranger_proves_that_it_is_there), cmocka_unit_test(peers_are_kept_for_others), cmocka_unit_test(items_are_kept_and_guarded),
         cmocka_unit_test(strangers_get_little), cmocka_unit_test(the_table_takes_only_who_answers),
         cmocka_unit_test(buckets_have_limits), cmocka_unit_test(the_id_follows_the_votes),
         cmocka_unit_test(the_id_follows_later), cmocka_unit_test(families_are_nodes_of_their_own), cmocka_unit_test(a_flood_pushes_out_only_what_is_far),
