@@ -64,6 +64,8 @@ static nsec next_beat(const struct swarm *s, const struct swarm_peer *p, bool wa
         return 0;
     nsec at = u64_min(p->rx_at + SILENT_MAX_S * NSEC_S, p->tx_at + KEEPALIVE_S * NSEC_S);
     at = u64_min(at, u64_max(p->pex.at, s->now + PEX_LOOK_S * NSEC_S));
+    if (p->haves_n != 0)
+        at = u64_min(at, p->haves_at);
     if (p->ask_at > s->now)
         at = u64_min(at, p->ask_at);
     if (both_done(s, p))
@@ -88,7 +90,7 @@ static void peer_beat(struct swarm *s, struct swarm_peer *p)
     p->up_last = p->up_bytes;
     if (s->now - p->rx_at >= SILENT_MAX_S * NSEC_S)
         rx_close(s, p, ERR_TIMEOUT);
-    else if (s->now - p->tx_at >= KEEPALIVE_S * NSEC_S || request_due(s, p))
+    else if (s->now - p->tx_at >= KEEPALIVE_S * NSEC_S || request_due(s, p) || (p->haves_n != 0 && s->now >= p->haves_at))
         ready_set(s, p);
     if (both_done(s, p) && s->now - p->joined_at >= POINTLESS_S * NSEC_S)
         p->pointless = true;            // two seeds have nothing to say to each other

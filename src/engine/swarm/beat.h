@@ -21,9 +21,12 @@ static inline void peers_fetch(const struct swarm *s)
         peer_fetch(s->beats[i].peer);
 }
 
-// Something happened to p that the next beat must see: bytes of blocks, requests, what it may be asked.
-static inline void beat_wake(struct swarm *s, const struct swarm_peer *p)
+// p is looked at by the first beat from `at` on.
+static inline void beat_by(struct swarm *s, const struct swarm_peer *p, nsec at)
 {
     if (!p->closing)
-        s->beats[p->beat_i].at = 0;
+        s->beats[p->beat_i].at = u64_min(s->beats[p->beat_i].at, at);
 }
+
+// Something happened to p that the next beat must see: bytes of blocks, requests, what it may be asked.
+static inline void beat_wake(struct swarm *s, const struct swarm_peer *p) { beat_by(s, p, 0); }

@@ -106,7 +106,6 @@ static void files_of(const struct swarm *s, uint32_t index, uint32_t *first, uin
     *last = metainfo_file_at(s->meta, start + metainfo_piece_len(s->meta, index) - 1);
 }
 
-// The piece is verified and written.
 // Entries of the log before `pos` that were struck out.
 static uint32_t struck_before(const struct swarm *s, uint64_t pos)
 {
@@ -133,6 +132,7 @@ static void log_compact(struct swarm *s)
     s->have_log_n = kept;
 }
 
+// The piece is verified and written.
 void have_set(struct swarm *s, uint32_t index)
 {
     ASSERT(!bits_get(s->have, index));
@@ -141,7 +141,7 @@ void have_set(struct swarm *s, uint32_t index)
         if (peer_has(p, index) && picker_wants(&s->picker, index))
             p->useful_n--;
         else if (p->sent_first)
-            ready_set(s, p);            // it is told
+            have_tell(s, p);
     }
     bits_set(s->have, index);
     if (s->picker.priority[index] != 0)

@@ -47,6 +47,8 @@ struct swarm_peer {
     uint8_t *rx_slot;                   // RX_BLOCK: memory of the block
     uint32_t has_n, useful_n;           // pieces; of those, pieces we want
     uint32_t have_pos;                  // of swarm.have_log: told up to here
+    uint32_t haves_n;                   // pieces it is to be told of, together
+    nsec haves_at;                      // and by then
     uint32_t depth, asked_n, asked_at, asked_cap;
     bool closing, pointless, has_all, am_choking, am_interested, peer_choking, peer_interested;
     bool choke_sent, interested_sent;   // what the peer was told last

@@ -1,4 +1,5 @@
 // Bytes out: what a peer must be told is derived from the state, so that a full buffer loses nothing. BEP 3, 6, 10.
+#include "engine/swarm/beat.h"
 #include "engine/swarm/extend.h"
 #include "engine/swarm/hashes.h"
 #include "engine/swarm/peer.h"
@@ -10,7 +11,10 @@
 
 #include "base/bits.h"
 
-enum { CONTROL_MIN = 512 };             // room that the first messages need
+enum {
+    CONTROL_MIN = 512,                  // room that the first messages need
+    HAVES_LATE_S = 10, HAVES_PART = 64, // how long, and up to which part of all pieces, who cannot ask for them is not told
+};
 
 // The segments of one send under construction: bytes written to tx since `from` become a segment when something else comes.
 struct composer {
@@ -90,6 +94,24 @@ static void compose_state(struct composer *c, struct swarm_peer *p)
     }
 }
 
+// Whom we choke and who is interested already can do nothing with what we got: it is told of several pieces at once, with the next
+// message to it or before it is unchoked. Of all that is said on the wire but for requests, most was `have`, each in its own packet.
+static bool haves_wait(const struct swarm *s, const struct swarm_peer *p)
+{
+    return p->haves_n != 0 && p->haves_n < s->meta->pieces_n / HAVES_PART && s->now < p->haves_at &&
+           p->am_choking && p->choke_sent && p->peer_interested;
+}
+
+void have_tell(struct swarm *s, struct swarm_peer *p)
+{
+    if (p->haves_n++ == 0)
+        p->haves_at = s->now + HAVES_LATE_S * NSEC_S;
+    if (haves_wait(s, p))
+        beat_by(s, p, p->haves_at);
+    else
+        ready_set(s, p);
+}
+
 static void compose_haves(struct composer *c, struct swarm_peer *p)
 {
     for (; p->have_pos < c->s->have_log_n && buf_room(c->w.b) >= CONTROL_MIN; p->have_pos++) {
@@ -97,6 +119,8 @@ static void compose_haves(struct composer *c, struct swarm_peer *p)
         if (index != UINT32_MAX && !peer_has(p, index))     // who has it need not know
             peer_msg_write(&c->w, &(struct peer_msg){.id = MSG_HAVE, .index = index});
     }
+    if (p->have_pos == c->s->have_log_n)
+        p->haves_n = 0;
 }
 
 static void compose_rejects(struct composer *c, struct swarm_peer *p)
@@ -114,7 +138,7 @@ static void compose_rejects(struct composer *c, struct swarm_peer *p)
 bool tx_pending(const struct swarm *s, const struct swarm_peer *p)
 {
     return !p->sent_first || p->super_due || p->am_choking != p->choke_sent || p->am_interested != p->interested_sent ||
-           p->have_pos < s->have_log_n || p->rejects.n != 0 || p->cancels.n != 0 || p->allowed_out_sent < p->allowed_out_n ||
+           (p->have_pos < s->have_log_n && !haves_wait(s, p)) || p->rejects.n != 0 || p->cancels.n != 0 || p->allowed_out_sent < p->allowed_out_n ||
            ext_pending(s, p) || hashes_pending(s, p);
 }
 
@@ -124,12 +148,12 @@ static void compose_messages(struct composer *c, struct swarm_peer *p)
     struct swarm *s = c->s;
     if (!p->sent_first)
         compose_first(c, p);
+    compose_haves(c, p);                // before an unchoke: what it may ask for
     compose_state(c, p);
     ext_compose(s, p, &c->w);
     hashes_request(s, p, &c->w);
     hashes_compose_rejects(p, &c->w);
     compose_rejects(c, p);
-    compose_haves(c, p);
     super_compose(p, &c->w);
     request_compose(s, p, &c->w);
     if (s->now - p->tx_at >= KEEPALIVE_S * NSEC_S && c->n == 0 && c->w.b->n == c->from)
