@@ -14,7 +14,7 @@
 
 #include "engine/swarm/webseed.h"
 
-enum { POINTLESS_S = 10, PEX_LOOK_S = 10, BEAT_AHEAD = 3 };
+enum { POINTLESS_S = 10, PEX_LOOK_S = 10, BEAT_AHEAD = 3, RATE_NONE_BPS = 1024 };
 
 uint64_t beat_name(const uint8_t peer_id[PEER_ID_LEN])
 {
@@ -73,10 +73,17 @@ static nsec next_beat(const struct swarm *s, const struct swarm_peer *p, bool wa
     return at;
 }
 
+// A mean over the last seconds. What is left of it long after the last byte is nothing: a peer without a rate need not be looked at.
+static uint64_t rate(uint64_t bps, uint64_t bytes)
+{
+    const uint64_t now = (3 * bps + bytes) / 4;
+    return now < RATE_NONE_BPS && bytes == 0 ? 0 : now;
+}
+
 static void peer_beat(struct swarm *s, struct swarm_peer *p)
 {
-    p->down_bps = (3 * p->down_bps + (p->down_bytes - p->down_last)) / 4;
-    p->up_bps = (3 * p->up_bps + (p->up_bytes - p->up_last)) / 4;
+    p->down_bps = rate(p->down_bps, p->down_bytes - p->down_last);
+    p->up_bps = rate(p->up_bps, p->up_bytes - p->up_last);
     request_beat(s, p);
     if (p->asked_n == 0 && p->rx != RX_BLOCK)
         limits_return(s, p);
