@@ -10,13 +10,18 @@ enum { COOKIE_LEN = 8 };
 
 static_assert(LSD_TX_MIN >= (int)LSD_MESSAGE_MAX, "a datagram fits");
 
+struct lsd_source {
+    uint32_t who;                       // digest of its address; 0: a free place
+    uint32_t told;                      // of its peers, since heard_at
+};
+
 struct lsd_torrent {
     struct map_node node;
     struct list queue;
     uint8_t hash[LSD_HASH_LEN];
     nsec due;                           // not announced before
-    nsec heard_at;                      // peers_n counts from then on
-    uint32_t peers_n;
+    nsec heard_at;                      // the sources' shares count from then on
+    struct lsd_source *sources;         // LSD_SOURCES_MAX, made when somebody is heard
 };
 
 struct lsd {
@@ -68,6 +73,7 @@ static void torrent_free(struct lsd *l, struct lsd_torrent *t)
 {
     list_remove(&t->queue);
     map_remove(&l->torrents, &t->node);
+    mem_free(l->mem, t->sources, t->sources == NULL ? 0 : LSD_SOURCES_MAX * sizeof *t->sources);
     mem_free(l->mem, t, sizeof *t);
 }
 
@@ -165,6 +171,42 @@ void lsd_datagram(struct lsd *l, nsec now, const struct addr *from, struct slice
     l->rx_from.port = m.port;
 }
 
+// Another LSD_EVERY_S begins: half of the places are for who had one and used it, half for whoever comes first.
+static void count_anew(struct lsd *l, struct lsd_torrent *t)
+{
+    t->heard_at = u64_max(l->now, 1);
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < LSD_SOURCES_MAX && t->sources != NULL; i++) {
+        const struct lsd_source s = t->sources[i];
+        t->sources[i] = (struct lsd_source){0};
+        if (s.told != 0 && kept < LSD_SOURCES_KEPT)
+            t->sources[kept++].who = s.who;
+    }
+}
+
+// One machine names ports without end, and any address as its own: each address has a share, and all together have places.
+static bool may_tell(struct lsd *l, struct lsd_torrent *t)
+{
+    if (t->heard_at == 0 || l->now - t->heard_at >= LSD_EVERY_S * NSEC_S)
+        count_anew(l, t);
+    if (t->sources == NULL && (t->sources = mem_zarray(l->mem, LSD_SOURCES_MAX, sizeof *t->sources)) == NULL)
+        return false;
+    const uint32_t who = (uint32_t)siphash(l->key, addr_ip(&l->rx_from)) | 1;
+    struct lsd_source *place = NULL;
+    for (uint32_t i = 0; i < LSD_SOURCES_MAX; i++) {
+        struct lsd_source *s = &t->sources[i];
+        if (s->who == who || (s->who == 0 && place == NULL))
+            place = s;
+        if (s->who == who)
+            break;
+    }
+    if (place == NULL || place->told == LSD_SOURCE_PEERS_MAX)
+        return false;
+    place->who = who;
+    place->told++;
+    return true;
+}
+
 // The next torrent of ours in the last datagram; false: no more.
 static bool next_heard(struct lsd *l, struct lsd_out *out)
 {
@@ -172,11 +214,7 @@ static bool next_heard(struct lsd *l, struct lsd_out *out)
         struct lsd_torrent *t = find(l, l->rx.hashes[l->rx_at++]);
         if (t == NULL)
             continue;
-        if (t->heard_at == 0 || l->now - t->heard_at >= LSD_EVERY_S * NSEC_S) {
-            t->heard_at = u64_max(l->now, 1);
-            t->peers_n = 0;
-        }
-        if (t->peers_n++ >= LSD_PEERS_MAX) {
+        if (!may_tell(l, t)) {
             l->stats.limited++;
             continue;
         }

@@ -14,7 +14,10 @@ enum {
     LSD_GATHER_S = 1,                   // a first torrent waits for others to go with
     LSD_SOURCE_PER_S = 8,               // datagrams of one source that are read; some send one for each torrent
     LSD_SLOTS = 4096,                   // sources told apart: who writes false ones on his datagrams takes nobody's share
-    LSD_PEERS_MAX = 64,                 // told of one torrent within LSD_EVERY_S; more are not passed on
+    LSD_SOURCES_MAX = 64,               // sources of one torrent that are passed on within LSD_EVERY_S,
+    LSD_SOURCES_KEPT = LSD_SOURCES_MAX / 2,     // of them those who spoke in the last such time, too: the first keep their places
+    LSD_SOURCE_PEERS_MAX = 4,           // told of one torrent and one source in that time: ports, or the same one again
+    LSD_PEERS_MAX = LSD_SOURCES_MAX * LSD_SOURCE_PEERS_MAX,     // so many of one torrent
     LSD_TX_MIN = 1400,                  // bytes of room in `tx` for one datagram
 };
 

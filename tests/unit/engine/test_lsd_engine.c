@@ -147,20 +147,20 @@ static void hearing_has_limits(void **state)
     uint32_t n = 0;
     for (int i = 0; i < 100; i++)
         n += hears(l, 110, "192.168.1.8", 1, "", &out);
-    assert_int_equal(n, LSD_SOURCE_PER_S);
+    assert_int_equal(n, LSD_SOURCE_PEERS_MAX);
     n = 0;
     for (int i = 0; i < 200; i++) {
         char from[32];
         snprintf(from, sizeof from, "192.168.2.%d", i);
         n += hears(l, 120, from, 1, "", &out);
     }
-    assert_int_equal(n, LSD_PEERS_MAX - LSD_SOURCE_PER_S);
+    assert_int_equal(n, LSD_SOURCES_MAX - 1);
     for (int i = 0; i < 200; i++) {     // another torrent has a limit of its own
         char from[32];
         snprintf(from, sizeof from, "192.168.2.%d", i);
         n += hears(l, 121, from, 0, "", &out);
     }
-    assert_int_equal(n, LSD_PEERS_MAX - LSD_SOURCE_PER_S + LSD_PEERS_MAX);
+    assert_int_equal(n, 2 * LSD_SOURCES_MAX - 1);
     assert_int_equal(hears(l, 500, "192.168.3.1", 1, "", &out), 1);
     lsd_datagram(l, 501 * NSEC_S, &peer, SLICE_LIT("M-SEARCH * HTTP/1.1\r\n\r\n"));
     lsd_stats(l, &s);
@@ -176,16 +176,43 @@ static void false_senders_take_nobodys_share(void **state)
     struct lsd *l = start(false);
     struct lsd_out out;
     uint32_t heard = 0;
-    add(l, 100 * NSEC_S, 0, 3);
+    add(l, 100 * NSEC_S, 0, 50);
     for (nsec s = 100; s < 150; s++) {
         for (int i = 0; i < 1000; i++) {
             char from[32];
             snprintf(from, sizeof from, "10.%d.%d.1", i >> 8, i & 255);
-            assert_int_equal(hears(l, s, from, 9, "", &out), 0);
+            assert_int_equal(hears(l, s, from, 99, "", &out), 0);
         }
-        heard += hears(l, s, "192.168.1.7", 2, "", &out);
+        heard += hears(l, s, "192.168.1.7", (uint32_t)(s - 100), "", &out);
     }
     assert_int_equal(heard, 50);
+    lsd_check(l);
+    lsd_free(l);
+}
+
+// Without this one host takes all there is of a torrent: by a thousand ports, or by a thousand addresses as soon as others have spoken.
+static void one_source_takes_nobodys_place(void **state)
+{
+    UNUSED_STATE(state);
+    struct lsd *l = start(false);
+    struct lsd_out out;
+    uint32_t flood = 0, friends = 0;
+    add(l, 100 * NSEC_S, 0, 1);
+    for (nsec s = 100; s < 200; s++)    // 800 times
+        for (int i = 0; i < LSD_SOURCE_PER_S; i++)
+            flood += hears(l, s, "192.168.1.66", 0, "", &out);
+    assert_int_equal(flood, LSD_SOURCE_PEERS_MAX);
+    assert_int_equal(hears(l, 200, "192.168.1.7", 0, "", &out), 1);
+    for (nsec s = 401; s < 2000; s += 100) {            // the forger is always first; the friend speaks every five minutes
+        for (int i = 0; i < 200; i++) {
+            char from[32];
+            snprintf(from, sizeof from, "10.0.%u.%d", (unsigned)(s / 100), i);
+            flood += hears(l, s, from, 0, "", &out);
+        }
+        friends += s % 300 == 101 ? hears(l, s, "192.168.1.7", 0, "", &out) : 0;
+    }
+    assert_int_equal(friends, 6);
+    assert_in_range(flood, 200, 8 * LSD_PEERS_MAX);
     lsd_check(l);
     lsd_free(l);
 }
@@ -194,7 +221,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(we_speak_seldom), cmocka_unit_test(many_go_in_turn), cmocka_unit_test(hearing_has_limits),
-        cmocka_unit_test(false_senders_take_nobodys_share),
+        cmocka_unit_test(false_senders_take_nobodys_share), cmocka_unit_test(one_source_takes_nobodys_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
