@@ -5,10 +5,11 @@
 
 enum { NET_BYTES_V4 = 3, NET_BYTES_V6 = 6 };
 
-// What the search for the worst needs of a claim, side by side: with the claims themselves it would wait for memory two thousand times.
+// What the search for the worst and the heaviest needs of a claim, side by side: with the claims it would wait for memory two thousand times.
 struct claim_place {
     uint32_t head;                      // of its target
     uint32_t network;
+    uint32_t weight;
     struct claim *claim;
 };
 
@@ -65,7 +66,7 @@ enum err claims_enter(struct claims *c, struct claim *claim)
     (void)share_add(c->networks, claim->network);
     (void)share_add(c->owners, claim->owner);
     claim->index = c->n;
-    c->places[c->n++] = (struct claim_place){head_of(claim->target), claim->network, claim};
+    c->places[c->n++] = (struct claim_place){head_of(claim->target), claim->network, 0, claim};
     return ERR_OK;
 }
 
@@ -91,7 +92,7 @@ static bool farther(const uint8_t own[NODE_ID_LEN], const struct claim_place *a,
 struct claim *claims_worst(const struct claims *c, const struct claim *mine, const uint8_t own[NODE_ID_LEN])
 {
     struct claim self = *mine;
-    const struct claim_place me = {head_of(mine->target), mine->network, &self};
+    const struct claim_place me = {head_of(mine->target), mine->network, 0, &self};
     const struct claim_place *worst = &me;
     uint32_t most = 1 + (c->n == 0 ? 0 : share_count(c->networks, mine->network));
     for (uint32_t i = 0; i < c->n; i++) {
@@ -117,6 +118,21 @@ void claims_share(struct claims *c, struct claim *claim, uint32_t owner, uint32_
     claim->network = c->places[claim->index].network = network;
     (void)share_add(c->networks, network);
     (void)share_add(c->owners, owner);
+}
+
+void claims_weigh(struct claims *c, const struct claim *claim, uint32_t weight)
+{
+    ASSERT(claim->index < c->n);
+    c->places[claim->index].weight = weight;
+}
+
+struct claim *claims_heaviest(const struct claims *c)
+{
+    const struct claim_place *found = NULL;
+    for (uint32_t i = 0; i < c->n; i++)
+        if (found == NULL || c->places[i].weight > found->weight)
+            found = &c->places[i];
+    return found == NULL ? NULL : found->claim;
 }
 
 void claims_check(const struct claims *c)

@@ -44,4 +44,7 @@ struct claim *claims_worst(const struct claims *c, const struct claim *mine, con
 uint32_t claims_owned(const struct claims *c, uint32_t owner);
 // Somebody else wants a claim to be kept, too: it counts for whoever has less.
 void claims_share(struct claims *c, struct claim *claim, uint32_t owner, uint32_t network);
+// How much hangs on a claim: peers. Of those with most, the first; NULL: there is none.
+void claims_weigh(struct claims *c, const struct claim *claim, uint32_t weight);
+struct claim *claims_heaviest(const struct claims *c);
 void claims_check(const struct claims *c);

@@ -5,7 +5,10 @@
 #include "codec/krpc.h"
 #include "engine/find/dht.h"
 
-enum { PEERS_STEP = 8 };                // lists grow and shrink by so many: there are thousands of them
+enum {
+    PEERS_STEP = 8,                     // lists grow and shrink by so many: there are thousands of them
+    PASSES_MAX = 16,                    // claims that change hands for one that wants a place; then it is refused
+};
 
 void dht_store_init(struct dht_store *s, const struct mem *mem, const uint64_t secret[2])
 {
@@ -95,6 +98,32 @@ static struct claim claim_make(const struct dht_store *s, const uint8_t target[N
     return c;
 }
 
+static struct dht_swarm *swarm_of(struct claim *c) { return CONTAINER(c, struct dht_swarm, claim); }
+
+// A hash that was begun by one, or taken over by who had less then, counts for whoever of its peers has least now: else a quiet network
+// takes over what others want, grows, and has it pushed out with its own. False: nobody has less.
+static bool passes_on(struct dht_store *s, struct claim *c)
+{
+    const struct dht_swarm *w = swarm_of(c);
+    const struct dht_peer *found = NULL;
+    uint8_t family = ADDR_NONE;
+    for (uint32_t f = 0; f < 2; f++)
+        for (uint32_t i = 0; i < w->peers[f].n; i++) {
+            const struct dht_peer *p = &w->peers[f].items[i];
+            if (found != NULL && share_count(s->swarm_claims.networks, p->network) >= share_count(s->swarm_claims.networks, found->network))
+                continue;
+            found = p;
+            family = f == 0 ? ADDR_IPV4 : ADDR_IPV6;
+        }
+    if (found == NULL)
+        return false;
+    const uint32_t before = c->network;
+    struct addr a = {.family = family};
+    memcpy(a.ip, found->ip, sizeof a.ip);
+    claims_share(&s->swarm_claims, c, owner_of(s, &a), found->network);
+    return c->network != before;
+}
+
 // Makes room for a claim. False: nobody has more to give than it, or the owner has its share.
 static bool make_place(struct dht_store *s, struct map *m, uint32_t max, const struct claim *mine, bool exempt)
 {
@@ -106,10 +135,12 @@ static bool make_place(struct dht_store *s, struct map *m, uint32_t max, const s
     if (m->n < max)
         return true;
     struct claim *worst = claims_worst(all, mine, own == NULL ? nowhere : own);
+    for (uint32_t i = 0; worst != NULL && m == &s->swarms && passes_on(s, worst); i++)
+        worst = i == PASSES_MAX ? NULL : claims_worst(all, mine, own == NULL ? nowhere : own);
     if (worst == NULL)
         return false;
     if (m == &s->swarms)
-        swarm_drop(s, CONTAINER(worst, struct dht_swarm, claim));
+        swarm_drop(s, swarm_of(worst));
     else
         item_drop(s, CONTAINER(worst, struct dht_stored, claim));
     return true;
@@ -158,10 +189,17 @@ static bool peers_fit(struct dht_store *s, struct dht_peers *list, uint32_t n)
     return true;
 }
 
-static void peer_drop(struct dht_store *s, struct dht_peers *list, uint32_t i)
+static void weigh(struct dht_store *s, const struct dht_swarm *w)
 {
+    claims_weigh(&s->swarm_claims, &w->claim, u32_max(w->peers[0].n, w->peers[1].n));
+}
+
+static void peer_drop(struct dht_store *s, struct dht_swarm *w, uint32_t f, uint32_t i)
+{
+    struct dht_peers *list = &w->peers[f];
     list->items[i] = list->items[--list->n];
     s->peers_n--;
+    weigh(s, w);
     (void)peers_fit(s, list, list->n);
 }
 
@@ -184,24 +222,13 @@ static uint32_t peer_that_goes(const struct dht_peers *list, uint32_t network)
     return found;
 }
 
-static struct dht_peers *longest_list(struct dht_store *s)
-{
-    struct dht_peers *found = NULL;
-    for (struct map_node *n = map_first(&s->swarms); n != NULL; n = map_next(&s->swarms, n))
-        for (uint32_t f = 0; f < 2; f++) {
-            struct dht_peers *list = &CONTAINER(n, struct dht_swarm, node)->peers[f];
-            if (found == NULL || list->n > found->n)
-                found = list;
-        }
-    return found;
-}
-
 static bool at_ip(const struct dht_peer *p, const struct addr *a) { return memcmp(p->ip, a->ip, sizeof p->ip) == 0; }
 
 // The place for a peer: its own; at an address with many ports the oldest; when its list is full, or all lists together, somebody
 // makes way, there or in the longest list.
-static struct dht_peer *place_for(struct dht_store *s, struct dht_peers *list, const struct addr *peer, uint32_t network)
+static struct dht_peer *place_for(struct dht_store *s, struct dht_swarm *w, const struct addr *peer, uint32_t network)
 {
+    struct dht_peers *list = &w->peers[peer->family == ADDR_IPV6];
     struct dht_peer *oldest_here = NULL;
     uint32_t here = 0;
     for (uint32_t i = 0; i < list->n; i++) {
@@ -219,16 +246,19 @@ static struct dht_peer *place_for(struct dht_store *s, struct dht_peers *list, c
     if (list->n >= s->hash_peers_max)
         return &list->items[peer_that_goes(list, network)];
     if (s->peers_n >= s->peers_max) {
-        struct dht_peers *longest = longest_list(s);
-        const uint32_t i = peer_that_goes(longest, network);
-        if (longest == list)
+        struct dht_swarm *heaviest = swarm_of(claims_heaviest(&s->swarm_claims));
+        const uint32_t f = heaviest->peers[1].n > heaviest->peers[0].n;
+        const uint32_t i = peer_that_goes(&heaviest->peers[f], network);
+        if (&heaviest->peers[f] == list)
             return &list->items[i];
-        peer_drop(s, longest, i);
+        peer_drop(s, heaviest, f, i);
     }
     if (!peers_fit(s, list, list->n + 1))
         return list->n == 0 ? NULL : &list->items[peer_that_goes(list, network)];
     s->peers_n++;
-    return &list->items[list->n++];
+    list->n++;
+    weigh(s, w);
+    return &list->items[list->n - 1];
 }
 
 enum err dht_store_announce(struct dht_store *s, nsec now, const uint8_t hash[NODE_ID_LEN], const struct addr *peer, bool seed)
@@ -239,7 +269,7 @@ enum err dht_store_announce(struct dht_store *s, nsec now, const uint8_t hash[NO
         return ERR_FULL;
     const uint32_t network = share_network(s->secret, peer);
     claims_share(&s->swarm_claims, &w->claim, owner_of(s, peer), network);
-    struct dht_peer *p = place_for(s, &w->peers[peer->family == ADDR_IPV6], peer, network);
+    struct dht_peer *p = place_for(s, w, peer, network);
     if (p == NULL)
         return ERR_NOMEM;
     *p = (struct dht_peer){.port = peer->port, .seed = seed, .network = network, .seen = now};
@@ -363,11 +393,11 @@ enum err dht_store_put(struct dht_store *s, nsec now, const struct dht_put *put)
     return e;
 }
 
-static void sweep_peers(struct dht_store *s, struct dht_peers *list, nsec now)
+static void sweep_peers(struct dht_store *s, struct dht_swarm *w, uint32_t f, nsec now)
 {
-    for (uint32_t i = list->n; i-- > 0;) {
-        if (now - list->items[i].seen >= PEER_EXPIRE_S * NSEC_S)
-            peer_drop(s, list, i);
+    for (uint32_t i = w->peers[f].n; i-- > 0;) {
+        if (now - w->peers[f].items[i].seen >= PEER_EXPIRE_S * NSEC_S)
+            peer_drop(s, w, f, i);
     }
 }
 
@@ -376,8 +406,8 @@ void dht_store_sweep(struct dht_store *s, nsec now)
     for (struct map_node *n = map_first(&s->swarms), *next; n != NULL; n = next) {
         struct dht_swarm *w = CONTAINER(n, struct dht_swarm, node);
         next = map_next(&s->swarms, n);
-        sweep_peers(s, &w->peers[0], now);
-        sweep_peers(s, &w->peers[1], now);
+        sweep_peers(s, w, 0, now);
+        sweep_peers(s, w, 1, now);
         if (w->peers[0].n + w->peers[1].n == 0)
             swarm_drop(s, w);
     }
@@ -391,14 +421,19 @@ void dht_store_sweep(struct dht_store *s, nsec now)
 
 void dht_store_check(const struct dht_store *s)
 {
-    uint32_t peers = 0;
+    uint32_t peers = 0, longest = 0;
     for (struct map_node *n = map_first(&s->swarms); n != NULL; n = map_next(&s->swarms, n)) {
         const struct dht_swarm *w = CONTAINER(n, struct dht_swarm, node);
         ASSERT(w->peers[0].n <= s->hash_peers_max);
         ASSERT(w->peers[1].n <= s->hash_peers_max);
         peers += w->peers[0].n + w->peers[1].n;
+        longest = u32_max(longest, u32_max(w->peers[0].n, w->peers[1].n));
     }
     ASSERT(peers == s->peers_n);
+    if (s->swarms.n != 0) {
+        const struct dht_swarm *w = swarm_of(claims_heaviest(&s->swarm_claims));
+        ASSERT(u32_max(w->peers[0].n, w->peers[1].n) == longest);
+    }
     ASSERT(peers <= s->peers_max);
     claims_check(&s->swarm_claims);
     claims_check(&s->item_claims);

@@ -586,6 +586,39 @@ static void the_greedy_network_makes_way(void **state)
     dht_store_done(&s);
 }
 
+// Without this a quiet network takes over a hash that others want, by one announce, then grows, and has it pushed out with its own.
+static void a_quiet_network_takes_nothing_over(void **state)
+{
+    UNUSED_STATE(state);
+    static const uint8_t own[NODE_ID_LEN] = {0};
+    struct dht_store s;
+    store_open(&s, own, &test_mem);
+    s.hashes_max = 100;
+    struct addr from;
+    for (uint32_t i = 0; i < 10; i++) {                 // one network with ten far hashes
+        const uint8_t h[NODE_ID_LEN] = {0xff, (uint8_t)i};
+        from = ip(20, 1, 1, (uint8_t)i);
+        assert_int_equal(dht_store_announce(&s, NSEC_S, h, &from, false), ERR_OK);
+    }
+    for (uint32_t i = 0; i < 10; i++) {                 // two that know them, too, and have nothing
+        const uint8_t h[NODE_ID_LEN] = {0xff, (uint8_t)i};
+        from = ip(60, 1, (uint8_t)(i % 2), 9);
+        assert_int_equal(dht_store_announce(&s, 2 * NSEC_S, h, &from, false), ERR_OK);
+    }
+    for (uint32_t i = 0; i < 3000; i++) {               // and then want all, right beside us
+        const uint8_t h[NODE_ID_LEN] = {0, 0, (uint8_t)i, (uint8_t)(i >> 8)};
+        from = ip(60, 1, (uint8_t)(i % 2), (uint8_t)(i % 250));
+        (void)!dht_store_announce(&s, 3 * NSEC_S, h, &from, false);
+        if (i % 100 == 0)
+            dht_store_check(&s);
+    }
+    for (uint32_t i = 0; i < 10; i++)
+        assert_non_null(dht_store_swarm(&s, (const uint8_t[NODE_ID_LEN]){0xff, (uint8_t)i}));
+    assert_int_equal(s.swarms.n, 100);
+    dht_store_check(&s);
+    dht_store_done(&s);
+}
+
 // Without this a thousand peers of one network hide the few others of a hash: they are dropped, or hardly ever told.
 static void a_crowd_hides_no_peer(void **state)
 {
@@ -767,7 +800,7 @@ int main(void)
         cmocka_unit_test(strangers_get_little), cmocka_unit_test(the_table_takes_only_who_answers),
         cmocka_unit_test(buckets_have_limits), cmocka_unit_test(the_id_follows_the_votes),
         cmocka_unit_test(the_id_follows_later), cmocka_unit_test(families_are_nodes_of_their_own), cmocka_unit_test(a_flood_pushes_out_only_what_is_far),
-        cmocka_unit_test(the_greedy_network_makes_way), cmocka_unit_test(a_crowd_hides_no_peer), cmocka_unit_test(memory_for_strangers_has_a_limit), cmocka_unit_test(what_is_saved_is_asked_again),
+        cmocka_unit_test(the_greedy_network_makes_way), cmocka_unit_test(a_quiet_network_takes_nothing_over), cmocka_unit_test(a_crowd_hides_no_peer), cmocka_unit_test(memory_for_strangers_has_a_limit), cmocka_unit_test(what_is_saved_is_asked_again),
         cmocka_unit_test(lonely_nodes_say_so), cmocka_unit_test(quiet_is_not_deaf),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
