@@ -7,13 +7,13 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
-enum { REMEMBERED = 8 };
+enum { REMEMBERED = 8, FLOODS_MAX = 2 };
 
 struct script {
     struct dht *d;
     nsec now;
     struct addr asked[REMEMBERED];      // whom it asked, and by which transaction
-    uint8_t tids[REMEMBERED][8];
+    uint8_t tids[REMEMBERED][16];
     size_t tid_n[REMEMBERED];
     uint32_t asked_n;
     uint8_t token[KRPC_TOKEN_MAX];
@@ -43,6 +43,7 @@ static void drain(struct script *s, size_t room)
         ASSERT(krpc_parse(&m, out.bytes) == ERR_OK);
         if (m.kind == KRPC_QUERY) {
             const uint32_t at = s->asked_n++ % REMEMBERED;
+            ASSERT(m.tid.n <= sizeof s->tids[at]);
             s->asked[at] = out.addr;
             s->tid_n[at] = m.tid.n;
             memcpy(s->tids[at], m.tid.p, m.tid.n);
@@ -109,6 +110,23 @@ static void question(struct script *s, uint8_t what, uint8_t who)
     (void)!dht_ask(s->d, s->now, &a, &s->ops[who % 4]);
 }
 
+// So many strangers that the next ones are asked back.
+static void flood(struct script *s)
+{
+    static uint8_t space[KRPC_BYTES_MAX];
+    struct krpc m = {.kind = KRPC_QUERY, .method = KRPC_GET_PEERS, .tid = SLICE_LIT("t"), .has_id = true, .has_target = true, .id = {1}};
+    struct buf b = {space, 0, sizeof space};
+    struct wr w = wr_make(&b);
+    krpc_write(&w, &m);
+    for (uint32_t i = 0; i < 3500; i++) {
+        const uint8_t ip[4] = {50, 1, (uint8_t)(i >> 8), (uint8_t)i};
+        const struct addr from = addr_ipv4(ip, 9);
+        dht_datagram(s->d, s->now, &from, buf_slice(&b));
+        if (i % 256 == 255)
+            drain(s, DHT_TX_MIN);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     static const struct log quiet = {.level = LOG_ERROR};
@@ -119,6 +137,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     const struct dht_config cfg = {.ipv4 = true, .ipv6 = how & 1, .read_only = how & 2, .hashes_max = how & 4 ? 3 : 0, .hash_peers_max = 5,
         .peers_max = how & 4 ? 7 : 0,
         .items_max = how & 8 ? 2 : 0};
+    uint32_t floods = 0;
     s = (struct script){.now = NSEC_S};
     if (dht_new(&s.d, &cfg, &env, s.now) != ERR_OK)
         return 0;
@@ -137,7 +156,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         case 12: dht_cancel(s.d, s.ops[who % 4]); break;
         case 13: dht_external(s.d, s.now, &from); break;
         case 14: dht_load(s.d, s.now, bytes); break;
-        default: dht_network_changed(s.d, s.now); break;
+        default:
+            if ((who & 0x0e) == 0x0e && floods++ < FLOODS_MAX)
+                flood(&s);
+            else
+                dht_network_changed(s.d, s.now);
+            break;
         }
         drain(&s, who & 1 ? DHT_TX_MIN : 100);
         dht_tick(s.d, s.now);
