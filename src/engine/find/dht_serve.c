@@ -217,9 +217,9 @@ static bool brings_token(struct serving *s)
 static void ask_back(struct dht *d, const struct addr *from, const struct krpc *q)
 {
     uint8_t tid[PROOF_TID_LEN];
-    struct krpc m = {.kind = KRPC_QUERY, .method = KRPC_PING, .tid = slice_of(tid, sizeof tid), .has_id = true};
     if (!proof_ask(&d->proof, d->now, from, q, tid))
         return;
+    struct krpc m = {.kind = KRPC_QUERY, .method = KRPC_PING, .tid = slice_of(tid, sizeof tid), .has_id = true};
     memcpy(m.id, side_of(d, from->family)->table.own, NODE_ID_LEN);
     const size_t n = rpc_send(d, from, &m);
     ASSERT(n <= GUARD_ASK_BYTES);
