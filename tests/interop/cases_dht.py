@@ -8,6 +8,7 @@ import time
 import clients
 import payload
 import peer as wire
+from cases_magnet import link_of
 from lab import Skipped, need
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -221,33 +222,51 @@ def port_messages(lab):
         seeder.stop()
 
 
+def npm(lab, name, script, *words, run=False):
+    """A script of npm/, beside the packages that `./run test` fetched; skips the test where they are not."""
+    folder = os.path.join(os.path.dirname(os.path.dirname(HERE)), "build/npm")
+    if not shutil.which("node") or not os.path.isdir(os.path.join(folder, "node_modules")):
+        raise Skipped("the packages of tests/interop/npm are not at hand")
+    shutil.copy(os.path.join(HERE, "npm", script), folder)
+    command = ["node", os.path.join(folder, script), *[str(w) for w in words]]
+    return lab.run(name, command, 40) if run else lab.start(name, command)
+
+
 def bittorrent_dht(lab):
-    """npm's bittorrent-dht, where it is at hand: BITTORRENT_DHT names the folder that has node_modules/bittorrent-dht."""
-    folder = os.environ.get("BITTORRENT_DHT", "")
-    if not shutil.which("node") or not os.path.isdir(os.path.join(folder, "node_modules/bittorrent-dht")):
-        raise Skipped("bittorrent-dht is not at hand")
     network(lab)
-    script = lab.path("ask.mjs")
-    with open(script, "w", encoding="ascii") as f:
-        f.write("""
-const mod = await import(process.argv[2] + '/node_modules/bittorrent-dht/index.js')
-const DHT = mod.Client || mod.default
-const dht = new DHT({ bootstrap: [process.argv[3]], host: process.argv[4] })
-dht.listen(21001, process.argv[4], () => {})
-dht.on('ready', () => {
-  dht.put({ v: Buffer.from('from node') }, (err, hash) => {
-    console.log(err ? 'failed' : hash.toString('hex'))
-    dht.on('peer', (peer) => console.log('peer ' + peer.host + ':' + peer.port))
-    dht.lookup(process.argv[5], () => { dht.get(process.argv[6], (e, res) => { console.log(e || !res ? 'nothing' : 'value ' + res.v.toString()); process.exit(0) }) })
-  })
-})
-""")
     kith_ask(lab, 9, "announce", HASH, "--port", "5555")
     mine = kith_ask(lab, 9, "put", "from kith")
-    told = lab.run("node", ["node", script, folder, "%s:%d" % (lab.ip(1), PORT), lab.ip(40), HASH, mine], 40).output().split("\n")
+    told = npm(lab, "node", "dht.mjs", "%s:%d" % (lab.ip(1), PORT), lab.ip(40), PORT, HASH, mine, run=True).output().split("\n")
     need("peer %s:5555" % lab.ip(9) in told, "bittorrent-dht does not find kith's peer: %s" % told)
     need("value from kith" in told, "bittorrent-dht does not find kith's item: %s" % told)
     need(kith_ask(lab, 10, "get", told[0]) == "from node", "kith does not find bittorrent-dht's item")
+
+
+def webtorrent(how):
+    """Nothing but a magnet link and the DHT, from kith to webtorrent or the other way."""
+    def run(lab):
+        network(lab)
+        target, out = payload.path_of(lab.root, "multi"), lab.path("out")
+        torrent = payload.with_trackers(payload.torrent_of(lab.root, "multi", "v1"), lab.path("t.torrent"), [])
+        router, port = "%s:%d" % (lab.ip(1), PORT), 20100 + lab.slot
+        os.makedirs(out)
+        if how == "to":
+            seeder = DhtKith(lab, "seed", torrent, target, lab.ip(30), 20001)
+            seeder.start()
+            lab.until("kith share is ready", seeder.done)
+            other = npm(lab, "webtorrent", "webtorrent.mjs", "get", link_of(torrent), out, port, router)
+            lab.until("webtorrent is complete", lambda: "done" in other.output())
+            other.stop()
+        else:
+            other = npm(lab, "webtorrent", "webtorrent.mjs", "seed", torrent, os.path.dirname(target), port, router)
+            lab.until("webtorrent seeds", lambda: "done" in other.output())
+            leecher = DhtKith(lab, "leech", link_of(torrent), out, lab.ip(31), 20002, stay=False)
+            leecher.start()
+            lab.until("kith get is complete", leecher.done)
+            leecher.finish()
+        wrong = payload.differences(target, os.path.join(out, os.path.basename(target)))
+        need(not wrong, "; ".join(wrong[:5]))
+    return run
 
 
 def cases():
@@ -255,4 +274,5 @@ def cases():
         ("dht/kith-alone", alone, 90), ("dht/peers-lt-both-ways", peers_both_ways, 120), ("dht/items-lt-both-ways", items_both_ways, 180),
         ("dht/in-a-network-of-lt", through_libtorrent_only, 120), ("dht/transfer-v1", transfer("v1"), 90),
         ("dht/transfer-hybrid", transfer("hybrid"), 90), ("dht/followed", followed, 120), ("dht/port-messages", port_messages, 60), ("dht/bittorrent-dht", bittorrent_dht, 90),
+        ("dht/kith-to-webtorrent", webtorrent("to"), 90), ("dht/webtorrent-to-kith", webtorrent("from"), 90),
     ]
