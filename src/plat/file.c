@@ -93,8 +93,11 @@ static enum err open_parent(int root, char *path, bool make, int *out_fd, const 
     int dir = walk_down(root, path, make, &leaf);
     if (dir == root)
         dir = fcntl(root, F_DUPFD_CLOEXEC, 0);
-    if (dir < 0)
-        return err_of_errno(errno);
+    if (dir < 0) {
+        const enum err e = err_of_errno(errno);
+        ASSERT(e != ERR_OK);
+        return e;
+    }
     *out_fd = dir;
     *out_leaf = leaf;
     return ERR_OK;
