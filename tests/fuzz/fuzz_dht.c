@@ -7,7 +7,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
-enum { REMEMBERED = 8, FLOODS_MAX = 2 };
+enum { REMEMBERED = 8, FLOODS_MAX = 1 };
 
 struct script {
     struct dht *d;
@@ -157,7 +157,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         case 13: dht_external(s.d, s.now, &from); break;
         case 14: dht_load(s.d, s.now, bytes); break;
         default:
-            if ((who & 0x0e) == 0x0e && floods++ < FLOODS_MAX)
+            if (who >= 0xf0 && floods++ < FLOODS_MAX)
                 flood(&s);
             else
                 dht_network_changed(s.d, s.now);
