@@ -46,6 +46,44 @@ static json_t *json_files(const struct metainfo *m)
     return all;
 }
 
+// BEP 38, 39.
+static void json_hints(json_t *e, const struct metainfo *m)
+{
+    struct slice all[METAINFO_HINTS_MAX];
+    json_t *similar = json_array(), *collections = json_array();
+    uint32_t n = metainfo_hints(m->similar, all);
+    for (uint32_t i = 0; i < n; i++)
+        json_array_append_new(similar, talk_json_hex(all[i]));
+    n = metainfo_hints(m->collections, all);
+    for (uint32_t i = 0; i < n; i++)
+        json_array_append_new(collections, talk_json_text(all[i]));
+    if (json_array_size(similar) != 0)
+        json_object_set(e, "similar", similar);
+    if (json_array_size(collections) != 0)
+        json_object_set(e, "collections", collections);
+    json_decref(similar);
+    json_decref(collections);
+    if (m->update_url.n != 0)
+        json_object_set_new(e, "update_url", talk_json_text(m->update_url));
+    if (m->has_originator)
+        json_object_set_new(e, "originator", json_true());
+}
+
+static void show_hints(struct app *a, const struct metainfo *m)
+{
+    struct slice all[METAINFO_HINTS_MAX];
+    uint32_t n = metainfo_hints(m->similar, all);
+    for (uint32_t i = 0; i < n; i++)
+        if (all[i].n == SHA1_LEN || all[i].n == SHA256_LEN)
+            talk_field_hash(&a->talk, "similar", all[i]);
+    n = metainfo_hints(m->collections, all);
+    for (uint32_t i = 0; i < n; i++)
+        talk_field(&a->talk, "collection", all[i]);
+    talk_field(&a->talk, "update-url", m->update_url);
+    if (m->has_originator)
+        talk_data(&a->talk, "%-10s %s", "originator", "it says who may sign its updates (BEP 39); kith does not follow them");
+}
+
 static void show_json(struct app *a, const struct metainfo *m)
 {
     json_t *e = talk_event("result");
@@ -53,6 +91,7 @@ static void show_json(struct app *a, const struct metainfo *m)
     json_object_set_new(e, "files", json_files(m));
     json_object_set_new(e, "trackers", json_urls(m->trackers, m->trackers_n, true));
     json_object_set_new(e, "web_seeds", json_urls(m->web_seeds, m->web_seeds_n, false));
+    json_hints(e, m);
     if (m->comment.n > 0)
         json_object_set_new(e, "comment", talk_json_text(m->comment));
     if (m->created_by.n > 0)
@@ -100,6 +139,7 @@ static void show_text(struct app *a, const struct metainfo *m)
         talk_field(&a->talk, i == 0 ? "trackers" : "", m->trackers[i].url);
     for (uint32_t i = 0; i < m->web_seeds_n; i++)
         talk_field(&a->talk, i == 0 ? "web seeds" : "", m->web_seeds[i].url);
+    show_hints(a, m);
     char *const link = torrent_magnet(m);
     if (link != NULL)
         talk_data(&a->talk, "%-10s %s", "magnet", link);

@@ -25,7 +25,8 @@ struct parts {
     uint8_t (*sha256)[SHA256_LEN];
     uint8_t (*roots)[SHA256_LEN];
     struct metainfo_url *trackers;
-    struct slice *web_seeds;
+    struct slice *web_seeds, *similar, *collections;
+    uint8_t (*hashes)[SHA256_LEN];      // of similar
 };
 
 static void parts_done(struct parts *p)
@@ -38,6 +39,9 @@ static void parts_done(struct parts *p)
     free(p->roots);
     free(p->trackers);
     free(p->web_seeds);
+    free(p->similar);
+    free(p->collections);
+    free(p->hashes);
 }
 
 static int no_memory(struct app *a)
@@ -69,6 +73,34 @@ static int check_options(struct app *a)
         (unsigned long long)n);
 }
 
+// BEP 38.
+static int fill_hints(struct app *a, struct parts *p, struct create_spec *spec)
+{
+    const struct options *o = &a->options;
+    p->similar = array_of(o->similar.n, sizeof *p->similar);
+    p->hashes = array_of(o->similar.n, sizeof *p->hashes);
+    p->collections = array_of(o->collections.n, sizeof *p->collections);
+    if (p->similar == NULL || p->hashes == NULL || p->collections == NULL)
+        return no_memory(a);
+    if (o->similar.n > METAINFO_HINTS_MAX || o->collections.n > METAINFO_HINTS_MAX)
+        return talk_fail(&a->talk, FAIL_USAGE, NULL, "more than %d of --similar or --collection", METAINFO_HINTS_MAX);
+    for (uint32_t i = 0; i < o->similar.n; i++) {
+        const struct slice text = slice_str(o->similar.items[i]);
+        const size_t n = text.n / 2;
+        if ((n != SHA1_LEN && n != SHA256_LEN) || hex_parse(text, p->hashes[i], n) != ERR_OK)
+            return talk_fail(&a->talk, FAIL_USAGE, "`kith show` prints the hash of a torrent", "--similar %.100s: not 40 or 64 hex digits",
+                o->similar.items[i]);
+        p->similar[i] = slice_of(p->hashes[i], n);
+    }
+    for (uint32_t i = 0; i < o->collections.n; i++)
+        p->collections[i] = slice_str(o->collections.items[i]);
+    spec->similar = p->similar;
+    spec->similar_n = o->similar.n;
+    spec->collections = p->collections;
+    spec->collections_n = o->collections.n;
+    return 0;
+}
+
 static int fill_spec(struct app *a, const struct making *m, struct parts *p, struct create_spec *spec)
 {
     const struct options *o = &a->options;
@@ -98,7 +130,7 @@ static int fill_spec(struct app *a, const struct making *m, struct parts *p, str
     };
     if (o->comment != NULL)
         spec->comment = slice_str(o->comment);
-    return 0;
+    return fill_hints(a, p, spec);
 }
 
 // Lays the files and pads out in piece space.

@@ -13,6 +13,8 @@
     X(SIZE, "piece-length", 'l', "N", piece_len, IN_MAKE, "bytes of a piece, a power of two; default: by size") \
     X(LIST, "tracker", 't', "URL", trackers, IN_MAKE | IN_GET, "announce here, too; again: a lower tier") \
     X(LIST, "web-seed", 'w', "URL", web_seeds, IN_MAKE | IN_GET, "the files are also at this URL") \
+    X(LIST, "similar", 0, "HASH", similar, IN_MAKE, "a torrent that has files of this one (BEP 38)") \
+    X(LIST, "collection", 0, "NAME", collections, IN_MAKE, "torrents of one collection may have files in common (BEP 38): org.example.series") \
     X(FLAG, "private", 0, NULL, is_private, IN_MAKE, "peers come only from the trackers (BEP 27)") \
     X(TEXT, "comment", 'c', "TEXT", comment, IN_MAKE, "a comment in the torrent file") \
     X(FLAG, "date", 0, NULL, date, IN_MAKE, "write the creation date: not the same file twice") \

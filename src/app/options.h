@@ -18,7 +18,7 @@ struct options {
     struct texts args;
     const char *record, *output, *torrent, *comment, *select, *first, *last, *listen, *state, *whitelist, *save_torrent, *name, *checksum;
     const char *key, *salt, *item_seq;
-    struct texts trackers, web_seeds, peers, dht_routers;
+    struct texts trackers, web_seeds, peers, dht_routers, similar, collections;
     bool v1, v2, hybrid, is_private, date, force;
     bool seed, super_seed, sequential, preallocate, check, sha256, metrics;
     bool no_port_map;

@@ -94,6 +94,10 @@ uint64_t create_size_max(const struct create_spec *s)
         n += 32 + 2 * s->trackers[i].url.n;
     for (uint32_t i = 0; i < s->web_seeds_n; i++)
         n += 32 + s->web_seeds[i].n;
+    for (uint32_t i = 0; i < s->similar_n; i++)
+        n += 8 + s->similar[i].n;
+    for (uint32_t i = 0; i < s->collections_n; i++)
+        n += 16 + s->collections[i].n;
     return s->has_v1 ? n + create_pieces_n(s) * SHA1_LEN : n;
 }
 
@@ -136,6 +140,8 @@ static enum err check_sizes(const struct create_spec *s)
     if (s->has_v2 && (s->piece_len < CREATE_PIECE_LEN_MIN || (s->piece_len & (s->piece_len - 1)) != 0))
         return ERR_RANGE;
     if (s->trackers_n > METAINFO_URLS_MAX || s->web_seeds_n > METAINFO_URLS_MAX)
+        return ERR_RANGE;
+    if (s->similar_n > METAINFO_HINTS_MAX || s->collections_n > METAINFO_HINTS_MAX)
         return ERR_RANGE;
     uint64_t pieces = 0;
     for (uint32_t i = 0; i < s->files_n; i++) {
@@ -269,11 +275,22 @@ static void put_v1_files(struct bencode_out *o, const struct create_spec *s)
     bencode_put_end(o);
 }
 
+static void put_texts(struct bencode_out *o, const char *key, const struct slice *texts, uint32_t n)
+{
+    if (n == 0)
+        return;
+    bencode_put_key_list(o, key);
+    for (uint32_t i = 0; i < n; i++)
+        bencode_put_str(o, texts[i]);
+    bencode_put_end(o);
+}
+
 static void put_info(struct bencode_out *o, const struct create_spec *s)
 {
     bencode_put_key_dict(o, "info");
     if (s->has_v1 && !s->is_dir)
         put_attr(o, s->files[0].flags & (FILE_EXECUTABLE | FILE_HIDDEN));
+    put_texts(o, "collections", s->collections, s->collections_n);
     if (s->has_v2)
         put_tree(o, s);
     if (s->has_v1 && s->is_dir)
@@ -288,6 +305,7 @@ static void put_info(struct bencode_out *o, const struct create_spec *s)
         bencode_put_key_str(o, "pieces", slice_of(s->pieces, (size_t)create_pieces_n(s) * SHA1_LEN));
     if (s->is_private)
         bencode_put_key_int(o, "private", 1);
+    put_texts(o, "similar", s->similar, s->similar_n);
     if (s->source.n > 0)
         bencode_put_key_str(o, "source", s->source);
     bencode_put_end(o);
@@ -338,16 +356,6 @@ static void put_trackers(struct bencode_out *o, const struct metainfo_url *track
     bencode_put_end(o);
 }
 
-static void put_web_seeds(struct bencode_out *o, const struct slice *urls, uint32_t n)
-{
-    if (n == 0)
-        return;
-    bencode_put_key_list(o, "url-list");
-    for (uint32_t i = 0; i < n; i++)
-        bencode_put_str(o, urls[i]);
-    bencode_put_end(o);
-}
-
 static enum err put_all(struct wr *w, const struct create_spec *s, uint32_t *order)
 {
     const enum err e = check(s, order);
@@ -366,7 +374,7 @@ static enum err put_all(struct wr *w, const struct create_spec *s, uint32_t *ord
     put_info(&o, s);
     if (s->has_v2)
         put_layers(&o, s, order);
-    put_web_seeds(&o, s->web_seeds, s->web_seeds_n);
+    put_texts(&o, "url-list", s->web_seeds, s->web_seeds_n);
     bencode_put_end(&o);
     return w->ok ? ERR_OK : ERR_TOO_LONG;
 }
@@ -404,7 +412,7 @@ enum err create_wrap(struct wr *w, struct slice info, const struct slice *tracke
     }
     bencode_put_key(&o, SLICE_LIT("info"));
     bencode_put_raw(&o, info);
-    put_web_seeds(&o, web_seeds, web_seeds_n);
+    put_texts(&o, "url-list", web_seeds, web_seeds_n);
     bencode_put_end(&o);
     return w->ok ? ERR_OK : ERR_TOO_LONG;
 }

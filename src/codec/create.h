@@ -39,6 +39,8 @@ struct create_spec {
     struct slice comment, created_by;   // empty: left out
     struct slice source;                // info.source, which gives a private tracker's torrent its own hash; empty: left out
     int64_t created_s;                  // Unix time, 0: left out
+    const struct slice *similar, *collections;  // BEP 38: hashes of 20 or 32 bytes, names; at most METAINFO_HINTS_MAX of each
+    uint32_t similar_n, collections_n;
 };
 
 // Piece length for this many bytes: a power of two from 16 KiB to 16 MiB; 1,000 to 2,000 pieces where that is possible.

@@ -29,7 +29,7 @@ static const char *const root_keys[ROOT_KEYS] = {
 
 static const char *const info_keys[INFO_KEYS] = {
     "attr", "collections", "file tree", "files", "length", "meta version", "name", "name.utf-8",
-    "piece length", "pieces", "private", "similar",
+    "originator", "piece length", "pieces", "private", "similar", "update-url",
 };
 
 enum err metainfo_refuse(struct metainfo_reader *r, enum err e, const char *fmt, ...)
@@ -343,8 +343,12 @@ static enum err read_info(struct metainfo_reader *r, const struct bencode_field 
         return metainfo_refuse(r, ERR_SYNTAX, "the torrent has no info dictionary");
     int64_t private = 0;
     m->is_private = bencode_raw_int(r->info[INFO_PRIVATE].raw, &private) && private != 0;
-    m->similar = r->info[INFO_SIMILAR].raw.n != 0 ? r->info[INFO_SIMILAR].raw : root[ROOT_SIMILAR].raw;
-    m->collections = r->info[INFO_COLLECTIONS].raw.n != 0 ? r->info[INFO_COLLECTIONS].raw : root[ROOT_COLLECTIONS].raw;
+    m->similar[0] = r->info[INFO_SIMILAR].raw;
+    m->similar[1] = root[ROOT_SIMILAR].raw;
+    m->collections[0] = r->info[INFO_COLLECTIONS].raw;
+    m->collections[1] = root[ROOT_COLLECTIONS].raw;
+    (void)bencode_raw_str(r->info[INFO_UPDATE_URL].raw, &m->update_url);
+    m->has_originator = r->info[INFO_ORIGINATOR].raw.n != 0;
     enum err e = read_version(r);
     if (e == ERR_OK)
         e = read_piece_len(r);
@@ -357,6 +361,30 @@ static enum err read_info(struct metainfo_reader *r, const struct bencode_field 
     if (e == ERR_OK && m->has_v2)
         e = metainfo_read_layers(r, root[ROOT_PIECE_LAYERS].raw);
     return e == ERR_OK ? metainfo_make_unique(r) : e;
+}
+
+uint32_t metainfo_hints(const struct slice lists[2], struct slice out[METAINFO_HINTS_MAX])
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < 2; i++) {
+        struct bencode b;
+        struct slice text = {0};
+        bencode_init(&b, lists[i], BENCODE_LENIENT);
+        if (lists[i].n == 0 || bencode_peek(&b) != BENCODE_LIST || !bencode_list(&b))
+            continue;
+        while (bencode_more(&b) && n < METAINFO_HINTS_MAX) {
+            if (bencode_peek(&b) != BENCODE_STR || !bencode_str(&b, &text)) {
+                (void)bencode_raw(&b);
+                continue;
+            }
+            bool there = text.n == 0;
+            for (uint32_t k = 0; k < n && !there; k++)
+                there = slice_eq(out[k], text);
+            if (!there)
+                out[n++] = text;
+        }
+    }
+    return n;
 }
 
 static enum err read_root(struct metainfo_reader *r)

@@ -16,6 +16,7 @@ enum {
     METAINFO_URLS_MAX = 1000,           // trackers, and web seeds, each; the rest is ignored
     METAINFO_TEXT_MAX = 64 << 20,       // bytes of all paths, web seeds and symlink targets; a v2 tree could ask for 11 GB
     METAINFO_DIRS_MAX = 1000000,
+    METAINFO_HINTS_MAX = 100,           // of either kind; the rest is ignored
     METAINFO_RENAMES_MAX = 500,         // tries for all paths that are there twice; as libtorrent
     BLOCK_LEN = 16384,                  // the unit of requests and of v2 leaves
 };
@@ -60,7 +61,9 @@ struct metainfo {
     struct slice comment, created_by;   // raw, may be any bytes
     int64_t created_s;                  // Unix time, 0: none
     struct slice nodes;                 // BEP 5: raw bencoded list of [host, port]; empty: none, as for the next two
-    struct slice similar, collections;  // BEP 38: raw bencoded lists
+    struct slice similar[2], collections[2];    // BEP 38: raw bencoded lists inside and outside of the info dictionary; metainfo_hints
+    struct slice update_url;            // BEP 39: raw; empty: none
+    bool has_originator;                // it names who may sign updates
     struct metainfo_text *text;         // holds names, paths, web seeds
     const struct mem *mem;
 };
@@ -96,5 +99,7 @@ size_t metainfo_wrap_len(const struct metainfo_wrapping *m);
 
 // Bytes of piece i, i < pieces_n.
 uint32_t metainfo_piece_len(const struct metainfo *m, uint32_t i);
+// The strings of both lists, each once; how many. Hashes of `similar` have 20 bytes, or 32 of v2, if they are any.
+uint32_t metainfo_hints(const struct slice lists[2], struct slice out[METAINFO_HINTS_MAX]);
 // Index of the file that holds the byte `offset` of piece space (never an empty one); offset < span and not in a v2 gap.
 uint32_t metainfo_file_at(const struct metainfo *m, uint64_t offset);

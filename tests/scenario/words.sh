@@ -103,4 +103,15 @@ pids="$pids $!"
 while [ ! -s refuses.txt ]; do sleep 0.1; done
 says 5 'http://192.0.2.1/a: refused' "$kith" get http://192.0.2.1/a --proxy "socks5://127.0.0.1:$(cat refuses.txt)" --state get3
 says 0 'port 1080 if none is said' "$kith" help get
+# What a torrent says of others (BEP 38), and of its successors (BEP 39).
+hash=$("$kith" show f.torrent --json | grep -o '"hash_v1":"[0-9a-f]*' | cut -d '"' -f 4)
+"$kith" create f.bin -o hints.torrent --similar "$hash" --collection org.example.f -q >/dev/null
+says 0 "similar    $hash" "$kith" show hints.torrent
+says 0 'collection org.example.f' "$kith" show hints.torrent
+says 2 '--similar abc: not 40 or 64 hex digits' "$kith" create f.bin -o no.torrent --similar abc
+printf 'd11:collectionsl3:oneoute4:infod11:collectionsl3:one3:twoe6:lengthi5e4:name1:f10:originator1:x12:piece lengthi16384e6:pieces20:aaaaaaaaaaaaaaaaaaaa10:update-url15:http://u.test/ee' |
+    sed 's/l3:oneoute/l3:one3:oute/; s/15:http/14:http/' >update.torrent
+says 0 '"collections":["one","two","out"]' "$kith" show update.torrent --json
+says 0 'update-url http://u.test/' "$kith" show update.torrent
+says 0 'kith does not follow them' "$kith" show update.torrent
 echo 'all is true'

@@ -148,8 +148,11 @@ static struct making *with_all(void)
     static const struct metainfo_url trackers[] = {{.url = {(const uint8_t *)"http://a/announce", 17}, .tier = 0},
         {.url = {(const uint8_t *)"udp://b:1", 9}, .tier = 0}, {.url = {(const uint8_t *)"https://c/x", 11}, .tier = 1}};
     static const struct slice seeds[] = {{(const uint8_t *)"http://w/d/", 11}, {(const uint8_t *)"ftp://w/d/", 10}};
+    static const struct slice similar[] = {{(const uint8_t *)"01234567890123456789", 20}, {(const uint8_t *)"01234567890123456789012345678901", 32}};
+    static const struct slice collections[] = {{(const uint8_t *)"org.example.all", 15}};
     struct making *k = making();
-    k->spec = (struct create_spec){.name = SLICE_LIT("folder"), .is_dir = true, .is_private = true, .piece_len = 16384, .files_n = 5,
+    k->spec = (struct create_spec){.similar = similar, .similar_n = 2, .collections = collections, .collections_n = 1,
+        .name = SLICE_LIT("folder"), .is_dir = true, .is_private = true, .piece_len = 16384, .files_n = 5,
         .trackers = trackers, .trackers_n = 3, .web_seeds = seeds, .web_seeds_n = 2, .comment = SLICE_LIT("a comment"),
         .created_by = SLICE_LIT("kith"), .source = SLICE_LIT("SRC"), .created_s = 1700000000};
     k->files[0] = (struct create_file){.path = SLICE_LIT("run.sh"), .len = 20, .flags = FILE_EXECUTABLE};
@@ -190,6 +193,12 @@ static void round_trip(void **state)
         assert_slice(m.created_by, "kith");
         assert_int_equal(m.created_s, 1700000000);
         assert_int_equal(m.len, 116404);
+        struct slice hints[METAINFO_HINTS_MAX];
+        assert_int_equal(metainfo_hints(m.similar, hints), 2);
+        assert_slice(hints[0], "01234567890123456789");
+        assert_slice(hints[1], "01234567890123456789012345678901");
+        assert_int_equal(metainfo_hints(m.collections, hints), 1);
+        assert_slice(hints[0], "org.example.all");
         for (size_t cap = 0; cap < k->out.n; cap++) {
             struct buf small = {malloc(cap + 1), 0, cap};
             struct wr w = wr_make(&small);

@@ -81,20 +81,15 @@ static void check_lists(const struct metainfo *m, const json_t *checks)
         assert_int_equal(m->web_seeds_n, json_integer_value(json_object_get(checks, "num_url_seeds")));
     if (is(checks, "trackers[0]"))
         assert_slice(m->trackers[0].url, json_text(checks, "trackers[0]"));
-    bencode_init(&b, m->collections, BENCODE_NORMAL);
-    if (is(checks, "collections"))
-        assert_true(bencode_list(&b));
-    json_array_foreach(json_object_get(checks, "collections"), i, v) {
-        assert_true(bencode_str(&b, &text));
-        assert_slice(text, json_string_value(v));
-    }
-    bencode_init(&b, m->similar, BENCODE_NORMAL);
-    if (is(checks, "similar_hex"))
-        assert_true(bencode_list(&b));
-    json_array_foreach(json_object_get(checks, "similar_hex"), i, v) {
-        assert_true(bencode_str(&b, &text));
-        assert_hex(text.p, text.n, json_string_value(v));
-    }
+    struct slice hints[METAINFO_HINTS_MAX];
+    uint32_t n = metainfo_hints(m->collections, hints);
+    assert_int_equal(n, json_array_size(json_object_get(checks, "collections")));
+    json_array_foreach(json_object_get(checks, "collections"), i, v)
+        assert_slice(hints[i], json_string_value(v));
+    n = metainfo_hints(m->similar, hints);
+    assert_int_equal(n, json_array_size(json_object_get(checks, "similar_hex")));
+    json_array_foreach(json_object_get(checks, "similar_hex"), i, v)
+        assert_hex(hints[i].p, hints[i].n, json_string_value(v));
     bencode_init(&b, m->nodes, BENCODE_NORMAL);
     if (is(checks, "dht_nodes"))
         assert_true(bencode_list(&b));
