@@ -12,6 +12,7 @@
 #include "app/link.h"
 #include "app/probe.h"
 #include "app/metalink.h"
+#include "app/reuse.h"
 #include "app/select.h"
 #include "app/session.h"
 #include "base/units.h"
@@ -182,6 +183,12 @@ static void print_sha256(struct app *a, const struct metainfo *m, const char *ro
     free(chunk);
 }
 
+static void on_complete(struct app *a, const struct metainfo *m, const char *root, const uint8_t *priorities)
+{
+    reuse_remember(a, m, root);
+    print_sha256(a, m, root, priorities);
+}
+
 void get_print_sha256(struct app *a, const char *root, const char *name)
 {
     struct metainfo_file file = {.path = slice_str(name)};
@@ -286,9 +293,12 @@ static int prepare(struct get *g, const char *root, struct session_config *out)
         status = check_writable(a, &g->meta, root);
     if (status != 0)
         return status;
+    status = g->known ? reuse_files(a, &g->meta, root, g->priorities) : 0;
+    if (status != 0)
+        return status;
     const struct options *o = &a->options;
     *out = (struct session_config){.meta = &g->meta, .root = root, .priorities = g->priorities,
-        .stay = o->seed || o->ratio_pm != 0 || o->seed_time != 0 || o->seed_idle != 0, .done = print_sha256};
+        .stay = o->seed || o->ratio_pm != 0 || o->seed_time != 0 || o->seed_idle != 0, .done = on_complete};
     if (g->link.text != NULL) {
         out->peers = g->link.magnet.peers;
         out->peers_n = g->link.magnet.peers_n;

@@ -8,6 +8,7 @@
 #include "app/cmd.h"
 #include "app/link.h"
 #include "app/making.h"
+#include "app/reuse.h"
 #include "app/session.h"
 #include "base/units.h"
 
@@ -32,6 +33,12 @@ static void announce(struct app *a, const struct session_config *cfg)
     if (m->trackers_n == 0 && (a->options.no_dht || m->is_private))
         talk_note(&a->talk, "no tracker%s: peers%s must be told this address (`kith get … --peer HOST:PORT`)",
             m->is_private ? "" : ", no DHT", m->is_private || a->options.no_lsd ? "" : " outside this network");
+}
+
+static void remember(struct app *a, const struct metainfo *m, const char *root, const uint8_t *priorities)
+{
+    (void)priorities;
+    reuse_remember(a, m, root);
 }
 
 static int share_given(struct app *a)
@@ -59,8 +66,8 @@ static int share_given(struct app *a)
         for (uint32_t i = 0; i < a->options.trackers.n && with.trackers_n < METAINFO_URLS_MAX; i++)
             all[with.trackers_n++] = (struct metainfo_url){slice_str(a->options.trackers.items[i]), first_tier + i};
         with.trackers = all;
-        const struct session_config c = {.meta = &with, .root = root, .torrent = a->options.torrent, .ready = announce, .stay = true,
-            .share = true};
+        const struct session_config c = {.meta = &with, .root = root, .torrent = a->options.torrent, .ready = announce, .done = remember,
+            .stay = true, .share = true};
         status = session_run(a, &c, 1);
     }
     free(all);
@@ -86,8 +93,8 @@ static int make(struct app *a, const char *path, struct shared *out, struct sess
     out->root = making_root(&out->made);
     if (out->root == NULL)
         return talk_fail(&a->talk, FAIL_INTERNAL, NULL, "out of memory");
-    *config = (struct session_config){.meta = &out->made.meta, .root = out->root, .torrent = out->torrent, .ready = announce, .trust = true,
-        .stay = true, .share = true};
+    *config = (struct session_config){.meta = &out->made.meta, .root = out->root, .torrent = out->torrent, .ready = announce, .done = remember,
+        .trust = true, .stay = true, .share = true};
     return 0;
 }
 

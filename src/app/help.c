@@ -89,7 +89,8 @@ static const char *const notes[COMMANDS_N] = {
     [CMD_GET] = "A URL of a torrent file is followed: what it describes is fetched. For the torrent file alone, use another program\n"
                 "(`curl -O URL`). Any other URL is a file; several URLs are copies of one file.\n"
                 "A Metalink, FILE.meta4 or its URL, names files with their mirrors and hashes; all of them are fetched, one after the other.\n"
-                "A link of a key (magnet:?xs=urn:btpk:...) is asked of the DHT each time: it means the torrent published last.",
+                "A link of a key (magnet:?xs=urn:btpk:...) is asked of the DHT each time: it means the torrent published last.\n"
+                "A torrent file that names similar torrents (BEP 38) gets what those have brought by a copy, if nothing of it is there yet.",
 };
 
 static const struct {

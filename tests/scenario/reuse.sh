@@ -1,0 +1,68 @@
+#!/bin/sh
+# reuse.sh KITH: what another torrent has brought already is not fetched again (BEP 38), in v1, v2 and hybrids, by hash and by collection;
+# what only looks like it is; a private torrent's place is not remembered. Without it an episode brings the whole season a second time.
+set -eu
+kith=$(realpath "$1")
+work=$(mktemp -d)
+seed=''
+trap 'for p in $seed; do kill "$p" 2>/dev/null || true; done; rm -rf "$work"' EXIT
+cd "$work"
+set -- --listen 127.0.0.1 --no-dht --no-lsd --no-port-map --no-utp --timeout 30s --json
+port=$(/usr/bin/python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+mkdir -p src/season src/episode have
+head -c 3000000 /dev/urandom >src/season/common.bin
+head -c 500000 /dev/urandom >src/episode/new.bin
+cp src/season/common.bin src/episode/
+echo one >src/season/readme
+cp -r src/season have/
+figure() { grep '"type":"done"' | grep -o "\"$1\":[0-9]*" | cut -d : -f 2; }
+# get FROM.torrent WHERE MOST: complete, right, and no more than MOST bytes came from the peer
+get() {
+    "$kith" share src/episode --torrent "$1" --listen 127.0.0.1 --port "$port" --no-dht --no-lsd --no-utp --no-port-map --state seed -q >/dev/null &
+    seed=$!
+    shift
+    "$kith" get "$torrent" -o "$1" --peer "127.0.0.1:$port" --state st $options >got.txt
+    kill -INT "$seed"
+    wait "$seed" || true
+    seed=''
+    cmp src/episode/common.bin "$1/episode/common.bin"
+    cmp src/episode/new.bin "$1/episode/new.bin"
+    got=$(figure down_bytes <got.txt)
+    [ "$got" -le "$2" ] && [ "$got" -ge "$3" ] || { echo "$torrent: $got bytes were fetched, wanted $3 to $2"; exit 1; }
+}
+options="$*"
+for kind in v1 v2 hybrid; do
+    rm -rf st
+    "$kith" create src/season -o "season-$kind.torrent" --$kind --collection org.example.season -q >/dev/null
+    hash=$("$kith" show "season-$kind.torrent" --json | grep -o '"hash_v[12]":"[0-9a-f]*' | tail -n 1 | cut -d '"' -f 4)
+    "$kith" create src/episode -o "by-hash-$kind.torrent" --$kind --similar "$hash" -q >/dev/null
+    "$kith" create src/episode -o "by-name-$kind.torrent" --$kind --collection org.example.season -c other -q >/dev/null
+    "$kith" create src/episode -o "by-none-$kind.torrent" --$kind -q >/dev/null
+    "$kith" get "season-$kind.torrent" -o have --state st "$@" >/dev/null
+    for by in hash name; do
+        torrent="by-$by-$kind.torrent"
+        get "$torrent" "out-$by-$kind" 600000 400000
+    done
+    torrent="by-none-$kind.torrent"
+    get "$torrent" "out-none-$kind" 4000000 3400000
+done
+# As long, of the same name, and not the same any more.
+head -c 3000000 /dev/urandom >have/season/common.bin
+rm -rf out-hash-v1
+torrent=by-hash-v1.torrent
+rm -rf st
+cp have/season/common.bin keep.bin
+cp src/season/common.bin have/season/
+"$kith" get season-v1.torrent -o have --state st "$@" >/dev/null
+cp keep.bin have/season/common.bin
+get "$torrent" out-hash-v1 4000000 3400000
+# A private one.
+"$kith" create src/season -o private.torrent --private --collection org.example.private -q >/dev/null
+"$kith" create src/episode -o public.torrent --collection org.example.private -q >/dev/null
+rm -rf have st
+mkdir have
+cp -r src/season have/
+"$kith" get private.torrent -o have --state st "$@" >/dev/null
+torrent=public.torrent
+get "$torrent" out-public 4000000 3400000
+echo 'nothing came twice'
