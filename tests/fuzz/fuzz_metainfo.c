@@ -54,6 +54,20 @@ static void check(const struct metainfo *m)
     require(path_is_safe(m->name));
 }
 
+// Each once, none empty, all inside the file.
+static void check_hints(const struct metainfo *m, const struct slice lists[2])
+{
+    struct slice all[METAINFO_HINTS_MAX];
+    const uint32_t n = metainfo_hints(lists, all);
+    require(n <= METAINFO_HINTS_MAX);
+    for (uint32_t i = 0; i < n; i++) {
+        require(all[i].n != 0);
+        require(all[i].p >= m->bytes.p && all[i].p + all[i].n <= m->bytes.p + m->bytes.n);
+        for (uint32_t k = 0; k < i; k++)
+            require(!slice_eq(all[i], all[k]));
+    }
+}
+
 static void run(const uint8_t *data, size_t size, uint32_t allocations)
 {
     struct account a = {.left = allocations};
@@ -62,8 +76,11 @@ static void run(const uint8_t *data, size_t size, uint32_t allocations)
     char why[160];
     const enum err e = metainfo_parse(&m, &mem, slice_of(data, size), why);
     require((e == ERR_OK) == (why[0] == 0));
-    if (e == ERR_OK)
+    if (e == ERR_OK) {
         check(&m);
+        check_hints(&m, m.similar);
+        check_hints(&m, m.collections);
+    }
     metainfo_free(&m);
     require(a.used == 0);
 }
