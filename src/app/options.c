@@ -416,5 +416,7 @@ void options_done(struct options *o)
     free(o->web_seeds.items);
     free(o->peers.items);
     free(o->dht_routers.items);
+    free(o->similar.items);
+    free(o->collections.items);
     *o = (struct options){0};
 }
