@@ -1,7 +1,7 @@
 // Walking towards a target: ask the nearest nodes that are known for nearer ones, until the eight nearest have answered. BEP 5.
 //
-// What makes it quick: a few questions at a time, and a node that is slower than nine of ten is no longer waited for (its
-// answer still counts). What makes it hard to mislead: it ends only when the eight nearest have answered *and* the eight
+// What makes it quick: a few questions at a time, and who is slower than nine of ten, or no longer among the nearest, is not
+// waited for (its answer still counts). What makes it hard to mislead: it ends only when the eight nearest have answered *and* the eight
 // nearest whose id is bound to their address (BEP 42) have, so that ids made up around a target do not hide those that
 // were not; one place for each network; nodes that only one has named get at most half of the questions; a limit.
 #include "engine/find/dht_int.h"
@@ -157,6 +157,17 @@ static struct dht_cand *choose(struct dht_lookup *l)
     return NULL;
 }
 
+// Questions under way to those that matter. Others are not waited for: the first answer brings nodes so much nearer that whoever else
+// is still being asked is of no use any more.
+static uint32_t waiting(struct dht_lookup *l)
+{
+    struct front f = {0};
+    uint32_t n = 0;
+    for (const struct dht_cand *c = front_next(l, &f); c != NULL; c = front_next(l, &f))
+        n += c->state == CAND_ASKED;
+    return n;
+}
+
 static bool unsettled(struct dht_lookup *l)
 {
     struct front f = {0};
@@ -195,7 +206,7 @@ void lookup_step(struct dht *d, struct dht_lookup *l)
 {
     if (l->over)
         return;
-    while (l->inflight < LOOKUP_ALPHA && l->asked < LOOKUP_ASKED_MAX) {
+    while (l->inflight < LOOKUP_INFLIGHT_MAX && waiting(l) < LOOKUP_ALPHA && l->asked < LOOKUP_ASKED_MAX) {
         const struct dht_cand *c = choose(l);
         if (c == NULL)
             break;

@@ -9,7 +9,8 @@ struct dht_rpc;                         // dht_rpc.h
 
 enum {
     LOOKUP_K = 8,                       // nodes that a lookup ends with
-    LOOKUP_ALPHA = 8,                   // questions at a time
+    LOOKUP_ALPHA = 6,                   // questions at a time to those that are the nearest now,
+    LOOKUP_INFLIGHT_MAX = 16,           // and in all
     LOOKUP_ALPHA_SOURCE = 4,            // of them to what one node alone has named
     LOOKUP_CANDS_MAX = 72,
     LOOKUP_ASKED_MAX = 56,              // questions of one lookup: no chain of ever nearer nodes is endless

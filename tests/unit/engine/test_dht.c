@@ -731,6 +731,58 @@ static void what_is_saved_is_asked_again(void **state)
 }
 
 // Without this a host that lost all nodes never finds any again.
+// How many questions for peers go out now, and the transaction of one to `whom`.
+static uint32_t peers_asked(struct dht *d, nsec now, const struct addr *whom, uint8_t tid[6])
+{
+    struct addr to;
+    struct krpc m;
+    uint32_t n = 0;
+    while (next_sent(d, now, &to, &m)) {
+        if (m.kind != KRPC_QUERY || m.method != KRPC_GET_PEERS)
+            continue;
+        n++;
+        if (addr_eq(&to, whom) && m.tid.n == 6)
+            memcpy(tid, m.tid.p, 6);
+    }
+    return n;
+}
+
+// The first answer of a lookup brings nodes much nearer than all that are being asked: those are asked at once, not one with each
+// further answer, or peers are found when the slower half has answered.
+static void the_nearer_are_asked_at_once(void **state)
+{
+    UNUSED_STATE(state);
+    struct dht *d = node(false);
+    const struct addr first = ip(30, 1, 0, 1);
+    for (uint8_t i = 1; i <= 8; i++) {
+        const uint8_t id[NODE_ID_LEN] = {0xa0, i};
+        const struct addr a = ip(30, i, 0, 1);
+        dht_plant(d, NSEC_S, id, &a);
+    }
+    struct dht_ask what = {.kind = DHT_GET_PEERS};
+    memcpy(what.target, hash, NODE_ID_LEN);
+    uint32_t op;
+    uint8_t tid[6] = {0};
+    assert_int_equal(dht_ask(d, NSEC_S, &what, &op), ERR_OK);
+    const uint32_t asked = peers_asked(d, NSEC_S, &first, tid);
+    assert_true(asked >= 3);                            // BEP 5
+    assert_true(asked < 8);                             // of eight, the nearest
+    uint8_t nodes[8 * KRPC_NODE_V4_LEN];
+    struct buf b = {nodes, 0, sizeof nodes};
+    struct wr w = wr_make(&b);
+    for (uint8_t i = 1; i <= 8; i++) {
+        const struct addr a = ip(40, i, 0, 1);
+        uint8_t id[NODE_ID_LEN];
+        memcpy(id, hash, NODE_ID_LEN);
+        id[NODE_ID_LEN - 1] = i;
+        krpc_node_write(&w, id, &a);
+    }
+    const struct krpc r = {.kind = KRPC_REPLY, .tid = slice_of(tid, sizeof tid), .has_id = true, .id = {0xa0, 1}, .nodes = buf_slice(&b)};
+    send(d, NSEC_S + 50 * NSEC_MS, &first, &r);
+    assert_int_equal(peers_asked(d, NSEC_S + 50 * NSEC_MS, &first, tid), 4);    // of what one node alone has named
+    dht_free(d);
+}
+
 static void lonely_nodes_say_so(void **state)
 {
     UNUSED_STATE(state);
@@ -801,7 +853,7 @@ int main(void)
         cmocka_unit_test(buckets_have_limits), cmocka_unit_test(the_id_follows_the_votes),
         cmocka_unit_test(the_id_follows_later), cmocka_unit_test(families_are_nodes_of_their_own), cmocka_unit_test(a_flood_pushes_out_only_what_is_far),
         cmocka_unit_test(the_greedy_network_makes_way), cmocka_unit_test(a_quiet_network_takes_nothing_over), cmocka_unit_test(a_crowd_hides_no_peer), cmocka_unit_test(memory_for_strangers_has_a_limit), cmocka_unit_test(what_is_saved_is_asked_again),
-        cmocka_unit_test(lonely_nodes_say_so), cmocka_unit_test(quiet_is_not_deaf),
+        cmocka_unit_test(the_nearer_are_asked_at_once), cmocka_unit_test(lonely_nodes_say_so), cmocka_unit_test(quiet_is_not_deaf),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
