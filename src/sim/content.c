@@ -95,14 +95,19 @@ static void range_key(struct wr *w, const struct extent *e)
 
 static void feed(struct content *c, struct sha1 *run, const struct extent *e)
 {
-    content_bytes(c, e, c->scratch);
-    sha1_update(run, slice_of(c->scratch, (size_t)e->len));
+    struct extent part = *e;
+    for (uint64_t left = e->len; left > 0; left -= part.len) {
+        part.len = u64_min(left, BLOCK_LEN);
+        content_bytes(c, &part, c->scratch);
+        sha1_update(run, slice_of(c->scratch, (size_t)part.len));
+        part.off += part.len;
+    }
     c->hashed_bytes += e->len;
 }
 
 void content_sha1(struct content *c, struct sha1 *run, const struct extent *e)
 {
-    ASSERT(e->len <= BLOCK_LEN);
+    ASSERT(e->len <= CONTENT_RUN_MAX);
     if (e->taint != 0 || e->content == CONTENT_LITERAL) {
         feed(c, run, e);
         return;

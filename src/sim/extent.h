@@ -40,6 +40,13 @@ void extents_merge(struct extents *x, const struct mem *mem, const struct extent
 // True if exactly the bytes pos … pos+len are content's from off on, without taint.
 bool extents_equal(const struct extents *x, uint64_t pos, uint64_t len, uint32_t content, uint64_t off);
 
+// Whether the bytes of b are those that follow a's. Of zeros all do.
+static inline bool extent_continues(const struct extent *a, const struct extent *b)
+{
+    const bool zero = a->content == CONTENT_ZERO || a->content == CONTENT_NONE;
+    return a->content == b->content && a->taint == b->taint && (zero || a->off + a->len == b->off);
+}
+
 // A range as a set: content does not matter.
 static inline struct extent extent_range(uint64_t pos, uint64_t len)
 {

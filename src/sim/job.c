@@ -169,7 +169,29 @@ struct digester {
     uint32_t run_n, leaf;
     uint64_t run_len, left;             // left: bytes that still go into leaves
     struct sha256 bytes;                // by bytes: the leaf under way
+    struct extent ahead;                // goes into the SHA-1 when it ends: a whole piece is looked up at once
 };
+
+static void sha1_end(struct digester *d)
+{
+    if (d->ahead.len != 0)
+        content_sha1(&d->w->content, d->job->sha1, &d->ahead);
+    d->ahead.len = 0;
+}
+
+static void sha1_feed(struct digester *d, const struct frag *f)
+{
+    struct extent *a = &d->ahead;
+    if (f->bytes == NULL && a->len != 0 && extent_continues(a, &f->x) && a->len + f->x.len <= CONTENT_RUN_MAX) {
+        a->len += f->x.len;
+        return;
+    }
+    sha1_end(d);
+    if (f->bytes != NULL)
+        sha1_update(d->job->sha1, slice_of(f->bytes, (size_t)f->x.len));
+    else
+        *a = f->x;
+}
 
 static void leaf_end(struct digester *d)
 {
@@ -192,9 +214,7 @@ static void leaf_feed(struct digester *d, const struct frag *f)
         sha256_update(&d->bytes, slice_of(f->bytes, (size_t)f->x.len));
     } else {
         struct extent *last = d->run_n > 0 ? &d->run[d->run_n - 1] : NULL;
-        const bool zero = f->x.content == CONTENT_ZERO || f->x.content == CONTENT_NONE;
-        if (last != NULL && last->content == f->x.content && last->taint == f->x.taint &&
-            (zero || last->off + last->len == f->x.off)) {
+        if (last != NULL && extent_continues(last, &f->x)) {
             last->len += f->x.len;
         } else if (d->run_n < ARRAY_LEN(d->run)) {
             d->run[d->run_n++] = f->x;
@@ -221,10 +241,8 @@ static void digest(struct digester *d, const struct frag *whole)
             if (d->left == 0)
                 leaf_end(d);
         }
-        if (d->job->sha1 != NULL && f.bytes != NULL)
-            sha1_update(d->job->sha1, slice_of(f.bytes, (size_t)f.x.len));
-        else if (d->job->sha1 != NULL)
-            content_sha1(&d->w->content, d->job->sha1, &f.x);
+        if (d->job->sha1 != NULL)
+            sha1_feed(d, &f);
         if (f.bytes != NULL)
             f.bytes += f.x.len;
     }
@@ -317,6 +335,7 @@ static void finish_read(struct world *w, struct host *h, struct task *t)
         return;
     }
     digest_zeros(&d, t->job.zeros, true);
+    sha1_end(&d);
     leaf_end(&d);
 }
 
@@ -330,6 +349,7 @@ static void finish_hash(struct world *w, const struct task *t)
         left -= f.x.len;
     }
     digest_zeros(&d, t->job.zeros, true);
+    sha1_end(&d);
     leaf_end(&d);
 }
 
