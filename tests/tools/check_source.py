@@ -5,7 +5,7 @@ import re
 import sys
 
 FILE_LINES_MAX = 1000
-HEADER_LINES_WARN = 150
+HEADER_LINES_MAX = 150
 FUNCTION_LINES_MAX = 70
 COLUMNS_MAX = 150
 PARTS = ("src", "tests", "docs", "web/src")
@@ -35,9 +35,9 @@ def functions(lines):
             start = None
 
 
-def check_c(path, lines, exempt, problems, warnings):
-    if path.endswith(".h") and len(lines) > HEADER_LINES_WARN:
-        warnings.append("%s: %d lines; a header should have at most %d" % (path, len(lines), HEADER_LINES_WARN))
+def check_c(path, lines, exempt, problems):
+    if path.endswith(".h") and len(lines) > HEADER_LINES_MAX:
+        problems.append("%s: %d lines; a header has at most %d" % (path, len(lines), HEADER_LINES_MAX))
     if path.startswith("src/"):
         for name, number, length in functions(lines):
             key = "%s:%s" % (path, name)
@@ -52,7 +52,7 @@ def check_c(path, lines, exempt, problems, warnings):
             problems.append("%s:%d: %d columns; at most %d" % (path, number, len(line), COLUMNS_MAX))
 
 
-def check_file(root, path, exempt, problems, warnings):
+def check_file(root, path, exempt, problems):
     try:
         text = open(os.path.join(root, path), encoding="utf-8", newline="").read()
     except UnicodeDecodeError:
@@ -64,7 +64,7 @@ def check_file(root, path, exempt, problems, warnings):
     if path.endswith((".c", ".h", ".py")) and len(lines) > FILE_LINES_MAX:
         problems.append("%s: %d lines; at most %d" % (path, len(lines), FILE_LINES_MAX))
     if path.endswith((".c", ".h")):
-        check_c(path, lines, exempt, problems, warnings)
+        check_c(path, lines, exempt, problems)
     for number, line in enumerate(lines, 1):
         if LEFTOVER.search(line):
             problems.append("%s:%d: a leftover note" % (path, number))
@@ -93,14 +93,14 @@ def check(root):
     if os.path.exists(listed):
         rows = [line.split("#")[0].strip() for line in open(listed, encoding="utf-8")]
         exempt = {row: False for row in rows if row}
-    problems, warnings = [], []
+    problems = []
     for path in files(root):
-        check_file(root, path, exempt, problems, warnings)
+        check_file(root, path, exempt, problems)
     problems += ["tests/tools/long_functions.txt: %s is not there any more" % row for row, seen in exempt.items() if not seen]
-    return problems, warnings
+    return problems
 
 
 if __name__ == "__main__":
-    bad, warn = check(sys.argv[1])
-    print("\n".join(["warning: " + w for w in warn] + bad))
+    bad = check(sys.argv[1])
+    print("\n".join(bad))
     sys.exit(1 if bad else 0)

@@ -114,6 +114,7 @@ def test_source(_root, _cc):
     long_function = "int f(int a,\n      int b)\n{\n%s}\n" % ("    a++;\n" * 69)
     cases = [
         ("src/base/x.c", "int f(void)\n{\n    return 1;\n}\n", None), ("src/base/x.c", "int a;\n" * 1001, "1001 lines"),
+        ("src/base/x.h", "int a;\n" * 151, "a header"), ("src/base/x.h", "int a;\n" * 150, None),
         ("src/base/x.c", long_function, "f has 71 lines"), ("src/base/x.c", long_function.replace("    a++;\n", "", 1), None),
         ("src/base/x.c", "// TO" "DO later\n", "leftover"), ("src/base/x.c", "\tint a;\n", "a tab"),
         ("src/base/x.c", "int a; \n", "blanks"), ("src/base/x.c", "// %s\n" % ("x" * 150), "columns"),
@@ -125,7 +126,7 @@ def test_source(_root, _cc):
     for path, text, words in cases:
         with tempfile.TemporaryDirectory() as folder:
             write(folder, path, text)
-            good &= expect("%s %r" % (path, text[:30]), check_source.check(folder)[0], words)
+            good &= expect("%s %r" % (path, text[:30]), check_source.check(folder), words)
     return good
 
 
