@@ -27,6 +27,7 @@ enum {
 #define RELAY_RETRY_MIN NSEC_S
 #define RELAY_RETRY_MAX (10 * NSEC_S)   // all wait for it
 #define RELAY_REFUSED_RETRY (600 * NSEC_S)
+#define RELAY_TELL_MIN (60 * NSEC_S)    // all peers are tried and all trackers told again: not oftener, however often a proxy comes and goes
 #define RELAY_ASKED_MAX (60 * NSEC_S)   // an answer to a name is waited for
 
 enum relay_state { RELAY_WAITING, RELAY_CONNECTING, RELAY_TALKING, RELAY_OPEN };
@@ -49,6 +50,7 @@ struct relay {
     struct addr at;                     // where the proxy takes datagrams
     struct socks socks;
     nsec due;                           // of the timer, while RELAY_WAITING
+    nsec opened_at, told_at;            // told_at: that it is back; 0: never
     uint32_t fails;
     bool said, was_lost;                // that there is no UDP; an association, or the proxy
     bool away;                          // the proxy itself: not reached, or it ended the association
@@ -269,17 +271,29 @@ static void let_go(struct relay *r)
     r->state = RELAY_WAITING;
 }
 
+// The proxy, or its UDP, is back: whoever was reached over uTP is tried again, from another port. False: it is too early.
+static bool tell_back(struct relay *r)
+{
+    const nsec now = loop_now(r->h->loop);
+    if (r->told_at != 0 && now - r->told_at < RELAY_TELL_MIN)
+        return false;
+    r->told_at = now;
+    node_network_changed(r->h->node, now);
+    return true;
+}
+
 static void again_later(struct relay *r, enum err e, bool refused)
 {
     struct host *h = r->h;
-    const nsec wait = refused ? RELAY_REFUSED_RETRY : u64_min(RELAY_RETRY_MIN << u32_min(r->fails, 16), RELAY_RETRY_MAX);
-    if (r->state == RELAY_OPEN)
+    const bool was_open = r->state == RELAY_OPEN;
+    if (was_open && loop_now(h->loop) - r->opened_at >= RELAY_RETRY_MAX)
+        r->fails = 0;
+    nsec wait = u64_min(RELAY_RETRY_MIN << u32_min(r->fails, 16), RELAY_RETRY_MAX);
+    if (was_open)
         log_line(&h->log, LOG_INFO, "the proxy has let go of our datagrams: %s", err_text(e));
     let_go(r);
     r->fails = refused ? 0 : r->fails + 1;
     r->was_lost = true;
-    r->due = loop_now(h->loop) + wait;
-    timer_set(r->timer, r->due);
     if (refused && !r->said) {
         r->said = true;
         log_line(&h->log, LOG_WARNING, "the proxy relays no UDP (%s): no uTP, no DHT and no UDP trackers, all else goes on by TCP", err_text(e));
@@ -287,9 +301,11 @@ static void again_later(struct relay *r, enum err e, bool refused)
     node_datagrams(h->node, loop_now(h->loop), false);
     if (refused)
         h->proxy.said = false;
-    if (refused && r->away)
-        node_network_changed(h->node, loop_now(h->loop));       // it is back: peers are reached by TCP
-    r->away = !refused;
+    r->away = !refused || (r->away && !tell_back(r));       // it is back: peers are reached by TCP
+    if (refused)
+        wait = r->away ? RELAY_TELL_MIN : RELAY_REFUSED_RETRY;
+    r->due = loop_now(h->loop) + wait;
+    timer_set(r->timer, r->due);
     host_turn_node(h);
 }
 
@@ -321,6 +337,13 @@ static enum err open_udp(struct relay *r)
     return e;
 }
 
+static void still_open(struct relay *r)
+{
+    r->was_lost = r->away = r->was_lost && !tell_back(r);
+    timer_set(r->timer, r->was_lost ? r->told_at + RELAY_TELL_MIN : NSEC_NEVER);
+    host_turn_node(r->h);
+}
+
 static void opened(struct relay *r)
 {
     struct host *h = r->h;
@@ -332,14 +355,10 @@ static void opened(struct relay *r)
     }
     r->state = RELAY_OPEN;
     h->proxy.said = false;
-    r->fails = 0;
-    timer_set(r->timer, NSEC_NEVER);
+    r->opened_at = loop_now(h->loop);
     send_held(r);
-    node_datagrams(h->node, loop_now(h->loop), true);
-    if (r->was_lost)
-        node_network_changed(h->node, loop_now(h->loop));       // whoever was reached over uTP is tried again, from another port
-    r->was_lost = r->away = false;
-    host_turn_node(h);
+    node_datagrams(h->node, r->opened_at, true);
+    still_open(r);
 }
 
 static void connected(struct relay *r)
@@ -435,7 +454,9 @@ static void on_timer(void *ctx)
     struct relay *r = ctx;
     if (r->state == RELAY_WAITING)
         begin(r);
-    else if (r->state != RELAY_OPEN)
+    else if (r->state == RELAY_OPEN)
+        still_open(r);
+    else
         again_later(r, ERR_TIMEOUT, false);
 }
 

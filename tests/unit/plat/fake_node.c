@@ -218,7 +218,12 @@ void node_resolved(struct node *n, nsec now, uint32_t id, enum err e, const stru
 }
 
 void node_datagrams(struct node *n, nsec now, bool pass) { (void)n, (void)now, (void)pass; }
-void node_network_changed(struct node *n, nsec now) { (void)n, (void)now; }
+void node_network_changed(struct node *n, nsec now)
+{
+    (void)n, (void)now;
+    if (fake.network_changed != NULL)
+        fake.network_changed();
+}
 
 void node_mapped(struct node *n, nsec now, bool udp, enum err e, const struct addr *external, uint32_t lifetime_s)
 {

@@ -21,6 +21,7 @@ struct fake_hooks {
     void (*read_failed)(uint32_t store, uint32_t file, enum err e);
     void (*stop)(void);                                         // NULL: NODE_EVENT_STOPPED at once
     void (*tick)(void);
+    void (*network_changed)(void);
 };
 
 // The test's; all NULL by default.

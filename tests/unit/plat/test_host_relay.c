@@ -265,6 +265,41 @@ static void test_made_again(void **state)
     assert_true(seconds < 10);
 }
 
+static uint32_t changes;
+
+static void on_changed(void) { changes++; }
+
+static void count_to_five(void *ctx)
+{
+    (void)ctx;
+    if (++seconds == 5)
+        host_stop(host);
+}
+
+// A proxy that ends each association as soon as it is made: the node was told each time that the network is another, announced to all
+// trackers and tried all peers once a second.
+static void test_comes_and_goes(void **state)
+{
+    UNUSED_STATE(state);
+    seconds = changes = 0;
+    fake.network_changed = on_changed;
+    char url[64];
+    proxy = (struct proxy){.reply = "\5\0\0\1\177\0\0\1\0\0", .sessions = 9};
+    proxy.listener = socket_at(SOCK_STREAM, &proxy.port);
+    assert_int_equal(listen(proxy.listener, 4), 0);
+    (void)snprintf(url, sizeof url, "socks5://127.0.0.1:%u", proxy.port);
+    start((struct host_config){.proxy = url, .tick = count_to_five});
+    assert_int_equal(pthread_create(&proxy.thread, NULL, be_proxy, &proxy), 0);
+    const enum err e = host_run(host);
+    assert_int_equal(changes, 1);
+    host_free(host);
+    host = NULL;
+    assert_int_equal(shutdown(proxy.listener, SHUT_RDWR), 0);
+    pthread_join(proxy.thread, NULL);
+    close(proxy.listener);
+    assert_int_equal(e, ERR_OK);
+}
+
 static void tick_and_look(void *ctx)
 {
     const uint16_t port = *(const uint16_t *)ctx;
@@ -334,6 +369,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_both_ways, setup, teardown),
         cmocka_unit_test_setup_teardown(test_many_names, setup, teardown),
         cmocka_unit_test_setup_teardown(test_made_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_comes_and_goes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_gone, setup, teardown),
     };
