@@ -94,12 +94,13 @@ static void compose_state(struct composer *c, struct swarm_peer *p)
     }
 }
 
-// Whom we choke and who is interested already can do nothing with what we got: it is told of several pieces at once, with the next
-// message to it or before it is unchoked. Of all that is said on the wire but for requests, most was `have`, each in its own packet.
+// Whom we choke and who is interested already can do nothing with what we got, if it is too far for gifts (BEP 6): it is told of
+// several pieces at once, with the next message to it or before it is unchoked. Of all that is said on the wire but for requests, most
+// was `have`, each in its own packet.
 static bool haves_wait(const struct swarm *s, const struct swarm_peer *p)
 {
     return p->haves_n != 0 && p->haves_n < s->meta->pieces_n / HAVES_PART && s->now < p->haves_at &&
-           p->am_choking && p->choke_sent && p->peer_interested;
+           p->am_choking && p->choke_sent && p->peer_interested && p->has_n > ALLOWED_FAST_K;
 }
 
 void have_tell(struct swarm *s, struct swarm_peer *p)

@@ -1,7 +1,7 @@
 // Who is told when of a piece that we got: whom we choke and who is interested already hears of several at once.
 #include "ground.h"
 
-enum { SEED, FIRST = 1, LAST = 6, BORED = 7, MANY = 256, TOGETHER = MANY / 64 };
+enum { SEED, FIRST = 1, LAST = 6, BORED = 7, MANY = 256, TOGETHER = MANY / 64, BEGUN = 11 };
 
 static uint8_t zeros[BLOCK_LEN], many_hashes[MANY * SHA1_LEN];
 
@@ -23,11 +23,11 @@ static struct news news_of(struct ground *g, uint32_t i)
     return n;
 }
 
-// The seed answers the first request that it has heard; each piece is one block of zeros.
+// The seed answers the first request that it has heard for a piece of which the others have nothing; each is one block of zeros.
 static void one_piece(struct ground *g)
 {
     for (struct peer_msg m; next_heard(&g->all[SEED], &m);)
-        if (m.id == MSG_REQUEST) {
+        if (m.id == MSG_REQUEST && m.index >= BEGUN) {
             give(g, SEED, m.index, m.begin, false);
             return;
         }
@@ -39,8 +39,8 @@ struct party {
     uint32_t choked, unchoked;
 };
 
-// A leech of 256 pieces with a seed, six who are interested, and one who is not.
-static void party_begin(struct party *p)
+// A leech of 256 pieces with a seed, six who have `pieces` of them and are interested, and one who is not.
+static void party_begin(struct party *p, uint32_t pieces)
 {
     struct ground *g = &p->g;
     ground_meta(g);
@@ -56,6 +56,8 @@ static void party_begin(struct party *p)
     for (uint32_t i = FIRST; i <= BORED; i++) {
         meet(g, i, true);
         tell(g, i, MSG_HAVE_NONE, 0, 0, 0);
+        for (uint32_t k = 0; k < pieces; k++)
+            tell(g, i, MSG_HAVE, k, 0, 0);
         if (i != BORED)
             tell(g, i, MSG_INTERESTED, 0, 0, 0);
     }
@@ -73,7 +75,7 @@ static void the_choked_hear_of_several_together(void **state)
 {
     (void)state;
     struct party p;
-    party_begin(&p);
+    party_begin(&p, BEGUN);
     for (uint32_t i = 1; i <= TOGETHER; i++) {
         one_piece(&p.g);
         assert_int_equal(news_of(&p.g, p.unchoked).haves, 1);
@@ -87,7 +89,7 @@ static void nobody_hears_later_than_after_ten_seconds(void **state)
 {
     (void)state;
     struct party p;
-    party_begin(&p);
+    party_begin(&p, BEGUN);
     one_piece(&p.g);
     uint32_t seconds = 0;
     while (news_of(&p.g, p.choked).haves == 0) {
@@ -103,7 +105,7 @@ static void an_unchoke_comes_after_the_pieces(void **state)
 {
     (void)state;
     struct party p;
-    party_begin(&p);
+    party_begin(&p, BEGUN);
     one_piece(&p.g);
     for (uint32_t i = FIRST; i <= LAST; i++)
         if (i != p.choked)
@@ -119,10 +121,21 @@ static void who_loses_interest_hears_at_once(void **state)
 {
     (void)state;
     struct party p;
-    party_begin(&p);
+    party_begin(&p, BEGUN);
     one_piece(&p.g);
     assert_int_equal(news_of(&p.g, p.choked).haves, 0);
     tell(&p.g, p.choked, MSG_NOT_INTERESTED, 0, 0, 0);
+    assert_int_equal(news_of(&p.g, p.choked).haves, 1);
+    ground_done(&p.g);
+}
+
+// Some pieces it may ask for although it is choked, if it has next to nothing: which they are, it hears by `have`.
+static void who_may_have_gifts_hears_at_once(void **state)
+{
+    (void)state;
+    struct party p;
+    party_begin(&p, BEGUN - 1);
+    one_piece(&p.g);
     assert_int_equal(news_of(&p.g, p.choked).haves, 1);
     ground_done(&p.g);
 }
@@ -132,6 +145,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_choked_hear_of_several_together), cmocka_unit_test(nobody_hears_later_than_after_ten_seconds),
         cmocka_unit_test(an_unchoke_comes_after_the_pieces), cmocka_unit_test(who_loses_interest_hears_at_once),
+        cmocka_unit_test(who_may_have_gifts_hears_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
