@@ -163,30 +163,38 @@ static enum err copy(int from, int to, uint64_t len)
     return ERR_OK;
 }
 
-static bool copy_file(struct reuse *r, const struct metainfo_file *f, const struct file_name *from)
+enum copied { COPIED, NO_SOURCE, NO_PLACE };
+
+static enum copied copy_file(struct reuse *r, const struct metainfo_file *f, const struct file_name *from)
 {
     const struct file_name to = {slice_str(r->root), f->path};
     char path[TALK_NAME_MAX], root[TALK_NAME_MAX];
     struct stat st;
     int in = -1, out = -1;
     if (file_open(from, FILE_READ, &in) != ERR_OK)
-        return false;
+        return NO_SOURCE;
     enum err e = fstat(in, &st) == 0 && (uint64_t)st.st_size == f->len ? ERR_OK : ERR_NOT_FOUND;
-    if (e == ERR_OK)
+    const bool usable = e == ERR_OK;
+    if (usable)
         e = file_open(&to, (f->flags & FILE_EXECUTABLE) != 0 ? FILE_WRITE_EXECUTABLE : FILE_WRITE, &out);
-    if (e == ERR_OK && f->len >= LONG_BYTES)
+    const bool placed = e == ERR_OK;
+    if (placed && f->len >= LONG_BYTES)
         talk_note(&r->a->talk, "copying %s from %s", talk_clean(from->path, path), talk_clean(from->root, root));
-    if (e == ERR_OK)
+    if (placed)
         e = copy(in, out, f->len);
     if (e == ERR_OK && fsync(out) != 0)
         e = ERR_IO;
+    if (e == ERR_OK && interrupted())
+        e = ERR_CLOSED;                 // half of it, perhaps
     (void)close(in);
     if (out >= 0)
         (void)close(out);
     r->over |= e == ERR_NOSPACE || interrupted();
     if (e != ERR_OK && out >= 0)
         (void)!file_remove(&to);
-    return e == ERR_OK;
+    if (e == ERR_OK)
+        return COPIED;
+    return usable && !placed ? NO_PLACE : NO_SOURCE;
 }
 
 static struct slice name_of(struct slice path)
@@ -206,19 +214,29 @@ static bool may_be_same(const struct metainfo_file *a, const struct metainfo_fil
     return slice_eq(name_of(a->path), name_of(b->path));
 }
 
+// What cannot be read is not tried again: thousands of files of one name and length, all gone, are otherwise opened each for each.
 static void take_from(struct reuse *r, const struct metainfo *other, struct slice root)
 {
+    bool *const useless = calloc(other->files_n, sizeof *useless);
+    r->over |= useless == NULL;
     for (uint32_t i = 0; i < r->m->files_n && !r->over; i++) {
         const struct metainfo_file *const f = &r->m->files[i];
         for (uint32_t k = 0; k < other->files_n && r->wanted[i] && !r->over; k++) {
             r->over |= ++r->pairs == REUSE_PAIRS_MAX;
-            if (!may_be_same(f, &other->files[k]) || !copy_file(r, f, &(struct file_name){root, other->files[k].path}))
+            if (useless[k] || !may_be_same(f, &other->files[k]))
                 continue;
-            r->wanted[i] = false;
-            r->files++;
-            r->bytes += f->len;
+            switch (copy_file(r, f, &(struct file_name){root, other->files[k].path})) {
+            case COPIED:
+                r->files++;
+                r->bytes += f->len;
+                r->wanted[i] = false;
+                break;
+            case NO_SOURCE: useless[k] = true; break;
+            case NO_PLACE: r->wanted[i] = false; break;
+            }
         }
     }
+    free(useless);
 }
 
 // A torrent by its hash, if it is known.
@@ -277,6 +295,7 @@ int reuse_files(struct app *a, const struct metainfo *m, const char *root, const
     struct reuse r = {.a = a, .m = m, .root = root};
     if (similar_n + names_n == 0 || is_there(m, root) || state_open(&r.state, a->options.state, why) != ERR_OK)
         return 0;                       // the session says what is wrong with the state
+    interrupt_catch();
     r.wanted = calloc(m->files_n > 0 ? m->files_n : 1, sizeof *r.wanted);
     for (uint32_t i = 0; i < m->files_n && r.wanted != NULL; i++)
         r.wanted[i] = m->files[i].len != 0 && (m->files[i].flags & (FILE_PAD | FILE_SYMLINK)) == 0 && (priorities == NULL || priorities[i] != 0);
@@ -289,6 +308,7 @@ int reuse_files(struct app *a, const struct metainfo *m, const char *root, const
             units_size(r.bytes, size));
     free(r.wanted);
     state_close(r.state);
+    interrupt_release();
     return !interrupted() ? 0 : talk_fail(&a->talk, FAIL_INTERRUPTED, "run the same command again: what is not there is fetched",
         "stopped while files were copied");
 }

@@ -65,4 +65,38 @@ cp -r src/season have/
 "$kith" get private.torrent -o have --state st "$@" >/dev/null
 torrent=public.torrent
 get "$torrent" out-public 4000000 3400000
+# Thousands of files that have the same name and length, and are gone: each is missed once, not once for each file that could be it.
+rm -rf st
+/usr/bin/python3 -c '
+import os
+for torrent in "gone", "wanted":
+    for i in range(3000):
+        os.makedirs("%s/%d" % (torrent, i))
+        with open("%s/%d/x" % (torrent, i), "w") as f:
+            f.write("%s %06d" % (torrent[0], i))'
+"$kith" create gone --v1 --collection org.example.gone -l 1M -q >/dev/null
+"$kith" create wanted --v1 --collection org.example.gone -l 1M -q >/dev/null
+"$kith" get gone.torrent -o . --state st "$@" >/dev/null
+mkdir out-wanted
+rm -rf gone
+( ulimit -t 6; "$kith" get wanted.torrent -o out-wanted --state st "$@" --timeout 1s >/dev/null 2>&1 ) || status=$?
+[ "${status:-0}" = 12 ] || { echo "$status: not that there is no peer"; exit 1; }
+# A signal while a long file is copied ends that with a word, and what is half there goes.
+mkdir long have-long
+head -c 200M /dev/urandom >long/file.bin
+"$kith" create long --v2 --collection org.example.long -q >/dev/null
+"$kith" create long --v2 --collection org.example.long -c other -o again.torrent -q >/dev/null
+cp -r long have-long
+"$kith" get long.torrent -o have-long --state st "$@" >/dev/null
+status=0
+"$kith" get again.torrent -o out-long --state st "$@" >/dev/null 2>said.txt &
+seed=$!
+for i in $(seq 100); do
+    grep -q copying said.txt && break
+    sleep 0.02
+done
+kill -TERM "$seed"
+wait "$seed" || status=$?
+seed=''
+[ "$status" -lt 128 ] || { echo "$status: killed while it copied"; cat said.txt; exit 1; }
 echo 'nothing came twice'
