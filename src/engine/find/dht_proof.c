@@ -3,7 +3,7 @@
 
 #include "base/siphash.h"
 
-enum { PROOF_WAYS = 4, MAC_BYTES = 16 + 2 + 1 + 8 };
+enum { PROOF_WAYS = 4, MAC_BYTES = 16 + 2 + 1 + NODE_ID_LEN + 8 };
 
 void proof_init(struct proof *p, const struct mem *mem, const uint64_t key[2])
 {
@@ -50,7 +50,7 @@ static void remember(struct proof *p, nsec now, const struct addr *a)
 
 // ---- questions
 
-static uint64_t digest(const struct proof *p, const struct addr *a, uint64_t step)
+static uint64_t digest(const struct proof *p, const struct addr *a, const uint8_t id[NODE_ID_LEN], uint64_t step)
 {
     uint8_t space[MAC_BYTES];
     struct buf b = {space, 0, sizeof space};
@@ -58,6 +58,7 @@ static uint64_t digest(const struct proof *p, const struct addr *a, uint64_t ste
     wr_bytes(&w, slice_of(a->ip, sizeof a->ip));
     wr_be16(&w, a->port);
     wr_u8(&w, a->family);
+    wr_bytes(&w, slice_of(id, NODE_ID_LEN));
     wr_be64(&w, step);
     ASSERT(w.ok);
     return siphash(p->key, buf_slice(&b));
@@ -84,20 +85,20 @@ bool proof_ask(struct proof *p, nsec now, const struct addr *from, const struct 
     struct buf b = {out, 0, PROOF_TID_LEN};
     struct wr wr = wr_make(&b);
     wr_be16(&wr, u16_of(p->at));
-    wr_be64(&wr, digest(p, from, now / PROOF_STEP));
+    wr_be64(&wr, digest(p, from, q->id, now / PROOF_STEP));
     ASSERT(wr.ok);
     p->at = (p->at + 1) % PROOF_WAITING;
     return true;
 }
 
-bool proof_answer(struct proof *p, nsec now, const struct addr *from, struct slice tid, struct krpc *out)
+bool proof_answer(struct proof *p, nsec now, const struct addr *from, const struct krpc *m, struct krpc *out)
 {
-    struct rd r = rd_make(tid);
+    struct rd r = rd_make(m->tid);
     const uint32_t i = rd_be16(&r);
     const uint64_t said = rd_be64(&r), step = now / PROOF_STEP;
     if (!r.ok || r.n != 0 || p->waiting == NULL)
         return false;
-    if (said != digest(p, from, step) && (step == 0 || said != digest(p, from, step - 1)))
+    if (said != digest(p, from, m->id, step) && (step == 0 || said != digest(p, from, m->id, step - 1)))
         return false;
     remember(p, now, from);
     *out = (struct krpc){.kind = KRPC_QUERY};

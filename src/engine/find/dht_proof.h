@@ -1,7 +1,8 @@
 // Who really is at the address that a question comes from. See dht_guard.h for when that is asked.
 //
 // The question is kept, and its address is asked back, by less than it has sent: a ping whose transaction id is a keyed digest of the
-// address and the time. Only who gets it can echo it; then the question is answered, and the address counts as real for PROOF_KEPT.
+// address, the id that asked and the time. Only who gets it can echo it; then the question is answered, and the address counts as real
+// for PROOF_KEPT. Any live node echoes: the id tells those in whose name another has asked, unless that one knows their ids.
 // For the proof itself nothing is kept, so no flood can push it out; a question that waits can be, and then the next one is answered
 // at once. Read-only nodes (BEP 43) answer nobody and are not asked.
 #pragma once
@@ -48,4 +49,4 @@ bool proof_can_ask(const struct krpc *q);
 bool proof_ask(struct proof *p, nsec now, const struct addr *from, const struct krpc *q, uint8_t out[PROOF_TID_LEN]);
 // An answer to no question of the DHT's own. True: the address is real, and *out is its question if that still waits, to be answered
 // before the next call; else out->tid is empty.
-bool proof_answer(struct proof *p, nsec now, const struct addr *from, struct slice tid, struct krpc *out);
+bool proof_answer(struct proof *p, nsec now, const struct addr *from, const struct krpc *m, struct krpc *out);

@@ -230,7 +230,7 @@ static void ask_back(struct dht *d, const struct addr *from, const struct krpc *
 bool serve_proved(struct dht *d, const struct addr *from, const struct krpc *m)
 {
     struct krpc q;
-    if (d->cfg.read_only || !proof_answer(&d->proof, d->now, from, m->tid, &q))
+    if (d->cfg.read_only || !proof_answer(&d->proof, d->now, from, m, &q))
         return false;
     d->stats.real++;
     if (q.tid.n != 0)

@@ -306,7 +306,10 @@ static void a_stranger_proves_that_it_is_there(void **state)
     assert_int_equal(m.tid.n, sizeof tid);
     memcpy(tid, m.tid.p, sizeof tid);
 
-    struct krpc pong = {.kind = KRPC_REPLY, .tid = slice_of(tid, sizeof tid), .has_id = true};
+    struct krpc pong = {.kind = KRPC_REPLY, .tid = slice_of(tid, sizeof tid), .has_id = true, .id = {4, 5, 6}};
+    send(d, now, &me, &pong);                           // a node is there, but another has asked in its name
+    assert_false(sent_to(d, now, &me, &m));
+    memcpy(pong.id, q.id, NODE_ID_LEN);
     send(d, now, &other, &pong);                        // it is no proof of another address, nor with a changed byte
     assert_false(sent_to(d, now, &me, &m));
     tid[sizeof tid - 1] ^= 1;
