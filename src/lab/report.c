@@ -46,7 +46,7 @@ static void close_file(struct report *r, FILE *f, const char *path)
 {
     const bool good = f != NULL && ferror(f) == 0;
     if (f == NULL || fclose(f) != 0 || !good) {
-        r->broken = true;
+        r->unwritten = true;
         (void)lab_say(LAB_IO, "cannot write %s", path);
     }
 }
@@ -123,5 +123,5 @@ int report_end(struct report *r)
 {
     free(r->rows);
     r->rows = NULL;
-    return r->broken || r->failed > 0 ? LAB_FAILED : LAB_DONE;
+    return r->broken || r->failed > 0 ? LAB_FAILED : r->unwritten ? LAB_IO : LAB_DONE;
 }

@@ -14,6 +14,7 @@ struct report {
     uint32_t rows_n;
     uint32_t failed;
     bool broken;                        // a run did not work at all
+    bool unwritten;                     // a file could not be written
 };
 
 void report_begin(struct report *r, const char *name, const struct lab_options *o);
