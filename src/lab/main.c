@@ -209,6 +209,11 @@ static bool read_option(struct lab_options *o, int argc, char **argv, int *i)
     return false;
 }
 
+static int usage(const char *name, const char *args)
+{
+    return lab_say(LAB_USAGE, "usage: kith lab %s%s%s", name, *args != '\0' ? " " : "", args);
+}
+
 static int dispatch(const struct lab_options *o)
 {
     struct near near = {.written = o->words[0]};
@@ -219,17 +224,15 @@ static int dispatch(const struct lab_options *o)
         if (o->help)
             return help(o);
         if (o->words_n - 1 != commands[i].words)
-            return lab_say(LAB_USAGE, "usage: kith lab %s %s", commands[i].name, commands[i].args);
+            return usage(commands[i].name, commands[i].args);
         return commands[i].run(o);
     }
-    for (uint32_t i = 0; i < experiments_n; i++)
-        near_consider(&near, experiments[i].name);
     if (o->help)
         return help(o);
-    if (o->words_n == 1) {
-        const int status = lab_experiment(o);
-        if (status != LAB_NOT_FOUND)
-            return status;
+    for (uint32_t i = 0; i < experiments_n; i++) {
+        near_consider(&near, experiments[i].name);
+        if (strcmp(experiments[i].name, o->words[0]) == 0)
+            return o->words_n == 1 ? lab_experiment(o) : usage(experiments[i].name, "");
     }
     if (near.best != NULL)
         return lab_say(LAB_USAGE, "no experiment or command %s; did you mean %s?", o->words[0], near.best);
