@@ -16,6 +16,8 @@ int lab_replay(const struct lab_options *o)
     struct replay r;
     replay_run(buf_slice(&b), &r);
     free(b.p);
+    if (r.foreign)
+        return lab_say(LAB_USAGE, "%s: %s", o->words[1], r.why);
     (void)printf("%llu frames over %.3f s, %llu bytes received, %llu outputs, %llu times compared\n", (unsigned long long)r.frames,
         (double)(r.now - r.start) / 1e9, (unsigned long long)r.bytes, (unsigned long long)r.polls, (unsigned long long)r.checked);
     if (r.why[0] == '\0') {

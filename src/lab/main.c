@@ -101,7 +101,8 @@ static int help(const struct lab_options *o)
                "  kith lab run tests/scenario/flash.scn --expand\n"
                "  kith lab trace tests/scenario/flash.scn --tsv | grep crash\n\n"
                "Exit codes: 0 done, 1 a gate missed, an oracle fired or a replay differs (one of a recording that ends early, as of a process\n"
-               "that was killed, is done where that ends, and says so), 2 wrong usage or a bad scenario, 3 no such file, 8 cannot read or write.");
+               "that was killed, is done where that ends, and says so), 2 wrong usage, a bad scenario or no recording, 3 no such file, 8 cannot\n"
+               "read or write.");
     return LAB_DONE;
 }
 

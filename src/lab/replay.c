@@ -421,7 +421,8 @@ void replay_run(struct slice recording, struct replay *out)
     static const size_t magic_n = sizeof RECORD_MAGIC - 1;
     struct player p = {.out = out, .env = {.mem = &lab_heap, .payload = &pages}, .tx = {calloc(1, TX_BYTES), 0, TX_BYTES}};
     p.jobs = calloc(JOBS_MAX, sizeof *p.jobs);
-    if (!slice_eq(slice_sub(recording, 0, magic_n), SLICE_LIT(RECORD_MAGIC)))
+    out->foreign = !slice_eq(slice_sub(recording, 0, magic_n), SLICE_LIT(RECORD_MAGIC));
+    if (out->foreign)
         (void)snprintf(out->why, REPLAY_WHY_MAX, "no recording, or of another version: it does not begin with `kith-record 4`");
     else if (p.jobs == NULL || p.tx.p == NULL)
         (void)snprintf(out->why, REPLAY_WHY_MAX, "not enough memory");

@@ -9,6 +9,7 @@ struct replay {
     uint64_t now, start;                // ns
     uint64_t checked;                   // drains whose hash was compared
     bool early;                         // it ends within a frame, or before its node was told to stop: as of a process that was killed
+    bool foreign;                       // it is no recording, or one of another version
     char why[REPLAY_WHY_MAX];           // "": all is as recorded
 };
 

@@ -33,6 +33,8 @@ says 2 'twice.scn:2: up= is there twice' "$kith" lab run twice.scn
 says 2 'twice.scn:5: p= is there twice' "$kith" lab run twice.scn
 echo 'swarm x' >corpus
 says 2 'corpus:1: write `CLASS SEED`' "$kith" lab fuzz --corpus corpus
+says 2 'lost.scn: no recording, or of another version' "$kith" lab replay lost.scn
+not 'frames over'
 says 2 'usage: kith lab order' "$kith" lab order twice
 says 8 'cannot write none/such/dht.tsv' "$kith" lab dht --quick --out none/such
 
