@@ -9,6 +9,8 @@ enum lab_status { LAB_DONE = 0, LAB_FAILED = 1, LAB_USAGE = 2, LAB_NOT_FOUND = 3
 struct lab_options {
     const char *words[2];               // the command and its argument
     uint32_t words_n;
+    const char *given[32];              // the options, as they were written
+    uint32_t given_n;
     bool quick, tsv, help, expand, check, big;
     uint64_t seed, seeds, runs;
     nsec budget;

@@ -54,23 +54,26 @@ int lab_load(const char *path, struct scenario *out)
 // ---- the command line
 
 struct command {
-    const char *name, *args, *line;
+    const char *name, *args, *line, *takes;     // takes: the options that say something to it
     int (*run)(const struct lab_options *o);
-    uint32_t words;                     // behind the name
+    uint32_t words;                             // behind the name
 };
+
+#define OF_EXPERIMENTS "--quick --big --seeds --out"
 
 static int list(const struct lab_options *o);
 static int help(const struct lab_options *o);
 
 static const struct command commands[] = {
-    {"list", "", "the experiments, and the faults of scenarios with their options", list, 0},
-    {"run", "FILE.scn", "run one scenario and print what came out", lab_run, 1},
-    {"trace", "FILE.scn", "print every record of its trace", lab_trace, 1},
-    {"fuzz", "", "scenarios drawn from seeds: everything may break, then all is healed and must complete", lab_fuzz, 0},
-    {"shrink", "FILE.scn", "the smallest scenario that fails the same way, on stdout", lab_shrink, 1},
-    {"replay", "FILE", "what `kith get --record FILE` wrote: the same inputs, the same outputs?", lab_replay, 1},
-    {"all", "", "every experiment", lab_all, 0},
-    {"help", "", "this", help, 0},
+    {"list", "", "the experiments, and the faults of scenarios with their options", "", list, 0},
+    {"run", "FILE.scn", "run one scenario and print what came out", "--seed --expand --check", lab_run, 1},
+    {"trace", "FILE.scn", "print every record of its trace", "--seed --check --tsv", lab_trace, 1},
+    {"fuzz", "", "scenarios drawn from seeds: everything may break, then all is healed and must complete",
+        "--seed --class --runs --budget --corpus --expand --out", lab_fuzz, 0},
+    {"shrink", "FILE.scn", "the smallest scenario that fails the same way, on stdout", "--budget", lab_shrink, 1},
+    {"replay", "FILE", "what `kith get --record FILE` wrote: the same inputs, the same outputs?", "", lab_replay, 1},
+    {"all", "", "every experiment", OF_EXPERIMENTS, lab_all, 0},
+    {"help", "", "this", "", help, 0},
 };
 
 static int help(const struct lab_options *o)
@@ -92,7 +95,7 @@ static int help(const struct lab_options *o)
                "  --corpus FILE fuzz: first the seeds in this file, lines `CLASS SEED`\n"
                "  --expand      run: print the scenario, every node and arrival a line of its own, and do not run it\n"
                "                fuzz: print what is drawn from the first seed, and do not run it\n"
-               "  --check       run: check the invariants of every engine after every step (slow)\n"
+               "  --check       run, trace: check the invariants of every engine after every step (slow)\n"
                "  --tsv         trace: tab-separated columns\n"
                "  --help, -h    this\n\n"
                "examples:\n"
@@ -180,6 +183,8 @@ static bool read_option(struct lab_options *o, int argc, char **argv, int *i)
         o->help = true;
         return true;
     }
+    if (o->given_n < ARRAY_LEN(o->given))
+        o->given[o->given_n++] = a;
     for (size_t k = 0; k < ARRAY_LEN(flags); k++)
         if (strcmp(a, names[k]) == 0) {
             *flags[k] = true;
@@ -215,6 +220,19 @@ static int usage(const char *name, const char *args)
     return lab_say(LAB_USAGE, "usage: kith lab %s%s%s", name, *args != '\0' ? " " : "", args);
 }
 
+// What a command does not know says nothing to it: whoever writes it means something else.
+static bool takes_all(const struct lab_options *o, const char *name, const char *takes)
+{
+    char word[64], all[160];
+    (void)snprintf(all, sizeof all, " %s ", takes);
+    for (uint32_t i = 0; i < o->given_n; i++) {
+        (void)snprintf(word, sizeof word, " %.60s ", o->given[i]);
+        if (strstr(all, word) == NULL)
+            return lab_say(LAB_USAGE, "%s is no option of %s; `kith lab help` says whose it is", o->given[i], name) == LAB_DONE;
+    }
+    return true;
+}
+
 static int dispatch(const struct lab_options *o)
 {
     struct near near = {.written = o->words[0]};
@@ -226,14 +244,17 @@ static int dispatch(const struct lab_options *o)
             return help(o);
         if (o->words_n - 1 != commands[i].words)
             return usage(commands[i].name, commands[i].args);
-        return commands[i].run(o);
+        return takes_all(o, commands[i].name, commands[i].takes) ? commands[i].run(o) : LAB_USAGE;
     }
     if (o->help)
         return help(o);
     for (uint32_t i = 0; i < experiments_n; i++) {
         near_consider(&near, experiments[i].name);
-        if (strcmp(experiments[i].name, o->words[0]) == 0)
-            return o->words_n == 1 ? lab_experiment(o) : usage(experiments[i].name, "");
+        if (strcmp(experiments[i].name, o->words[0]) != 0)
+            continue;
+        if (o->words_n != 1)
+            return usage(experiments[i].name, "");
+        return takes_all(o, experiments[i].name, OF_EXPERIMENTS) ? lab_experiment(o) : LAB_USAGE;
     }
     if (near.best != NULL)
         return lab_say(LAB_USAGE, "no experiment or command %s; did you mean %s?", o->words[0], near.best);
