@@ -11,7 +11,7 @@ struct lab_options {
     uint32_t words_n;
     const char *given[32];              // the options, as they were written
     uint32_t given_n;
-    bool quick, tsv, help, expand, check, big;
+    bool quick, tsv, help, expand, check, big, seeded;
     uint64_t seed, seeds, runs;
     nsec budget;
     const char *out, *class, *corpus;

@@ -99,7 +99,7 @@ static int find_rows(const struct scenario *s, const char *file)
 
 static int run_loaded(const struct lab_options *o, struct scenario *s)
 {
-    if (o->seed != 0)
+    if (o->seeded)
         s->seed = o->seed;
     if (o->expand)
         return print_expanded(s);
@@ -157,7 +157,7 @@ int lab_trace(const struct lab_options *o)
     struct scenario s;
     int status = lab_load(o->words[1], &s);
     if (status == LAB_DONE) {
-        if (o->seed != 0)
+        if (o->seeded)
             s.seed = o->seed;
         bool tsv = o->tsv;
         if (tsv)

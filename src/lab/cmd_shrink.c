@@ -231,7 +231,7 @@ int lab_shrink(const struct lab_options *o)
     if (status == LAB_DONE) {
         fails_how(&k.s, k.sign);
         if (k.sign[0] == '\0')
-            status = lab_say(LAB_FAILED, "%s does not fail: there is nothing to shrink", o->words[1]);
+            status = lab_say(LAB_FAILED, "%s does not fail, gates aside: there is nothing to shrink", o->words[1]);
     }
     if (status == LAB_DONE) {
         (void)fprintf(stderr, "fails by: %s\n", k.sign);

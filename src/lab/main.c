@@ -70,7 +70,7 @@ static const struct command commands[] = {
     {"trace", "FILE.scn", "print every record of its trace", "--seed --check --tsv", lab_trace, 1},
     {"fuzz", "", "scenarios drawn from seeds: everything may break, then all is healed and must complete",
         "--seed --class --runs --budget --corpus --expand --out", lab_fuzz, 0},
-    {"shrink", "FILE.scn", "the smallest scenario that fails the same way, on stdout", "--budget", lab_shrink, 1},
+    {"shrink", "FILE.scn", "the smallest scenario that fails the same way (gates are not looked at), on stdout", "--budget", lab_shrink, 1},
     {"replay", "FILE", "what `kith get --record FILE` wrote: the same inputs, the same outputs?", "", lab_replay, 1},
     {"all", "", "every experiment", OF_EXPERIMENTS, lab_all, 0},
     {"help", "", "this", "", help, 0},
@@ -190,6 +190,7 @@ static bool read_option(struct lab_options *o, int argc, char **argv, int *i)
             *flags[k] = true;
             return true;
         }
+    o->seeded |= strcmp(a, "--seed") == 0;
     if (strcmp(a, "--seed") == 0)
         return read_count(a, value_of(argc, argv, i), 0, UINT64_MAX, &o->seed);
     if (strcmp(a, "--seeds") == 0)
@@ -204,7 +205,7 @@ static bool read_option(struct lab_options *o, int argc, char **argv, int *i)
         return (o->corpus = value_of(argc, argv, i)) != NULL;
     if (strcmp(a, "--budget") == 0) {
         const char *v = value_of(argc, argv, i);
-        if (v != NULL && units_parse_time(v, &o->budget) == ERR_OK)
+        if (v != NULL && units_parse_time(v, &o->budget) == ERR_OK && o->budget != 0)
             return true;
         return v != NULL && lab_say(LAB_USAGE, "--budget %s: write a time such as 30s or 5m", v) == LAB_DONE;
     }

@@ -35,6 +35,9 @@ echo 'swarm x' >corpus
 says 2 'corpus:1: write `CLASS SEED`' "$kith" lab fuzz --corpus corpus
 says 2 'lost.scn: no recording, or of another version' "$kith" lab replay lost.scn
 not 'frames over'
+says 0 'seed 0, ' "$kith" lab run lost.scn --seed 0
+says 1 'does not fail, gates aside' "$kith" lab shrink max.scn
+says 2 '--budget 0s: write a time' "$kith" lab fuzz --budget 0s
 says 2 '--quick is no option of run' "$kith" lab run lost.scn --quick
 says 2 '--seed is no option of order' "$kith" lab order --quick --seed 2
 says 2 'usage: kith lab order' "$kith" lab order twice
