@@ -156,7 +156,9 @@ void loop_free(struct loop *l)
         uv_close((uv_handle_t *)&l->signals[0], NULL);
         uv_close((uv_handle_t *)&l->signals[1], NULL);
     }
-    (void)uv_run(&l->uv, UV_RUN_DEFAULT);
+    // A stop before anything ran ends the first run at once: nothing would be closed.
+    for (int left = 1, tries = 0; left != 0 && tries < 2; tries++)
+        left = uv_run(&l->uv, UV_RUN_DEFAULT);
     const int r = uv_loop_close(&l->uv);
     ASSERT(r == 0);                     // else a watch or timer was forgotten
     free(l);
