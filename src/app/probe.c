@@ -44,7 +44,7 @@ const char *probe_why(const struct app *a, enum err e, char out[PROBE_WHY_MAX])
 {
     struct url u;
     if (e != ERR_PROXY || a->options.proxy == NULL || url_parse(slice_str(a->options.proxy), &u) != ERR_OK)
-        return err_text(e);
+        return e == ERR_UNREACHABLE ? "unreachable: no address for its name, or no network" : err_text(e);
     const bool is_v6 = u.host.n != 0 && memchr(u.host.p, ':', u.host.n) != NULL;
     (void)snprintf(out, PROBE_WHY_MAX, "the proxy %s%.*s%s:%u cannot be reached or does not let us in", is_v6 ? "[" : "",
         (int)size_min(u.host.n, 150), (const char *)u.host.p, is_v6 ? "]" : "", u.port != 0 ? (unsigned)u.port : HOST_PROXY_PORT);
@@ -185,7 +185,7 @@ static enum err get(struct asking *q, struct fetch_want *want)
         return ERR_SYNTAX;
     const enum err e = names_resolve(device, u.host, addrs, &n);
     if (e != ERR_OK)
-        return e;
+        return e == ERR_NOT_FOUND || e == ERR_AGAIN ? ERR_UNREACHABLE : e;      // as libcurl: of the file nothing is known
     const struct fetch_pin pin = {u.host, u.port, addrs, n};
     want->pin = &pin;
     const enum err started = fetcher_get(q->fetcher, want);
