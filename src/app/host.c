@@ -242,7 +242,7 @@ static enum err read_proxy(struct host *h, const char *text, char why[HOST_WHY_M
     }
     const enum err e = names_resolve(h->device[0] != 0 ? h->device : NULL, u.host, all, &n);
     if (e != ERR_OK) {
-        (void)snprintf(why, HOST_WHY_MAX, "the proxy %.*s: %s", (int)size_min(u.host.n, 100), (const char *)u.host.p, err_text(e));
+        (void)snprintf(why, HOST_WHY_MAX, "the proxy %.*s: %s", (int)size_min(u.host.n, 100), (const char *)u.host.p, names_why(e));
         return ERR_UNREACHABLE;
     }
     h->proxy.addr = all[0];

@@ -119,3 +119,10 @@ enum err names_resolve(const char *device, struct slice name, struct addr out[RE
         return ERR_OK;
     return complete(&q) || q.no_name ? ERR_NOT_FOUND : e == ERR_OK ? ERR_AGAIN : e;
 }
+
+const char *names_why(enum err e)
+{
+    if (e == ERR_NOT_FOUND)
+        return "no such name";
+    return e == ERR_AGAIN || e == ERR_UNREACHABLE ? "no name server answers" : err_text(e);
+}

@@ -34,7 +34,7 @@ static int resolve(struct app *a, const char *peer, struct peer_list *list)
     uint32_t found_n = 0;
     const enum err e = names_resolve(a->options.interface, slice_str(host), found, &found_n);
     if (e != ERR_OK)
-        return talk_fail(&a->talk, FAIL_DNS, "check the name", "--peer %s: %s", peer, e == ERR_NOT_FOUND ? "no such name" : err_text(e));
+        return talk_fail(&a->talk, FAIL_DNS, "check the name and the network", "--peer %s: %s", peer, names_why(e));
     int status = 0;
     for (uint32_t i = 0; i < found_n && status == 0; i++) {
         found[i].port = (uint16_t)port;

@@ -110,6 +110,11 @@ while True:
 pids="$pids $!"
 while [ ! -s refuses.txt ]; do sleep 0.1; done
 says 5 'http://192.0.2.1/a: refused' "$kith" get http://192.0.2.1/a --proxy "socks5://127.0.0.1:$(cat refuses.txt)" --state get3
+# A name without an address, by the system's resolver and by ours: not a file that the server has not.
+says 5 'http://no-such-name.invalid/a: unreachable: no address for its name' "$kith" get http://no-such-name.invalid/a --state get3
+says 5 'http://no-such-name.invalid/a: unreachable: no address for its name' "$kith" get http://no-such-name.invalid/a --state get3 --interface lo
+says 5 'the proxy no-such-name.invalid: no ' "$kith" get f.torrent -o out --state get3 --no-dht --no-lsd --no-port-map --listen 127.0.0.1 \
+    --proxy socks5://no-such-name.invalid
 says 0 'port 1080 if none is said' "$kith" help get
 # What a torrent says of others (BEP 38), and of its successors (BEP 39).
 hash=$("$kith" show f.torrent --json | grep -o '"hash_v1":"[0-9a-f]*' | cut -d '"' -f 4)
