@@ -456,6 +456,18 @@ static void count_seeding(struct swarm *s)
     s->seeding_since = seeds ? s->now : 0;
 }
 
+// Whether a wrong piece says something of this file: in v1 it also has bytes of neighbours, and one that is not there spoils it.
+static bool is_told(const struct swarm *s, uint32_t file, uint32_t piece)
+{
+    const uint64_t from = (uint64_t)piece * s->meta->piece_len, to = from + metainfo_piece_len(s->meta, piece);
+    for (uint32_t f = metainfo_file_at(s->meta, from); f < s->meta->files_n && s->meta->files[f].offset < to; f++) {
+        uint32_t first, last;
+        if (f != file && file_pieces(s, f, &first, &last) && (!s->stats[f].exists || s->stats[f].size < s->meta->files[f].len))
+            return false;
+    }
+    return true;
+}
+
 // Files that were there, of which nothing is of the torrent.
 static void count_differing(struct swarm *s)
 {
@@ -464,7 +476,9 @@ static void count_differing(struct swarm *s)
         uint32_t first, last;
         if (s->priorities[f] == 0 || !s->stats[f].exists || s->stats[f].size == 0 || !file_pieces(s, f, &first, &last))
             continue;
-        s->differ_n += s->file_left[f] == last - first + 1;
+        // Of three pieces or more one in the middle is of this file alone.
+        const bool told = s->stats[f].size != s->meta->files[f].len || last - first >= 2 || is_told(s, f, first) || is_told(s, f, last);
+        s->differ_n += told && s->file_left[f] == last - first + 1;
     }
 }
 
