@@ -92,8 +92,11 @@ static int fill_hints(struct app *a, struct parts *p, struct create_spec *spec)
                 o->similar.items[i]);
         p->similar[i] = slice_of(p->hashes[i], n);
     }
-    for (uint32_t i = 0; i < o->collections.n; i++)
+    for (uint32_t i = 0; i < o->collections.n; i++) {
         p->collections[i] = slice_str(o->collections.items[i]);
+        if (p->collections[i].n == 0)
+            return talk_fail(&a->talk, FAIL_USAGE, "write a name that is yours, such as org.example.series", "--collection has no name");
+    }
     spec->similar = p->similar;
     spec->similar_n = o->similar.n;
     spec->collections = p->collections;
