@@ -206,6 +206,10 @@ static void put_now(struct asking *s)
     struct dht_ask put = s->ask;
     put.kind = DHT_PUT;
     s->signing = false;
+    if (put.is_mutable && s->a->options.item_seq == NULL && s->best_n != 0 && s->best_seq == INT64_MAX) {
+        end(s, talk_fail(&s->a->talk, FAIL_USAGE, "use another --salt or another key", "the item of this key has the highest number there is"));
+        return;
+    }
     if (put.is_mutable) {
         if (s->a->options.item_seq == NULL)
             put.item.seq = s->best_n != 0 ? s->best_seq + 1 : 1;
@@ -284,7 +288,8 @@ static int failure(struct asking *s, const struct dht_out *o)
     if (o->err == ERR_UNREACHABLE)
         return talk_fail(t, FAIL_NO_ANSWER, "check the network, or name a node by --dht-router HOST:PORT", "no node of the DHT answers");
     if (o->err == ERR_REFUSED)
-        return talk_fail(t, FAIL_NETWORK, is_overtaken(o) ? "a newer item is there: leave --item-seq away" : NULL,
+        return talk_fail(t, FAIL_NETWORK, !is_overtaken(o) ? NULL :
+            s->a->options.item_seq != NULL ? "a newer item is there: leave --item-seq away" : "somebody else with this key was quicker: try again",
             "no node stored it%s%s", o->text.n != 0 ? ": " : "", talk_clean(o->text, text));
     if (s->verb == VERB_GET)
         return talk_fail(t, FAIL_NOT_FOUND, "items are forgotten two hours after they were stored", "no such item");
@@ -398,6 +403,7 @@ static int read_key(struct asking *s)
     char name[TALK_NAME_MAX], hex[2 * SIGN_SEED_LEN + 2] = "";
     talk_clean(slice_str(path), name);
     int e = fileio_read(path, 4096, &b);
+    bool is_key = e != EFBIG;
     if (e == ENOENT && getrandom(seed, sizeof seed, 0) == (ssize_t)sizeof seed) {
         struct buf text = {(uint8_t *)hex, 0, sizeof hex};
         struct wr w = wr_make(&text);
@@ -414,12 +420,12 @@ static int read_key(struct asking *s)
         size_t n = b.n;
         while (n > 0 && (b.p[n - 1] == '\n' || b.p[n - 1] == ' '))
             n--;
-        e = hex_parse(slice_of(b.p, n), seed, SIGN_SEED_LEN) == ERR_OK ? 0 : EINVAL;
+        is_key = hex_parse(slice_of(b.p, n), seed, SIGN_SEED_LEN) == ERR_OK;
     }
     free(b.p);
-    if (e != 0)
-        return talk_fail(&s->a->talk, fail_of_errno(e), "it holds 64 hex digits; a new one is made where there is no file", "cannot use %s: %s",
-            name, strerror(e));
+    if (e != 0 || !is_key)
+        return talk_fail(&s->a->talk, is_key ? fail_of_errno(e) : FAIL_USAGE, "it holds 64 hex digits; a new one is made where there is no file",
+            "cannot use %s: %s", name, is_key ? strerror(e) : "it is no secret key");
     sign_key(seed, s->ask.item.key, s->secret);
     sign_wipe(seed, sizeof seed);
     s->ask.is_mutable = true;
@@ -430,7 +436,8 @@ static int read_seq(struct asking *s)
 {
     const struct options *o = &s->a->options;
     if (o->item_seq != NULL && (o->key == NULL || dec_parse(slice_str(o->item_seq), INT64_MAX, (uint64_t *)&s->ask.item.seq) != ERR_OK))
-        return talk_fail(&s->a->talk, FAIL_USAGE, NULL, o->key == NULL ? "--item-seq goes with --key" : "--item-seq: not a number");
+        return talk_fail(&s->a->talk, FAIL_USAGE, NULL, o->key == NULL ? "--item-seq goes with --key" :
+            "--item-seq: not a number from 0 to 9223372036854775807");
     return 0;
 }
 

@@ -60,6 +60,10 @@ pids="$pids $!"
 set -- --listen 127.0.0.2 --dht-router "127.0.0.1:$at" --state ask
 says 0 '` finds it' "$kith" dht put hello --key key "$@"
 says 0 '` with the same --salt finds it' "$kith" dht put hello --key key --salt s "$@"
+says 2 'cannot use f.bin: it is no secret key' "$kith" dht put hello --key f.bin "$@"
+says 2 '--item-seq: not a number from 0 to' "$kith" dht put hello --key key --item-seq 9223372036854775808 "$@"
+says 0 '` finds it' "$kith" dht put hello --key key --item-seq 9223372036854775807 "$@"
+says 2 'the highest number there is' "$kith" dht put bye --key key "$@"
 
 # A stranger's item does not steer the terminal; whoever reads it from a pipe gets every byte.
 value=$(printf 'two\nlines \033[31m')
@@ -121,6 +125,7 @@ hash=$("$kith" show f.torrent --json | grep -o '"hash_v1":"[0-9a-f]*' | cut -d '
 "$kith" create f.bin -o hints.torrent --similar "$hash" --collection org.example.f -q >/dev/null
 says 0 "similar    $hash" "$kith" show hints.torrent
 says 0 'collection org.example.f' "$kith" show hints.torrent
+says 2 '--collection has no name' "$kith" create f.bin -o no.torrent --collection ''
 says 2 '--similar abc: not 40 or 64 hex digits' "$kith" create f.bin -o no.torrent --similar abc
 printf 'd11:collectionsl3:oneoute4:infod11:collectionsl3:one3:twoe6:lengthi5e4:name1:f10:originator1:x12:piece lengthi16384e6:pieces20:aaaaaaaaaaaaaaaaaaaa10:update-url15:http://u.test/ee' |
     sed 's/l3:oneoute/l3:one3:oute/; s/15:http/14:http/' >update.torrent
