@@ -293,9 +293,6 @@ static int prepare(struct get *g, const char *root, struct session_config *out)
         status = check_writable(a, &g->meta, root);
     if (status != 0)
         return status;
-    status = g->known ? reuse_files(a, &g->meta, root, g->priorities) : 0;
-    if (status != 0)
-        return status;
     const struct options *o = &a->options;
     *out = (struct session_config){.meta = &g->meta, .root = root, .priorities = g->priorities,
         .stay = o->seed || o->ratio_pm != 0 || o->seed_time != 0 || o->seed_idle != 0, .done = on_complete};
@@ -371,6 +368,9 @@ static int get_all(struct app *a, struct get *gets, struct session_config *confi
     }
     if (status == 0)
         status = session_clash(a, configs, n);
+    for (uint32_t i = 0; i < n && status == 0; i++)
+        if (gets[i].known)
+            status = reuse_files(a, &gets[i].meta, root, gets[i].priorities);
     if (status == 0)
         status = session_run(a, configs, n);
     free(root);

@@ -57,6 +57,10 @@ cp -r src/few have/
 "$kith" get few.torrent -o have --state st "$@" >/dev/null
 "$kith" get more.torrent -o out-more --state st --listen 127.0.0.1 --no-dht --no-lsd --no-port-map --timeout 1s >said.txt 2>&1 || true
 grep -q '1 file (100 B) copied' said.txt && ! grep -q 'overwritten' said.txt || { cat said.txt; exit 1; }
+# Two that would write the same files: nothing is copied before that is said.
+"$kith" create src/more -o other.torrent --collection org.example.few -c other --v2 -q >/dev/null
+"$kith" get more.torrent other.torrent -o out-two --state st "$@" >said.txt 2>&1 && exit 1
+[ ! -e out-two/more ] || { cat said.txt; exit 1; }
 # As long, of the same name, and not the same any more.
 head -c 3000000 /dev/urandom >have/season/common.bin
 rm -rf out-hash-v1
