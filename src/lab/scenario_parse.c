@@ -16,6 +16,7 @@ struct reader {
     struct slice words[WORDS_MAX];
     uint32_t words_n;
     uint64_t seen;                      // options of this line
+    uint32_t seed_line;                 // 0: none yet
 };
 
 FORMAT(2, 3)
@@ -265,6 +266,9 @@ static enum err read_seed(struct reader *r)
 {
     if (r->words_n != 2 || dec_parse(r->words[1], UINT64_MAX, &r->s->seed) != ERR_OK)
         return bad(r, "write `seed NUMBER`");
+    if (r->seed_line != 0)
+        return bad(r, "the seed is there already, in line %u", r->seed_line);
+    r->seed_line = r->line;
     return ERR_OK;
 }
 

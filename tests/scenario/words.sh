@@ -31,6 +31,8 @@ printf 'content c0 size=1MiB piece=32KiB\nnode s0 has=c0 up=1Mbit up=2Mbit\n' >t
 says 2 'twice.scn:2: up= is there twice' "$kith" lab run twice.scn
 { cat lost.scn; echo 'at 1s fault loss p=1% node=p0 p=2%'; } >twice.scn
 says 2 'twice.scn:5: p= is there twice' "$kith" lab run twice.scn
+printf 'seed 1\nseed 2\nnode a\n' >twice.scn
+says 2 'twice.scn:2: the seed is there already, in line 1' "$kith" lab run twice.scn
 echo 'swarm x' >corpus
 says 2 'corpus:1: write `CLASS SEED`' "$kith" lab fuzz --corpus corpus
 says 2 'lost.scn: no recording, or of another version' "$kith" lab replay lost.scn
