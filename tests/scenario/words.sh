@@ -119,6 +119,7 @@ says 5 'http://192.0.2.1/a: refused' "$kith" get http://192.0.2.1/a --proxy "soc
 # A name without an address, by the system's resolver and by ours: not a file that the server has not.
 says 5 'http://no-such-name.invalid/a: unreachable: no address for its name' "$kith" get http://no-such-name.invalid/a --state get3
 says 5 'http://no-such-name.invalid/a: unreachable: no address for its name' "$kith" get http://no-such-name.invalid/a --state get3 --interface lo
+says 5 'unreachable: no address for its name, or no network' "$kith" get http://127.0.0.1/a --state get3 --interface nosuch
 says 5 'the proxy no-such-name.invalid: no ' "$kith" get f.torrent -o out --state get3 --no-dht --no-lsd --no-port-map --listen 127.0.0.1 \
     --proxy socks5://no-such-name.invalid
 says 0 'port 1080 if none is said' "$kith" help get
