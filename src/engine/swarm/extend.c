@@ -134,6 +134,7 @@ static void on_donthave(struct swarm *s, struct swarm_peer *p, struct slice payl
     if (picker_wants(&s->picker, index))
         p->useful_n--;
     interest_update(s, p);
+    have_tell_again(s, p, index);
 }
 
 void ext_handle(struct swarm *s, struct swarm_peer *p, uint8_t id, struct slice payload)

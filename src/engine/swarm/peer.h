@@ -62,6 +62,7 @@ struct swarm_peer {
     uint32_t allowed_out_n, allowed_out_sent;
     struct { struct wanted *items; uint32_t n, cap; } rejects;
     struct { struct asked *items; uint32_t n, cap; } cancels;
+    struct { uint32_t *items; uint32_t n, cap; } again;     // pieces that it had when it was told of others, and has no longer
     uint32_t out_high;                  // composed up to here: OUT_MIN … OUT_MAX
     struct peer_hash hash;
     // Of us as an only seed

@@ -24,6 +24,7 @@ void interest_update(struct swarm *s, struct swarm_peer *p);
 // peer_tx.c
 bool tx_compose(struct swarm *s, struct swarm_peer *p, struct buf *tx, struct swarm_out *out);
 void have_tell(struct swarm *s, struct swarm_peer *p);                  // of a piece that we have now and it has not
+void have_tell_again(struct swarm *s, struct swarm_peer *p, uint32_t index);    // of one that it had, if we have that
 bool tx_pending(const struct swarm *s, const struct swarm_peer *p);
 static inline bool tx_is_stuck(const struct swarm_peer *p)
 {

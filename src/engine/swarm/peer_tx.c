@@ -13,6 +13,7 @@
 
 enum {
     CONTROL_MIN = 512,                  // room that the first messages need
+    AGAIN_MAX = 1024,                   // more are lost at a time by who had better join anew
     HAVES_LATE_S = 10, HAVES_PART = 64, // how long, and up to which part of all pieces, who cannot ask for them is not told
 };
 
@@ -113,8 +114,24 @@ void have_tell(struct swarm *s, struct swarm_peer *p)
         ready_set(s, p);
 }
 
+void have_tell_again(struct swarm *s, struct swarm_peer *p, uint32_t index)
+{
+    void *items = p->again.items;
+    if (!p->sent_first || s->super != NULL || !bits_get(s->have, index) ||
+        mem_grow(s->mem, &items, &p->again.cap, p->again.n + 1, AGAIN_MAX, sizeof *p->again.items) != ERR_OK)
+        return;
+    p->again.items = items;
+    p->again.items[p->again.n++] = index;
+    ready_set(s, p);
+}
+
 static void compose_haves(struct composer *c, struct swarm_peer *p)
 {
+    for (; p->again.n != 0 && buf_room(c->w.b) >= CONTROL_MIN; p->again.n--) {
+        const uint32_t index = p->again.items[p->again.n - 1];
+        if (bits_get(c->s->have, index) && !peer_has(p, index))
+            peer_msg_write(&c->w, &(struct peer_msg){.id = MSG_HAVE, .index = index});
+    }
     for (; p->have_pos < c->s->have_log_n && buf_room(c->w.b) >= CONTROL_MIN; p->have_pos++) {
         const uint32_t index = c->s->have_log[p->have_pos];
         if (index != UINT32_MAX && !peer_has(p, index))     // who has it need not know
@@ -139,7 +156,8 @@ static void compose_rejects(struct composer *c, struct swarm_peer *p)
 bool tx_pending(const struct swarm *s, const struct swarm_peer *p)
 {
     return !p->sent_first || p->super_due || p->am_choking != p->choke_sent || p->am_interested != p->interested_sent ||
-           (p->have_pos < s->have_log_n && !haves_wait(s, p)) || p->rejects.n != 0 || p->cancels.n != 0 || p->allowed_out_sent < p->allowed_out_n ||
+           (p->have_pos < s->have_log_n && !haves_wait(s, p)) || (p->again.n | p->rejects.n | p->cancels.n) != 0 ||
+           p->allowed_out_sent < p->allowed_out_n ||
            ext_pending(s, p) || hashes_pending(s, p);
 }
 

@@ -240,6 +240,7 @@ static void peer_free(struct swarm *s, struct swarm_peer *p)
     mem_free(s->mem, p->body, p->body_len);
     mem_free(s->mem, p->asked, p->asked_cap * sizeof *p->asked);
     mem_free(s->mem, p->cancels.items, p->cancels.cap * sizeof *p->cancels.items);
+    mem_free(s->mem, p->again.items, p->again.cap * sizeof *p->again.items);
     mem_free(s->mem, p->rejects.items, p->rejects.cap * sizeof *p->rejects.items);
     mem_free(s->mem, p->queue, p->queue_cap * sizeof *p->queue);
     mem_free(s->mem, p->allowed, ALLOWED_FAST_K * sizeof *p->allowed);

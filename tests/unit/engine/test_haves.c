@@ -140,12 +140,38 @@ static void who_may_have_gifts_hears_at_once(void **state)
     ground_done(&p.g);
 }
 
+// Who has a piece is not told that we have it, too. When it loses that, nobody else would tell it where to get it again.
+static void who_loses_a_piece_hears_that_we_have_it(void **state)
+{
+    (void)state;
+    struct party p;
+    uint32_t index = MANY;
+    party_begin(&p, BEGUN);
+    for (uint32_t i = BEGUN; i < MANY - 1; i++)
+        tell(&p.g, p.unchoked, MSG_HAVE, i, 0, 0);
+    one_piece(&p.g);
+    for (struct peer_msg m; next_heard(&p.g.all[BORED], &m);)
+        index = m.id == MSG_HAVE ? m.index : index;
+    assert_true(index < MANY - 1);
+    tell(&p.g, p.unchoked, MSG_REQUEST, MANY - 1, 0, BLOCK_LEN);        // it is refused: with that the piece is passed over
+    assert_int_equal(news_of(&p.g, p.unchoked).haves, 0);
+    const uint8_t lost[10] = {0, 0, 0, 6, MSG_EXTENDED, extension_id(EXT_DONTHAVE), 0, 0, 0, (uint8_t)index};
+    say(&p.g, p.unchoked, lost, sizeof lost);
+    assert_int_equal(news_of(&p.g, p.unchoked).haves, 1);
+    say(&p.g, p.unchoked, lost, sizeof lost);
+    assert_int_equal(news_of(&p.g, p.unchoked).haves, 0);
+    const uint8_t never[10] = {0, 0, 0, 6, MSG_EXTENDED, extension_id(EXT_DONTHAVE), 0, 0, 0, (uint8_t)(index == 200 ? 201 : 200)};
+    say(&p.g, p.unchoked, never, sizeof never);         // nor have we
+    assert_int_equal(news_of(&p.g, p.unchoked).haves, 0);
+    ground_done(&p.g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_choked_hear_of_several_together), cmocka_unit_test(nobody_hears_later_than_after_ten_seconds),
         cmocka_unit_test(an_unchoke_comes_after_the_pieces), cmocka_unit_test(who_loses_interest_hears_at_once),
-        cmocka_unit_test(who_may_have_gifts_hears_at_once),
+        cmocka_unit_test(who_may_have_gifts_hears_at_once), cmocka_unit_test(who_loses_a_piece_hears_that_we_have_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
