@@ -43,6 +43,7 @@ struct asking {
     nsec next_stats, give_up;
     nsec again;                         // --keep: when it is told once more; 0: an answer is waited for
     bool kept;                          // --keep: it was told at least once
+    bool missed;                        // --keep: not the last time
     uint8_t secret[SIGN_SECRET_LEN];
     uint8_t value[ITEM_VALUE_MAX + 8];
     uint8_t best[ITEM_VALUE_MAX];       // the newest item found
@@ -87,7 +88,10 @@ static bool keep(struct asking *s, bool told)
     const nsec every = s->a->options.keep;
     if (every == 0 || (!told && !s->kept))
         return false;
+    if (!told && !s->missed)
+        talk_warn(&s->a->talk, "the DHT did not take it this time; it is told again until it does");
     s->kept = true;
+    s->missed = !told;
     s->again = host_now(s->host) + (told ? every : u64_min(every, KEEP_RETRY_S * NSEC_S));
     return true;
 }
@@ -140,7 +144,7 @@ static void on_tick(void *ctx)
     const nsec now = host_now(s->host);
     if (s->again != 0 && now >= s->again && !s->over)
         tell_again(s, now);
-    if (s->verb != VERB_RUN && s->again == 0 && now >= s->give_up && !s->over)
+    if (s->verb != VERB_RUN && s->again == 0 && now >= s->give_up && !s->over && !keep(s, false))
         end(s, talk_fail(&s->a->talk, FAIL_NO_ANSWER, "check the network, or name a node by --dht-router HOST:PORT", "the DHT does not answer"));
     if (s->verb != VERB_RUN || now < s->next_stats)
         return;
@@ -596,7 +600,8 @@ int cmd_dht(struct app *a)
         interrupt_watch();
         host_drain(s->host);
         const enum err ran = host_run(s->host);
-        status = s->over ? s->status : ran == ERR_CANCELLED ? 128 + interrupt_last() : s->verb == VERB_RUN ? 0 : fail_status(FAIL_INTERRUPTED);
+        const bool done = s->verb == VERB_RUN || (s->kept && !s->missed);       // who keeps telling has told
+        status = s->over ? s->status : ran == ERR_CANCELLED ? 128 + interrupt_last() : done ? 0 : fail_status(FAIL_INTERRUPTED);
     }
     host_free(s->host);
     state_close(s->state);

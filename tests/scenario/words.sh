@@ -67,6 +67,26 @@ says 2 '--item-seq: not a number from 0 to' "$kith" dht put hello --key key --it
 says 0 '` finds it' "$kith" dht put hello --key key --item-seq 9223372036854775807 "$@"
 says 2 'the highest number there is' "$kith" dht put bye --key key "$@"
 
+# Who keeps telling the DHT goes on when that is gone for a while, and says so. Ctrl-C is how it ends, not a failure.
+there=$(port)
+"$kith" dht --listen 127.0.0.1 --port "$there" --state node2 -q &
+router=$!
+"$kith" dht put hello --keep 1s --timeout 1s --listen 127.0.0.2 --dht-router "127.0.0.1:$there" --state keep >kept.txt 2>&1 &
+keeper=$!
+pids="$pids $router $keeper"
+for i in 1 2 3 4 5 6 7 8 9; do grep -q 'for as long as this runs' kept.txt && break; sleep 1; done
+kill -9 "$router"
+for i in 1 2 3 4 5 6 7 8 9; do grep -q 'it is told again' kept.txt && break; sleep 1; done
+kill -0 "$keeper" && grep -q 'it is told again' kept.txt || { cat kept.txt; exit 1; }
+"$kith" dht --listen 127.0.0.1 --port "$there" --state node2 -q &
+pids="$pids $!"
+: >kept.txt
+for i in $(seq 60); do grep -q 'for as long as this runs' kept.txt && break; sleep 1; done
+kill -INT "$keeper"
+got=0
+wait "$keeper" || got=$?
+[ "$got" = 0 ] && grep -q 'for as long as this runs' kept.txt || { echo "$got"; cat kept.txt; exit 1; }
+
 # A stranger's item does not steer the terminal; whoever reads it from a pipe gets every byte.
 value=$(printf 'two\nlines \033[31m')
 item=$("$kith" dht put "$value" "$@" 2>err)
