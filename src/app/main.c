@@ -1,4 +1,5 @@
 // kith: one command after the other finds its function here.
+#include <errno.h>
 #include <langinfo.h>
 #include <locale.h>
 #include <poll.h>
@@ -82,8 +83,11 @@ static int run(struct app *a)
         options_help(a->talk.err, CMD_NONE);
         return fail_status(FAIL_USAGE);
     }
-    if (a->options.record != NULL && recorder_open(a->options.record) != ERR_OK)
-        return talk_fail(&a->talk, FAIL_IO, NULL, "cannot write %s", a->options.record);
+    const enum err recorded = a->options.record == NULL ? ERR_OK : recorder_open(a->options.record);
+    if (recorded == ERR_EXISTS)
+        return talk_fail(&a->talk, FAIL_DUPLICATE, "choose another name", "--record %s: there is a file that is no recording", a->options.record);
+    if (recorded != ERR_OK)
+        return talk_fail(&a->talk, FAIL_IO, NULL, "cannot write %s: %s", a->options.record, strerror(errno));
     if (a->options.command != CMD_SHOW)
         say_hello(a);
     switch (a->options.command) {

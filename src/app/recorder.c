@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "base/ranges.h"
 #include "codec/magnet.h"
@@ -73,8 +74,25 @@ static void input(const struct node *n, const struct record *r)
     put(r);
 }
 
+// What --record may overwrite: the empty, and what began as a recording of any version.
+static bool is_ours(const char *path)
+{
+    static const size_t n = sizeof "kith-record" - 1;
+    char head[sizeof "kith-record"] = "";
+    struct stat st;
+    if (stat(path, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size == 0)
+        return true;
+    FILE *f = fopen(path, "rb");
+    const bool ours = f == NULL || (fread(head, 1, n, f) == n && memcmp(head, RECORD_MAGIC, n) == 0);
+    if (f != NULL)
+        (void)fclose(f);
+    return ours;
+}
+
 enum err recorder_open(const char *path)
 {
+    if (!is_ours(path))
+        return ERR_EXISTS;
     rec.f = fopen(path, "wb");
     if (rec.f == NULL)
         return ERR_IO;

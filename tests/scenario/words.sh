@@ -95,6 +95,11 @@ says 0 'lines ' /usr/bin/python3 -c 'import pty, sys; sys.exit(pty.spawn(sys.arg
 not "$(printf '\033[31m')"
 [ "$(grep -c '^two\|^lines ' said)" = 2 ] || { cat said; exit 1; }
 
+# A recording takes the place of an older one, not of anything else.
+says 10 '--record f.bin: there is a file that is no recording' "$kith" dht peers x --record f.bin
+says 8 'cannot write none/rec: No such file or directory' "$kith" dht peers x --record none/rec
+for i in 1 2; do says 2 'x: no info-hash' "$kith" dht peers x --record rec; done
+
 # A peer that the user names and blocks.
 "$kith" create f.bin -o f.torrent -q >/dev/null
 echo '127.0.0.9 - 127.0.0.9' >blocked.txt
