@@ -72,5 +72,5 @@ void guard_charge(struct guard *g, nsec now, const struct addr *to, enum guard_c
         g->paid_at[class] = u64_max(g->paid_at[class], now) + burst_ns(bytes, GUARD_ALL_BPS);
     struct guard_slot *s = slot_of(g, now, to);
     if (s != NULL)
-        s->paid_at = u64_max(s->paid_at, now) + bytes * NSEC_S / ((uint64_t)GUARD_STRANGER_BPS * (class == GUARD_PROVED ? GUARD_PROVED_TIMES : 1));
+        s->paid_at = u64_max(s->paid_at, now) + bytes * NSEC_S / ((uint64_t)GUARD_STRANGER_BPS * (class >= GUARD_KNOWN ? GUARD_PROVED_TIMES : 1));
 }

@@ -10,7 +10,9 @@
 // which nobody forged can touch. When half of the burst of that one is used, too, who has had an answer that is not paid yet waits: a few
 // hundred addresses that ask without end do not shut out those that ask once. Who is never asked back (read-only nodes) is
 // answered until three quarters are used, so that they cannot use up what asking back needs.
-// A proved address has 16 times as much. Local addresses are exempt: nobody forges them from outside.
+// A proved address has 16 times as much. Who is known by its answers has that as long as all of those together keep to a budget of the same
+// size, too: their addresses and ids are no secret, and questions in their names would be answered by several times as much.
+// Local addresses are exempt: nobody forges them from outside.
 #pragma once
 #include "base/addr.h"
 #include "base/env.h"
@@ -32,7 +34,8 @@ enum {
 enum guard_class {
     GUARD_STRANGER,
     GUARD_REAL,                         // has echoed what was sent there
-    GUARD_PROVED,                       // known by its answers, or by its token
+    GUARD_KNOWN,                        // answers us
+    GUARD_PROVED,                       // brings a token: each of its questions is its own
 };
 
 enum guard_verdict { GUARD_SILENCE, GUARD_ANSWER, GUARD_ASK };
@@ -46,7 +49,7 @@ struct guard {
     const struct mem *mem;
     uint64_t key[2];
     struct guard_slot *slots;           // made at the first question
-    nsec paid_at[2];                    // of all strangers, of all that are real
+    nsec paid_at[GUARD_PROVED];         // of all of a class
 };
 
 void guard_init(struct guard *g, const struct mem *mem, const uint64_t key[2]);

@@ -248,7 +248,9 @@ void serve_query(struct dht *d, const struct addr *from, const struct krpc *q)
         return;                         // BEP 43
     s.has_token = brings_token(&s);
     s.proved |= s.has_token;
-    const enum guard_class class = s.proved ? GUARD_PROVED : proof_has(&d->proof, d->now, from) ? GUARD_REAL : GUARD_STRANGER;
+    enum guard_class class = proof_has(&d->proof, d->now, from) ? GUARD_REAL : GUARD_STRANGER;
+    if (s.proved)
+        class = s.has_token ? GUARD_PROVED : GUARD_KNOWN;
     switch (guard_judge(&d->guard, d->now, from, class, proof_can_ask(q))) {
     case GUARD_SILENCE: d->stats.limited++; return;
     case GUARD_ASK: ask_back(d, from, q); return;
