@@ -7,7 +7,8 @@
 //   - and all of them together GUARD_ALL_BPS: a victim hears no more than 2 KiB/s of us, whoever asks in its name.
 // A flood of questions with forged addresses, each of them new, would leave nothing of that for others. So when half of that burst is
 // used, strangers are asked back first (dht_proof.h), and who echoes that is real: they have a budget of the same size for themselves,
-// which nobody forged can touch. When half of the burst of that one is used, too, who has had an answer that is not paid yet waits: a few
+// which made-up addresses cannot touch (those of live nodes can, if their ids are known, too). When half of the burst of that one is
+// used, too, who has had an answer that is not paid yet waits: a few
 // hundred addresses that ask without end do not shut out those that ask once. Who is never asked back (read-only nodes) is
 // answered until three quarters are used, so that they cannot use up what asking back needs.
 // A proved address has 16 times as much. Who is known by its answers has that as long as all of those together keep to a budget of the same
