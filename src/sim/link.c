@@ -334,14 +334,14 @@ static nsec through_downlink(struct world *w, struct link *l, size_t len, nsec t
     return u64_max(l->down_busy, w->now);
 }
 
-// A downlink that becomes slower.
-struct slowing {
+// A downlink that becomes slower, or faster.
+struct pacing {
     struct world *w;
     const struct host *host;
     uint64_t old_bps, bps;
 };
 
-static bool is_in_downlink(const struct slowing *s, const struct ev *ev)
+static bool is_in_downlink(const struct pacing *s, const struct ev *ev)
 {
     if (ev->kind == EV_DGRAM_DELIVER)
         return ((const struct dgram *)slots_get(&s->w->dgrams, ev->a))->to == s->host->index;
@@ -352,27 +352,29 @@ static bool is_in_downlink(const struct slowing *s, const struct ev *ev)
 }
 
 // When what was to be through at t will be.
-static nsec stretched(const struct slowing *s, nsec t)
+static nsec paced(const struct pacing *s, nsec t)
 {
     const nsec left = t - s->w->now;
+    if (s->bps == 0)
+        return s->w->now;
     return s->w->now + left / s->bps * s->old_bps + left % s->bps * s->old_bps / s->bps;
 }
 
-static nsec slowed(void *ctx, const struct ev *ev)
+static nsec time_of(void *ctx, const struct ev *ev)
 {
-    const struct slowing *s = ctx;
-    return is_in_downlink(s, ev) ? stretched(s, ev->t) : ev->t;
+    const struct pacing *s = ctx;
+    return is_in_downlink(s, ev) ? paced(s, ev->t) : ev->t;
 }
 
 void net_down_rate(struct world *w, struct host *h, uint64_t bps)
 {
     struct link *l = &h->link;
-    struct slowing s = {w, h, l->down_bps, bps};
+    struct pacing s = {w, h, l->down_bps, bps};
     l->down_bps = bps;
-    if (s.old_bps == 0 || bps == 0 || bps >= s.old_bps || l->down_busy <= w->now)
-        return;                         // what waits for one that is faster now comes as it would have
-    queue_retime(&w->queue, w->now, slowed, &s);
-    l->down_busy = stretched(&s, l->down_busy);
+    if (s.old_bps == 0 || bps == s.old_bps || l->down_busy <= w->now)
+        return;
+    queue_retime(&w->queue, w->now, time_of, &s);
+    l->down_busy = paced(&s, l->down_busy);
 }
 
 void net_on_dgram_arrive(struct world *w, struct dgram *d)

@@ -111,7 +111,7 @@ static void paths_become_longer(void **state)
 }
 
 // What waits at a downlink waits longer when that becomes slower, datagrams and blocks alike.
-static void a_queue_feels_a_slower_line(void **state)
+static void a_queue_feels_its_line(void **state)
 {
     UNUSED_STATE(state);
     enum { N = 50 };
@@ -126,6 +126,19 @@ static void a_queue_feels_a_slower_line(void **state)
     probe_run(&p, NSEC_S);
     assert_in_range(p.heard[1], 19, 21);
     probe_run(&p, 3 * NSEC_S + NSEC_S / 10);
+    assert_int_equal(p.heard[1], N);
+    probe_close(&p);
+
+    probe_open(&p, __func__, 2, &line);                 // and less long when it is fast again
+    for (int i = 0; i < N; i++)
+        probe_send(&p, 0, 1, 972, 0);
+    probe_run(&p, 110 * NSEC_MS);
+    probe_fault(&p, "rate node=h1 down=10kB for=1s");
+    probe_run(&p, NSEC_S);
+    assert_in_range(p.heard[1], 19, 21);
+    probe_run(&p, NSEC_S / 10);
+    assert_in_range(p.heard[1], 28, 31);
+    probe_run(&p, NSEC_S / 4);
     assert_int_equal(p.heard[1], N);
     probe_close(&p);
 
@@ -303,7 +316,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_clog_holds_back), cmocka_unit_test(a_swizzle_stops_one_by_one), cmocka_unit_test(a_hole_is_one_way),
-        cmocka_unit_test(paths_become_longer), cmocka_unit_test(lines_become_slower), cmocka_unit_test(a_queue_feels_a_slower_line),
+        cmocka_unit_test(paths_become_longer), cmocka_unit_test(lines_become_slower), cmocka_unit_test(a_queue_feels_its_line),
         cmocka_unit_test(a_card_that_scans_is_away),
         cmocka_unit_test(sides_do_not_hear_each_other), cmocka_unit_test(a_split_makes_two_sides),
         cmocka_unit_test(protocols_are_swallowed), cmocka_unit_test(streams_are_reset),
