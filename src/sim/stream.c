@@ -415,7 +415,8 @@ void net_on_deliver(struct world *w, struct pipe *p, uint32_t len)
     }
     p->arrived += len;
     to->host->link.down_bytes += len;
-    oracle_line(w, to->host, true, w->now, len);
+    if (w->now > host_wakes(to->host))  // what came while its process slept is not carried at once
+        oracle_line(w, to->host, true, w->now, len);
     host_pump(w, p);
 }
 
