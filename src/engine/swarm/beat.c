@@ -76,8 +76,8 @@ static nsec next_beat(const struct swarm *s, const struct swarm_peer *p, bool wa
 // A mean over the last seconds. What is left of it long after the last byte is nothing: a peer without a rate need not be looked at.
 static uint64_t rate(uint64_t bps, uint64_t bytes)
 {
-    const uint64_t now = (3 * bps + bytes) / 4;
-    return now < RATE_NONE_BPS && bytes == 0 ? 0 : now;
+    const uint64_t mean = (3 * bps + bytes) / 4;
+    return mean < RATE_NONE_BPS && bytes == 0 ? 0 : mean;
 }
 
 static void peer_beat(struct swarm *s, struct swarm_peer *p)
